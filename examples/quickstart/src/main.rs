@@ -1,0 +1,110 @@
+//! Two endpoints, one of them behind a step-up. Starts a development issuer in the same process,
+//! prints the contract, walks through the flow over HTTP, and serves. `--once` stops after the walk,
+//! with status 0 only if each answer was the expected one.
+
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use std::process::ExitCode;
+use stepup_runtime::testing::TestIssuer;
+use stepup_runtime::{Contract, Principal, StepUp, routes, step_up};
+use tokio::net::TcpListener;
+
+#[derive(Serialize, Deserialize)]
+struct Transaction {
+    amount: u32,
+    to: String,
+}
+
+#[derive(Serialize)]
+struct Profile {
+    user: String,
+    logged_in_with: Vec<String>,
+}
+
+/// A valid token is enough.
+#[step_up(get = "/user-profile", trust = "standard")]
+async fn profile(user: Principal) -> Json<Profile> {
+    Json(Profile { user: user.subject().to_owned(), logged_in_with: user.amr().to_vec() })
+}
+
+/// Multi-factor authentication, not longer than five minutes ago.
+#[step_up(post = "/approve-transaction", methods = ["mfa"], max_age = 300)]
+async fn approve(user: Principal, Json(transaction): Json<Transaction>) -> String {
+    let Transaction { amount, to } = transaction;
+    format!("{} approved {amount} to {to}\n", user.subject())
+}
+
+fn app(step_up: StepUp) -> Router {
+    routes![profile, approve].with_state(step_up)
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let contract = Contract::collect()?;
+    println!("The contract:\n\n{}", contract.to_json());
+
+    let idp = TestIssuer::start().await?;
+    let step_up = StepUp::builder().issuer(idp.issuer()).contract(contract).build().await?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let server = tokio::spawn(async move { axum::serve(listener, app(step_up)).await });
+
+    let as_expected = walk(&url, &idp).await?;
+    if std::env::args().any(|argument| argument == "--once") {
+        return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+
+    println!("\nServing on {url}; stop with Ctrl-C. Try:\n");
+    println!("  TOKEN={}", idp.password_token());
+    println!("  MFA={}\n", idp.mfa_token());
+    println!("  curl -i {url}/user-profile -H \"Authorization: Bearer $TOKEN\"");
+    let post = r#"-H "Content-Type: application/json" -d '{"amount":100,"to":"bob"}'"#;
+    for token in ["TOKEN", "MFA"] {
+        println!(
+            "  curl -i {url}/approve-transaction -H \"Authorization: Bearer ${token}\" {post}"
+        );
+    }
+    server.await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Calls both endpoints as three users would, and tells whether each answer was the expected one.
+async fn walk(url: &str, idp: &TestIssuer) -> Result<bool, reqwest::Error> {
+    let client = reqwest::Client::new();
+    let profile = || client.get(format!("{url}/user-profile"));
+    let transaction = Transaction { amount: 100, to: "bob".into() };
+    let approve = || client.post(format!("{url}/approve-transaction")).json(&transaction);
+
+    let calls = [
+        ("profile, logged in with a password", profile(), idp.password_token(), 200, ""),
+        (
+            "approve, logged in with a password",
+            approve(),
+            idp.password_token(),
+            401,
+            "acr_values=\"mfa\"",
+        ),
+        (
+            "approve, two factors an hour ago",
+            approve(),
+            idp.old_mfa_token(),
+            401,
+            "max_age=\"300\"",
+        ),
+        ("approve, two factors just now", approve(), idp.mfa_token(), 200, ""),
+    ];
+    let mut as_expected = true;
+    for (what, request, token, status, challenge) in calls {
+        let response = request.bearer_auth(token).send().await?;
+        let got = response.status().as_u16();
+        let header = response.headers().get("www-authenticate").and_then(|h| h.to_str().ok());
+        let header = header.unwrap_or_default().to_owned();
+        as_expected &= got == status && header.contains(challenge);
+        println!("{what}: {got}");
+        if !header.is_empty() {
+            println!("    WWW-Authenticate: {header}");
+        }
+        println!("    {}", response.text().await?.trim_end());
+    }
+    Ok(as_expected)
+}

@@ -1,0 +1,40 @@
+//! The `stepup` command. Each subcommand has a file of its own; this one reads the command line and
+//! turns the outcome into an exit code.
+//!
+//! Exit codes: 0 done; 1 the contract has errors, all of them on stderr and nothing on stdout; 2 bad
+//! usage, or a file that cannot be read.
+
+mod binary;
+mod build;
+mod export;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Exports and examines step-up contracts.
+#[derive(Debug, Parser)]
+#[command(name = "stepup", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the contract of a compiled program as JSON, without running it.
+    Export(export::Arguments),
+}
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let outcome = match command {
+        Command::Export(arguments) => export::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

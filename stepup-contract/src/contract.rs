@@ -1,0 +1,165 @@
+//! The contract: all endpoints of one service, as one document with one canonical form.
+
+use crate::endpoint::Endpoint;
+use crate::error::{ContractError, ContractErrors};
+use crate::json;
+use crate::table::Table;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use sha2::{Digest, Sha256};
+
+/// The version of the contract's format that this crate reads and writes.
+pub(crate) const FORMAT: u64 = 1;
+
+/// What an enforcer does with a request that no endpoint matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unlisted {
+    /// Refuse it.
+    #[default]
+    Deny,
+    /// Let it pass unguarded.
+    Allow,
+}
+
+/// All endpoints of one service with their security. A value of this type is valid: it was built by
+/// [`Contract::collect`], [`Contract::parse`] or [`Contract::new`], which check every rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contract {
+    service: String,
+    version: String,
+    unlisted: Unlisted,
+    base: Option<String>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Contract {
+    /// A contract of these endpoints, in any order.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: requirements that ask for nothing, paths that cannot be
+    /// read, endpoints that match the same requests.
+    pub fn new(
+        service: impl Into<String>,
+        version: impl Into<String>,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) -> Result<Self, ContractErrors> {
+        let endpoints = endpoints.into_iter().collect();
+        Self::checked(service.into(), version.into(), Unlisted::Deny, None, endpoints)
+    }
+
+    /// The only way into the type: sorts the endpoints and checks them.
+    pub(crate) fn checked(
+        service: String,
+        version: String,
+        unlisted: Unlisted,
+        base: Option<String>,
+        mut endpoints: Vec<Endpoint>,
+    ) -> Result<Self, ContractErrors> {
+        endpoints.sort_by(|a, b| (&a.path, a.method).cmp(&(&b.path, b.method)));
+        let mut errors = Vec::new();
+        if let Some(base) = &base
+            && let Err(why) = check_base(base)
+        {
+            errors.push(ContractError::Field { pointer: "/base".into(), message: why });
+        }
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            json::check_endpoint(endpoint, &format!("/endpoints/{index}"), &mut errors);
+        }
+        let contract = Self { service, version, unlisted, base, endpoints };
+        if errors.is_empty() {
+            Table::build(&contract, &mut errors);
+        }
+        ContractErrors::or_ok(errors, contract)
+    }
+
+    /// Reads a contract as an enforcer must: every rule of the format, and unknown fields are an
+    /// error (keys that begin with `x-` are ignored). The short form is accepted too: one endpoint
+    /// `{"path": …, "security": …}` alone, or an array of them.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with a JSON pointer.
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ContractErrors> {
+        json::read(text.as_ref(), json::Unknown::Refuse).map(|(contract, _)| contract)
+    }
+
+    /// Reads a contract to show it: as [`Contract::parse`], but unknown fields become warnings.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with it.
+    pub fn parse_lenient(
+        text: impl AsRef<[u8]>,
+    ) -> Result<(Self, Vec<ContractError>), ContractErrors> {
+        json::read(text.as_ref(), json::Unknown::Warn)
+    }
+
+    /// Whose contract this is.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The service's version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What happens to requests that no endpoint matches.
+    pub fn unlisted(&self) -> Unlisted {
+        self.unlisted
+    }
+
+    /// The prefix under which all endpoints are nested, as in `/api`.
+    pub fn base(&self) -> Option<&str> {
+        self.base.as_deref()
+    }
+
+    /// The endpoints, sorted by path, then method.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The table that finds the endpoint of a request.
+    pub fn table(&self) -> Table {
+        Table::build(self, &mut Vec::new())
+    }
+
+    /// The canonical JSON: sorted endpoints, stable key order, two-space indent, a newline at the
+    /// end. The same contract always gives the same bytes.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// SHA-256 of [`Contract::to_json`], in lower-case hexadecimal.
+    pub fn digest(&self) -> String {
+        Sha256::digest(self.to_json()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Checks a base: a path without parameters and without a slash at the end.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_base(base: &str) -> Result<(), String> {
+    match crate::path::parameters(base) {
+        Err(why) => Err(why.to_string()),
+        Ok(names) if !names.is_empty() => Err("a base has no parameters".into()),
+        Ok(_) if base.ends_with('/') => Err("a base does not end with `/`; write \"/api\"".into()),
+        Ok(_) => Ok(()),
+    }
+}
+
+impl Serialize for Contract {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("contract", &FORMAT)?;
+        map.serialize_entry("service", &self.service)?;
+        map.serialize_entry("version", &self.version)?;
+        map.serialize_entry("unlisted", &self.unlisted)?;
+        if let Some(base) = &self.base {
+            map.serialize_entry("base", base)?;
+        }
+        map.serialize_entry("endpoints", &self.endpoints)?;
+        map.end()
+    }
+}

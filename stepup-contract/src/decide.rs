@@ -1,0 +1,87 @@
+//! The one decision: whether this authentication satisfies this requirement, now.
+//!
+//! Handler guard, tower layer and gateway all come here. The function is pure, does no I/O and
+//! does not allocate. Missing evidence is weak evidence; nothing that is asked is ever satisfied by
+//! something that is absent.
+
+use crate::authentication::Evidence;
+use crate::requirement::Requirement;
+
+/// Allow, or a refusal with its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a decision that nobody looks at guards nothing"]
+pub enum Decision {
+    /// The handler may run.
+    Allow,
+    /// The handler must not run.
+    Refuse(Reason),
+}
+
+/// Why a call is refused, in the order in which the reasons are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The endpoint wants a sender-constrained token, and this one is a bearer token.
+    NotBound,
+    /// This issuer's users may not call sensitive endpoints.
+    IssuerBarred,
+    /// The session's risk refuses the call; no login cures it.
+    Risk,
+    /// A stronger or fresher authentication is needed (RFC 9470).
+    StepUp(Lacking),
+    /// Only scopes are lacking (RFC 6750 §3.1).
+    Scope,
+    /// This very call needs its own confirmation.
+    Confirmation,
+}
+
+/// What a step-up has to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Lacking {
+    /// A required method is not proven.
+    pub methods: bool,
+    /// The `acr` is none of the required ones.
+    pub acr: bool,
+    /// The authentication is too old, or its time is unknown.
+    pub max_age: bool,
+    /// A scope is lacking as well.
+    pub scope: bool,
+}
+
+/// Holds evidence against a requirement. `now` is in seconds since the epoch.
+///
+/// The order is always: bound, issuer, risk, step-up, scopes, confirmation.
+pub fn decide(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Decision {
+    let authentication = evidence.authentication;
+    if requirement.bound && !evidence.bound {
+        return Decision::Refuse(Reason::NotBound);
+    }
+    if requirement.step_up && !authentication.may_step_up {
+        return Decision::Refuse(Reason::IssuerBarred);
+    }
+    if requirement.risk.is_some_and(|rule| rule.denies(evidence.risk)) {
+        return Decision::Refuse(Reason::Risk);
+    }
+    let scope = !requirement.scopes.iter().all(|scope| authentication.scopes.contains(scope));
+    let spared = requirement.risk.is_some_and(|rule| rule.spares(evidence.risk));
+    if requirement.step_up && !spared {
+        let proven = |method| authentication.methods.contains(method);
+        let methods = !requirement.methods.iter().all(proven)
+            || !(requirement.any_methods.is_empty() || requirement.any_methods.iter().any(proven));
+        let acr = !requirement.acr.is_empty()
+            && !authentication.acr.as_ref().is_some_and(|acr| requirement.acr.contains(acr));
+        let max_age = requirement.max_age.is_some_and(|max_age| {
+            authentication.age(now).is_none_or(|age| age > u64::from(max_age))
+        });
+        if methods || acr || max_age {
+            return Decision::Refuse(Reason::StepUp(Lacking { methods, acr, max_age, scope }));
+        }
+    }
+    if scope {
+        return Decision::Refuse(Reason::Scope);
+    }
+    if requirement.per_action && !evidence.confirmed {
+        return Decision::Refuse(Reason::Confirmation);
+    }
+    Decision::Allow
+}

@@ -1,0 +1,54 @@
+//! One endpoint: a route and what it asks.
+
+use crate::http_method::HttpMethod;
+use crate::requirement::{Requirement, Trust};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// One endpoint of a contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The HTTP method; every method when absent.
+    pub method: Option<HttpMethod>,
+    /// The path template in axum 0.8's syntax, without the contract's `base`.
+    pub path: String,
+    /// The handler's path in the source, for people.
+    pub handler: Option<String>,
+    /// What is asked of a caller.
+    pub requirement: Requirement,
+}
+
+impl Endpoint {
+    /// How far a caller must be trusted.
+    pub fn trust(&self) -> Trust {
+        self.requirement.trust()
+    }
+
+    /// Method and path, as in `POST /transfers/{id}`, or `any method /x`.
+    pub fn route(&self) -> String {
+        match self.method {
+            Some(method) => format!("{method} {}", self.path),
+            None => format!("any method {}", self.path),
+        }
+    }
+
+    /// The handler where known, else the route: what a message calls this endpoint.
+    pub(crate) fn name(&self) -> String {
+        self.handler.clone().unwrap_or_else(|| self.route())
+    }
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(method) = &self.method {
+            map.serialize_entry("method", method)?;
+        }
+        map.serialize_entry("path", &self.path)?;
+        map.serialize_entry("trust", &self.trust())?;
+        if let Some(handler) = &self.handler {
+            map.serialize_entry("handler", handler)?;
+        }
+        map.serialize_entry("security", &self.requirement)?;
+        map.end()
+    }
+}

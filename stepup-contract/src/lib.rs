@@ -1,0 +1,51 @@
+//! What a step-up endpoint requires, and whether a caller's authentication satisfies it.
+//!
+//! This crate is pure: no I/O, no async, no clock. It holds
+//!
+//! - the words: [`Method`], [`RiskLevel`], [`Requirement`], [`Endpoint`], [`Contract`];
+//! - the contract's JSON form, written canonically and read strictly;
+//! - [`Profile`], which says how one issuer asks for an authentication and what proves it;
+//! - [`decide`], the one decision that the handler, the middleware and the gateway share;
+//! - [`record`], the lines that the attribute writes into a program's `.stepup` link section, from
+//!   which [`Contract::collect`] and `stepup export` read the very same contract.
+//!
+//! Tokens, HTTP and axum live in `stepup-runtime`.
+
+mod authentication;
+mod challenge;
+#[doc(hidden)]
+pub mod collect;
+mod contract;
+mod decide;
+mod endpoint;
+mod error;
+mod http_method;
+mod json;
+mod method;
+mod path;
+mod profile;
+pub mod record;
+mod requirement;
+mod risk;
+mod strict_json;
+mod table;
+mod text;
+
+pub use authentication::{Authentication, Evidence};
+pub use challenge::Challenge;
+pub use contract::{Contract, Unlisted, check_base};
+pub use decide::{Decision, Lacking, Reason, decide};
+pub use endpoint::Endpoint;
+pub use error::{ContractError, ContractErrors, ParseNameError, Suggestion};
+pub use http_method::HttpMethod;
+pub use method::{Method, MethodSet};
+pub use path::{PathError, check_path};
+pub use profile::{Profile, numeric_date};
+pub use requirement::{Field, Requirement, RequirementError, Trust};
+pub use risk::{RiskLevel, RiskRule};
+pub use strict_json::{StrictJsonError, parse_strict};
+pub use table::Table;
+pub use text::{TextError, check_value};
+
+#[doc(hidden)]
+pub use linkme;

@@ -1,0 +1,285 @@
+//! Authentication methods: the `amr` vocabulary (RFC 8176, IANA), its three groups, and sets of it.
+
+use crate::error::{ParseNameError, Suggestion};
+use crate::text::check_value;
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $factor:ident;)*) => {
+        /// An authentication method reference (the `amr` claim, RFC 8176 §2), or a group of them.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Method {
+            $($(#[$doc])* $variant,)*
+            /// A vendor's own value, written `custom("…")` in code and `custom:…` in the contract.
+            Custom(String),
+        }
+
+        /// Every named method in declaration order, which is also the bit order of [`MethodSet`].
+        const NAMED: &[(&str, Method, Factor)] =
+            &[$(($name, Method::$variant, Factor::$factor),)*];
+
+        /// The index of each named method in [`NAMED`].
+        enum Bit { $($variant),* }
+
+        impl Method {
+            /// The index in [`NAMED`]; none for a vendor's value.
+            fn bit(&self) -> Option<usize> {
+                match self {
+                    $(Self::$variant => Some(Bit::$variant as usize),)*
+                    Self::Custom(_) => None,
+                }
+            }
+        }
+    };
+}
+
+/// What kind of thing a method shows; two different kinds make a login multi-factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Factor {
+    Knowledge,
+    Possession,
+    Inherence,
+    /// Says something about the login, but is no factor by itself.
+    None,
+}
+
+methods! {
+    /// Facial recognition.
+    Face = "face", Inherence;
+    /// Fingerprint.
+    Fpt = "fpt", Inherence;
+    /// Geolocation.
+    Geo = "geo", None;
+    /// Proof of possession of a hardware-secured key.
+    Hwk = "hwk", Possession;
+    /// Iris scan.
+    Iris = "iris", Inherence;
+    /// Knowledge-based authentication.
+    Kba = "kba", Knowledge;
+    /// Multiple-channel authentication.
+    Mca = "mca", None;
+    /// Multiple-factor authentication. Also satisfied by two methods of different factor kinds
+    /// where the issuer's profile allows this to be inferred.
+    Mfa = "mfa", None;
+    /// One-time password.
+    Otp = "otp", Possession;
+    /// PIN or pattern that unlocks a key on the device.
+    Pin = "pin", Knowledge;
+    /// Proof of possession of a key.
+    Pop = "pop", Possession;
+    /// Password.
+    Pwd = "pwd", Knowledge;
+    /// Risk-based authentication.
+    Rba = "rba", None;
+    /// Retina scan.
+    Retina = "retina", Inherence;
+    /// Smart card.
+    Sc = "sc", Possession;
+    /// Confirmation by SMS.
+    Sms = "sms", Possession;
+    /// Proof of possession of a software-secured key.
+    Swk = "swk", Possession;
+    /// Confirmation by telephone call.
+    Tel = "tel", Possession;
+    /// User presence test.
+    User = "user", None;
+    /// Voice biometric.
+    Vbm = "vbm", Inherence;
+    /// Windows integrated authentication.
+    Wia = "wia", None;
+    /// Group: any of `face`, `fpt`, `iris`, `retina`, `vbm`.
+    Biometric = "biometric", None;
+    /// Group: no `amr` value proves it; the issuer's profile says which `acr` does.
+    PhishingResistant = "phishing_resistant", None;
+}
+
+/// Prefix of a vendor's method in the contract: `custom:okta_verify`.
+const CUSTOM: &str = "custom:";
+
+impl Method {
+    /// The methods with a name of their own, in alphabetical order within values, then groups.
+    pub fn named() -> impl Iterator<Item = &'static Method> {
+        NAMED.iter().map(|(_, method, _)| method)
+    }
+
+    /// A vendor's own `amr` value.
+    ///
+    /// # Errors
+    /// When the value is empty, is not printable ASCII, or has a name of its own.
+    pub fn custom(value: &str) -> Result<Self, ParseNameError> {
+        if let Some((name, ..)) = NAMED.iter().find(|(name, ..)| *name == value) {
+            return Err(ParseNameError::new(format!(
+                "`{value}` has a name of its own; write \"{name}\" instead of custom(\"{value}\")"
+            )));
+        }
+        check_value(value).map_err(|why| ParseNameError::new(format!("a custom method {why}")))?;
+        Ok(Self::Custom(value.to_owned()))
+    }
+
+    /// The value that this method has in an `amr` claim and that is sent in `acr_values` when the
+    /// issuer's profile has no mapping for it.
+    pub fn amr(&self) -> &str {
+        match (self, self.bit()) {
+            (Self::Custom(value), _) => value,
+            (_, Some(bit)) => NAMED[bit].0,
+            (_, None) => "",
+        }
+    }
+
+    /// `true` for the groups, which are requirements and never stand in an `amr` claim.
+    pub fn is_group(&self) -> bool {
+        matches!(self, Self::Biometric | Self::PhishingResistant)
+    }
+
+    /// The method that a value of a token's `amr` claim states. A group's name states nothing.
+    pub(crate) fn from_amr(value: &str) -> Option<Self> {
+        match NAMED.iter().find(|(name, ..)| *name == value) {
+            Some((_, method, _)) if method.is_group() => None,
+            Some((_, method, _)) => Some(method.clone()),
+            None => Some(Self::Custom(value.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Custom(_) = self {
+            f.write_str(CUSTOM)?;
+        }
+        f.write_str(self.amr())
+    }
+}
+
+impl FromStr for Method {
+    type Err = ParseNameError;
+
+    /// Reads the contract's form: a registered value, a group, or `custom:…`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(value) = text.strip_prefix(CUSTOM) {
+            return Self::custom(value);
+        }
+        if let Some((_, method, _)) = NAMED.iter().find(|(name, ..)| *name == text) {
+            return Ok(method.clone());
+        }
+        let suggestion = Suggestion::among(text, NAMED.iter().map(|(name, ..)| *name));
+        Err(ParseNameError::new(format!("unknown method `{text}`{suggestion}")))
+    }
+}
+
+impl serde::Serialize for Method {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A set of methods. Asking whether it holds a named one costs a bit test.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MethodSet {
+    named: u32,
+    custom: Vec<String>,
+}
+
+impl MethodSet {
+    /// Adds a method.
+    pub fn insert(&mut self, method: Method) {
+        match method {
+            Method::Custom(value) if self.custom.contains(&value) => {}
+            Method::Custom(value) => self.custom.push(value),
+            named => self.named |= mask(&named),
+        }
+    }
+
+    /// Whether the set holds this method.
+    pub fn contains(&self, method: &Method) -> bool {
+        match method {
+            Method::Custom(value) => self.custom.contains(value),
+            named => self.named & mask(named) != 0,
+        }
+    }
+
+    /// Whether the set holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.named == 0 && self.custom.is_empty()
+    }
+
+    /// Adds what follows from the methods in the set: the group `biometric` and, where `infer_mfa`
+    /// says that the issuer reports each factor that it really checked, `mfa` from two methods of
+    /// different factor kinds.
+    pub(crate) fn close(&mut self, infer_mfa: bool) {
+        let has = |factor| {
+            NAMED
+                .iter()
+                .enumerate()
+                .any(|(bit, (.., kind))| *kind == factor && self.named & (1 << bit) != 0)
+        };
+        let inherence = has(Factor::Inherence);
+        let kinds = [has(Factor::Knowledge), has(Factor::Possession), inherence];
+        if inherence {
+            self.insert(Method::Biometric);
+        }
+        if infer_mfa && kinds.into_iter().filter(|kind| *kind).count() >= 2 {
+            self.insert(Method::Mfa);
+        }
+    }
+}
+
+/// The bit of a named method; no bit at all for a vendor's value.
+fn mask(method: &Method) -> u32 {
+    method.bit().map_or(0, |bit| 1 << bit)
+}
+
+impl FromIterator<Method> for MethodSet {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
+        let mut set = Self::default();
+        methods.into_iter().for_each(|method| set.insert(method));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back_as_its_method() {
+        for (name, method, _) in NAMED {
+            assert_eq!(name.parse::<Method>().unwrap(), *method);
+            assert_eq!(method.to_string(), *name);
+        }
+        assert!(NAMED.len() < 32, "MethodSet has 32 bits");
+    }
+
+    #[test]
+    fn an_unknown_method_gets_a_suggestion() {
+        let error = "mfaa".parse::<Method>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown method `mfaa`; did you mean `mfa`?");
+    }
+
+    #[test]
+    fn a_custom_method_must_not_hide_a_registered_one() {
+        let error = "custom:pwd".parse::<Method>().unwrap_err();
+        assert!(error.to_string().contains("has a name of its own"), "{error}");
+        assert!("custom:".parse::<Method>().is_err());
+    }
+
+    #[test]
+    fn a_group_name_in_a_token_states_nothing() {
+        assert_eq!(Method::from_amr("phishing_resistant"), None);
+        assert_eq!(Method::from_amr("biometric"), None);
+    }
+
+    #[test]
+    fn mfa_is_inferred_only_from_two_kinds_and_only_when_allowed() {
+        let set = |names: &[&str], infer| {
+            let mut set: MethodSet = names.iter().filter_map(|n| Method::from_amr(n)).collect();
+            set.close(infer);
+            set.contains(&Method::Mfa)
+        };
+        assert!(set(&["pwd", "otp"], true));
+        assert!(!set(&["pwd", "otp"], false));
+        assert!(!set(&["pwd", "pin"], true), "two things known are one factor");
+        assert!(!set(&["pwd", "user", "geo"], true), "presence and place are no factors");
+    }
+}

@@ -1,0 +1,186 @@
+//! Path templates in axum 0.8's syntax: `/users/{id}`, `/files/{*rest}`, `{{` for a literal brace.
+
+use thiserror::Error;
+
+/// Why a text is not a path template.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// It does not begin with a slash.
+    #[error("a path begins with `/`; write \"/{0}\"")]
+    NoSlash(String),
+    /// axum 0.7's way to write a parameter.
+    #[error("`{found}` is axum 0.7's syntax; write `{write}`")]
+    OldSyntax {
+        /// The segment as it stands.
+        found: String,
+        /// The same in axum 0.8's syntax.
+        write: String,
+    },
+    /// A brace without its partner.
+    #[error("the braces in `{0}` do not match; write `{{name}}` for a parameter")]
+    Unbalanced(String),
+    /// A parameter with no usable name.
+    #[error("`{0}` is not a parameter's name; use letters, digits and `_`")]
+    Name(String),
+    /// Text behind a parameter, or a second parameter, in one segment.
+    #[error(
+        "in `{0}` something follows the parameter; a parameter is the last thing in its segment"
+    )]
+    NotLast(String),
+    /// `{*rest}` before the end, or behind other text.
+    #[error("`{0}` must be the path's whole last segment")]
+    Wildcard(String),
+    /// The same name twice.
+    #[error("the parameter `{0}` stands twice; give each its own name")]
+    Duplicate(String),
+    /// An empty segment or a dot segment, which clients and proxies rewrite.
+    #[error("the segment `{0}` can be read in two ways by clients and proxies; leave it out")]
+    Segment(String),
+    /// A character that no request's path has.
+    #[error("{0:?} never stands in a request's path; percent-encode it, or leave the query out")]
+    Character(char),
+}
+
+/// Checks a path template.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn check_path(template: &str) -> Result<(), PathError> {
+    parameters(template).map(|_| ())
+}
+
+/// The names of a template's parameters, in order.
+pub(crate) fn parameters(template: &str) -> Result<Vec<&str>, PathError> {
+    let Some(rest) = template.strip_prefix('/') else {
+        return Err(PathError::NoSlash(template.to_owned()));
+    };
+    if let Some(odd) =
+        template.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '?' | '#' | '\\'))
+    {
+        return Err(PathError::Character(odd));
+    }
+    let mut names: Vec<&str> = Vec::new();
+    let mut segments = rest.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        if (segment.is_empty() && !last) || matches!(segment, "." | "..") {
+            return Err(PathError::Segment(segment.to_owned()));
+        }
+        let Some(name) = parameter(segment)? else { continue };
+        let whole = segment.len() == name.len() + 2;
+        let bare = match name.strip_prefix('*') {
+            Some(_) if !(last && whole) => return Err(PathError::Wildcard(segment.to_owned())),
+            Some(bare) => bare,
+            None => name,
+        };
+        if bare.is_empty() || !bare.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err(PathError::Name(name.to_owned()));
+        }
+        if names.contains(&bare) {
+            return Err(PathError::Duplicate(bare.to_owned()));
+        }
+        names.push(bare);
+    }
+    Ok(names)
+}
+
+/// What stands between the braces of a segment's parameter, if it has one.
+fn parameter(segment: &str) -> Result<Option<&str>, PathError> {
+    if let Some(name) = segment.strip_prefix(':') {
+        let write = format!("{{{name}}}");
+        return Err(PathError::OldSyntax { found: segment.to_owned(), write });
+    }
+    if segment.starts_with('*') {
+        let write = format!("{{{segment}}}");
+        return Err(PathError::OldSyntax { found: segment.to_owned(), write });
+    }
+    let bytes = segment.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        match (bytes[index], bytes.get(index + 1)) {
+            (b'{', Some(b'{')) | (b'}', Some(b'}')) => index += 2,
+            (b'}', _) => return Err(PathError::Unbalanced(segment.to_owned())),
+            (b'{', _) => {
+                let inner = &segment[index + 1..];
+                let Some(end) = inner.find('}') else {
+                    return Err(PathError::Unbalanced(segment.to_owned()));
+                };
+                if end + 1 < inner.len() {
+                    return Err(PathError::NotLast(segment.to_owned()));
+                }
+                return Ok(Some(&inner[..end]));
+            }
+            _ => index += 1,
+        }
+    }
+    Ok(None)
+}
+
+/// The template with its parameters' names replaced by their positions, so that two templates that
+/// match the same paths are the same text.
+pub(crate) fn normalized(template: &str) -> String {
+    let mut out = String::with_capacity(template.len());
+    for (index, segment) in template.split('/').enumerate() {
+        if index > 0 {
+            out.push('/');
+        }
+        match parameter(segment) {
+            Ok(Some(name)) => {
+                out.push_str(&segment[..segment.len() - name.len() - 2]);
+                out.push_str(if name.starts_with('*') { "{*" } else { "{" });
+                out.push_str(&format!("p{index}}}"));
+            }
+            _ => out.push_str(segment),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axums_templates_are_accepted() {
+        for path in ["/", "/a", "/a/", "/a/{id}", "/a-{id}/b", "/{*rest}", "/{{a}}", "/caf%C3%A9"] {
+            assert_eq!(check_path(path), Ok(()), "{path}");
+            assert!(matchit::Router::new().insert(path, ()).is_ok(), "{path}");
+        }
+        assert_eq!(parameters("/a/{id}/b/{*rest}").unwrap(), ["id", "rest"]);
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        use PathError as E;
+        let s = str::to_owned;
+        for (path, error) in [
+            ("", E::NoSlash(s(""))),
+            ("a/b", E::NoSlash(s("a/b"))),
+            ("/:id", E::OldSyntax { found: s(":id"), write: s("{id}") }),
+            ("/*rest", E::OldSyntax { found: s("*rest"), write: s("{*rest}") }),
+            ("/{id", E::Unbalanced(s("{id"))),
+            ("/id}", E::Unbalanced(s("id}"))),
+            ("/{}", E::Name(s(""))),
+            ("/{a-b}", E::Name(s("a-b"))),
+            ("/{a}b", E::NotLast(s("{a}b"))),
+            ("/{a}{b}", E::NotLast(s("{a}{b}"))),
+            ("/{*a}/b", E::Wildcard(s("{*a}"))),
+            ("/x{*a}", E::Wildcard(s("x{*a}"))),
+            ("/{a}/{a}", E::Duplicate(s("a"))),
+            ("//a", E::Segment(s(""))),
+            ("/a/../b", E::Segment(s(".."))),
+            ("/a?b", E::Character('?')),
+            ("/a b", E::Character(' ')),
+            ("/é", E::Character('é')),
+        ] {
+            assert_eq!(check_path(path), Err(error), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_parameters_do_not_matter() {
+        assert_eq!(normalized("/a/{id}/x-{n}"), normalized("/a/{other}/x-{m}"));
+        assert_ne!(normalized("/a/{id}"), normalized("/a/{*id}"));
+    }
+}

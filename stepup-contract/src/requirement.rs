@@ -1,0 +1,224 @@
+//! What a sensitive endpoint asks, and the rules that make it meaningful. The attribute and the
+//! contract's parser both check against [`Requirement::problems`].
+
+use crate::method::Method;
+use crate::risk::RiskRule;
+use crate::text::check_value;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
+
+/// How far a caller must be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// A valid token is enough.
+    Standard,
+    /// The authentication itself is held against the requirement.
+    Sensitive,
+}
+
+/// What an endpoint asks of a caller. When several things are asked, all of them must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requirement {
+    /// Whether a step-up is asked at all: `true` for sensitive endpoints, `false` for standard ones.
+    pub step_up: bool,
+    /// All of these methods must be proven.
+    pub methods: Vec<Method>,
+    /// One of these methods must be proven, if there are any.
+    pub any_methods: Vec<Method>,
+    /// The token's `acr` must be one of these, if there are any; in order of preference.
+    pub acr: Vec<String>,
+    /// Seconds since the last active authentication (RFC 9470 §4).
+    pub max_age: Option<u32>,
+    /// All of these scopes must be granted.
+    pub scopes: Vec<String>,
+    /// How the session's risk changes what is asked.
+    pub risk: Option<RiskRule>,
+    /// The token must be sender-constrained (RFC 9449).
+    pub bound: bool,
+    /// Every call needs a confirmation of its own.
+    pub per_action: bool,
+}
+
+/// A field of a requirement, to say where a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// `step-up`, or `trust` in the attribute.
+    StepUp,
+    /// `methods`
+    Methods,
+    /// `any-methods`, or `methods = any(…)` in the attribute.
+    AnyMethods,
+    /// `acr`
+    Acr,
+    /// `max-age`
+    MaxAge,
+    /// `scopes`
+    Scopes,
+    /// `risk`
+    Risk,
+    /// `bound`
+    Bound,
+    /// `per-action`
+    PerAction,
+}
+
+impl Field {
+    /// The key in the contract.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::StepUp => "step-up",
+            Self::Methods => "methods",
+            Self::AnyMethods => "any-methods",
+            Self::Acr => "acr",
+            Self::MaxAge => "max-age",
+            Self::Scopes => "scopes",
+            Self::Risk => "risk",
+            Self::Bound => "bound",
+            Self::PerAction => "per-action",
+        }
+    }
+}
+
+/// A rule that a requirement breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequirementError {
+    /// The field that breaks it.
+    pub field: Field,
+    /// The index in the field's list, where it is one element that breaks it.
+    pub index: Option<usize>,
+    message: String,
+}
+
+impl fmt::Display for RequirementError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for RequirementError {}
+
+impl Requirement {
+    /// `Sensitive` when a step-up is asked.
+    pub fn trust(&self) -> Trust {
+        if self.step_up { Trust::Sensitive } else { Trust::Standard }
+    }
+
+    /// Every rule that this requirement breaks; none for a meaningful one.
+    pub fn problems(&self) -> Vec<RequirementError> {
+        let mut problems = Problems(Vec::new());
+        let asks_for_step_up = [
+            (Field::Methods, !self.methods.is_empty()),
+            (Field::AnyMethods, !self.any_methods.is_empty()),
+            (Field::Acr, !self.acr.is_empty()),
+            (Field::MaxAge, self.max_age.is_some()),
+        ];
+        if self.step_up {
+            if asks_for_step_up.iter().all(|(_, asked)| !asked) {
+                problems.add(
+                    Field::StepUp,
+                    "a sensitive endpoint asks for methods, acr or max_age; with none of them \
+                     nothing is stepped up",
+                );
+            }
+        } else {
+            let other = [(Field::Risk, self.risk.is_some()), (Field::PerAction, self.per_action)];
+            for (field, _) in asks_for_step_up.into_iter().chain(other).filter(|(_, asked)| *asked)
+            {
+                problems.add(
+                    field,
+                    "a standard endpoint asks for no step-up; make it sensitive or leave this out",
+                );
+            }
+        }
+        problems.list(Field::Methods, &self.methods);
+        problems.list(Field::AnyMethods, &self.any_methods);
+        problems.list(Field::Acr, &self.acr);
+        problems.list(Field::Scopes, &self.scopes);
+        problems.values(Field::Acr, &self.acr);
+        problems.values(Field::Scopes, &self.scopes);
+        for (index, acr) in self.acr.iter().enumerate().filter(|(_, acr)| *acr == NO_LEVEL) {
+            let message = format!(
+                "the acr `{acr}` says that no level was reached (OpenID Connect Core §2) and never \
+                 satisfies"
+            );
+            problems.0.push(RequirementError { field: Field::Acr, index: Some(index), message });
+        }
+        match self.risk {
+            Some(RiskRule { step_up: None, deny: None }) => {
+                problems.add(Field::Risk, "a risk rule needs step_up, deny, or both");
+            }
+            Some(RiskRule { step_up: Some(step_up), deny: Some(deny) }) if deny < step_up => {
+                problems.add(
+                    Field::Risk,
+                    &format!(
+                        "deny = \"{deny}\" is below step_up = \"{step_up}\", so that the step-up \
+                         would never be asked; deny from a level that is not lower"
+                    ),
+                );
+            }
+            _ => {}
+        }
+        problems.0
+    }
+}
+
+/// The acr that says that no level was reached (OpenID Connect Core §2); Keycloak sends it when a
+/// level has expired.
+pub(crate) const NO_LEVEL: &str = "0";
+
+struct Problems(Vec<RequirementError>);
+
+impl Problems {
+    fn add(&mut self, field: Field, message: &str) {
+        self.0.push(RequirementError { field, index: None, message: message.to_owned() });
+    }
+
+    fn list<T: PartialEq + fmt::Display>(&mut self, field: Field, list: &[T]) {
+        for (index, item) in list.iter().enumerate().filter(|(i, item)| list[..*i].contains(item)) {
+            let message = format!("`{item}` stands twice");
+            self.0.push(RequirementError { field, index: Some(index), message });
+        }
+    }
+
+    fn values(&mut self, field: Field, list: &[String]) {
+        for (index, value) in list.iter().enumerate() {
+            if let Err(why) = check_value(value) {
+                let message = format!("the value {why}");
+                self.0.push(RequirementError { field, index: Some(index), message });
+            }
+        }
+    }
+}
+
+impl Serialize for Requirement {
+    /// The contract's `security` object: stable key order, and a key that asks nothing is absent.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fn list<M: SerializeMap, T: Serialize>(
+            map: &mut M,
+            field: Field,
+            list: &[T],
+        ) -> Result<(), M::Error> {
+            if list.is_empty() { Ok(()) } else { map.serialize_entry(field.key(), list) }
+        }
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(Field::StepUp.key(), &self.step_up)?;
+        list(&mut map, Field::Methods, &self.methods)?;
+        list(&mut map, Field::AnyMethods, &self.any_methods)?;
+        list(&mut map, Field::Acr, &self.acr)?;
+        if let Some(max_age) = self.max_age {
+            map.serialize_entry(Field::MaxAge.key(), &max_age)?;
+        }
+        list(&mut map, Field::Scopes, &self.scopes)?;
+        if let Some(risk) = &self.risk {
+            map.serialize_entry(Field::Risk.key(), risk)?;
+        }
+        if self.bound {
+            map.serialize_entry(Field::Bound.key(), &true)?;
+        }
+        if self.per_action {
+            map.serialize_entry(Field::PerAction.key(), &true)?;
+        }
+        map.end()
+    }
+}

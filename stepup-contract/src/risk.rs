@@ -1,0 +1,81 @@
+//! Risk levels, and the rule that makes an endpoint depend on them.
+
+use crate::error::{ParseNameError, Suggestion};
+use std::fmt;
+use std::str::FromStr;
+
+/// How risky the session is, as the IdP's signals say (CAEP `risk-level-change`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RiskLevel {
+    /// Nothing unusual.
+    Low,
+    /// Reason for a closer look.
+    Medium,
+    /// Likely abuse.
+    High,
+}
+
+impl RiskLevel {
+    /// Every level, ascending.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
+    /// The name in the attribute and in the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+impl fmt::Display for RiskLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for RiskLevel {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|level| level.as_str() == text).ok_or_else(|| {
+            let suggestion = Suggestion::among(text, Self::ALL.iter().map(|l| l.as_str()));
+            ParseNameError::new(format!(
+                "unknown risk level `{text}`{suggestion}; the levels are low, medium and high"
+            ))
+        })
+    }
+}
+
+impl serde::Serialize for RiskLevel {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// How an endpoint depends on the session's risk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RiskRule {
+    /// The step-up is asked from this level on; an unknown risk counts as this level. Without it
+    /// the step-up is always asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<RiskLevel>,
+    /// From this level on the call is refused, with no cure offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Option<RiskLevel>,
+}
+
+impl RiskRule {
+    /// Whether a session of this risk is refused.
+    pub(crate) fn denies(self, risk: Option<RiskLevel>) -> bool {
+        let level = risk.or(self.step_up);
+        matches!((level, self.deny), (Some(level), Some(deny)) if level >= deny)
+    }
+
+    /// Whether a session of this risk is spared the step-up. Unknown risk never is.
+    pub(crate) fn spares(self, risk: Option<RiskLevel>) -> bool {
+        matches!((risk, self.step_up), (Some(level), Some(from)) if level < from)
+    }
+}

@@ -1,0 +1,123 @@
+//! JSON in which every key stands once. Two parsers may read `{"a":1,"a":2}` in two ways, and a
+//! token or a contract must mean one thing (RFC 8259 §4, RFC 7519 §4).
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use std::fmt;
+use thiserror::Error as ThisError;
+
+/// Why a text is not acceptable JSON, with line and column.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{0}")]
+pub struct StrictJsonError(String);
+
+/// Parses JSON text (UTF-8), refusing keys that stand twice in one object, numbers out of range and
+/// nesting deeper than 128.
+///
+/// # Errors
+/// What is wrong, with line and column.
+pub fn parse_strict(text: &[u8]) -> Result<Value, StrictJsonError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = Strict
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|error| StrictJsonError(error.to_string()))?;
+    Ok(value)
+}
+
+/// Builds a [`Value`] and stops at a repeated key.
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number is not finite"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = items.next_element_seed(Strict)? {
+            values.push(value);
+        }
+        Ok(values.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("the key `{key}` stands twice")));
+            }
+            let value = entries.next_value_seed(Strict)?;
+            map.insert(key, value);
+        }
+        Ok(map.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_key_is_refused_at_any_depth() {
+        for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
+            let error = parse_strict(text.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("stands twice at line 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_over_out_of_range_or_too_deep_is_refused() {
+        let deep = "[".repeat(10_000);
+        for text in ["{} {}", "1e400", "NaN", "{\"a\":}", "", deep.as_str()] {
+            assert!(parse_strict(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(parse_strict(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn ordinary_json_reads_as_serde_json_reads_it() {
+        let text = br#"{"a":[1,-2,3.5,null,true,"x"],"b":{}}"#;
+        assert_eq!(parse_strict(text).unwrap(), serde_json::from_slice::<Value>(text).unwrap());
+    }
+}

@@ -1,0 +1,277 @@
+//! Expansion of `#[step_up(…)]`: the handler gets a guard as its first argument, and a hidden type
+//! that carries its endpoint. The body passes through unparsed.
+
+use crate::attribute::{self, Attribute, Security};
+use crate::errors::Errors;
+use crate::record;
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use stepup_contract::{Requirement, Trust};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+use syn::{Attribute as Attr, FnArg, Ident, Meta, Pat, Signature, Type, Visibility};
+
+/// axum takes 16 arguments, the guard among them.
+const MAX_ARGUMENTS: usize = 15;
+
+/// clippy accepts this many arguments.
+const CLIPPY_ARGUMENTS: usize = 7;
+
+/// A function without a look into its body.
+struct Handler {
+    attributes: Vec<Attr>,
+    visibility: Visibility,
+    signature: Signature,
+    body: TokenStream,
+}
+
+impl Parse for Handler {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Ok(Self {
+            attributes: input.call(Attr::parse_outer)?,
+            visibility: input.parse()?,
+            signature: input.parse()?,
+            body: input.parse()?,
+        })
+    }
+}
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let attribute = attribute::read(arguments, &mut errors);
+    let Ok(handler) = syn::parse2::<Handler>(item.clone()) else {
+        errors.at(item_span(&item), "#[step_up] guards a handler; put it on an `async fn`");
+        let errors = errors.into_tokens();
+        return quote!(#item #errors);
+    };
+    if !check(&handler, &mut errors) {
+        let errors = errors.into_tokens();
+        return quote!(#item #errors);
+    }
+    let broken = !errors.is_empty();
+    let errors = errors.into_tokens();
+    let guarded = guard(handler, &attribute, broken);
+    quote!(#guarded #errors)
+}
+
+/// The first token that says what the item is.
+fn item_span(item: &TokenStream) -> Span {
+    let parser = |input: ParseStream<'_>| {
+        input.call(Attr::parse_outer)?;
+        input.parse::<Visibility>()?;
+        let span = input.span();
+        input.parse::<TokenStream>()?;
+        Ok(span)
+    };
+    syn::parse::Parser::parse2(parser, item.clone()).unwrap_or_else(|_| item.span())
+}
+
+/// Reports what cannot be a handler; `false` when the guard would only add noise.
+fn check(handler: &Handler, errors: &mut Errors) -> bool {
+    let Signature { asyncness, fn_token, inputs, ident, .. } = &handler.signature;
+    let mut sound = true;
+    if asyncness.is_none() {
+        errors.at(fn_token.span, format!("a handler is async; write `async fn {ident}`"));
+        sound = false;
+    }
+    if let Some(FnArg::Receiver(receiver)) = inputs.first() {
+        errors.over(
+            receiver,
+            "a handler is a free function; move it out of the impl and take the state with \
+             State<…>",
+        );
+        sound = false;
+    } else if let Some(span) = mentions_self(&handler.signature) {
+        errors.at(
+            span,
+            "a handler is a free function and has no `Self`; move it out of the impl and name the \
+             type",
+        );
+        sound = false;
+    }
+    if let Some(extra) = inputs.iter().nth(MAX_ARGUMENTS) {
+        errors.over(
+            extra,
+            format!(
+                "a guarded handler takes at most {MAX_ARGUMENTS} arguments, since axum takes 16 \
+                 and the guard is one; put several extractors into a tuple"
+            ),
+        );
+        sound = false;
+    }
+    for twin in handler.attributes.iter().filter(|attr| last_segment(attr) == "step_up") {
+        errors.over(
+            twin,
+            "#[step_up] stands twice on this handler; write one attribute with all keys",
+        );
+        sound = false;
+    }
+    sound
+}
+
+/// The first `Self` in a signature.
+fn mentions_self(signature: &Signature) -> Option<Span> {
+    struct Finder(Option<Span>);
+    impl<'ast> Visit<'ast> for Finder {
+        fn visit_ident(&mut self, ident: &'ast Ident) {
+            if ident == "Self" {
+                self.0.get_or_insert(ident.span());
+            }
+        }
+    }
+    let mut finder = Finder(None);
+    finder.visit_signature(signature);
+    finder.0
+}
+
+fn guard(handler: Handler, attribute: &Attribute, broken: bool) -> TokenStream {
+    let Handler { mut attributes, visibility, mut signature, body } = handler;
+    let runtime = &attribute.runtime;
+    let private = quote!(#runtime::__private);
+    let name = signature.ident.unraw().to_string();
+    let hidden = hidden_name(&name, was_rewritten(&signature));
+    let conditions: Vec<Attr> =
+        attributes.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect();
+
+    give_state(&mut attributes, &signature, runtime);
+    let allow = (signature.inputs.len() == CLIPPY_ARGUMENTS)
+        .then(|| quote!(#[allow(clippy::too_many_arguments, reason = "the guard is one of them")]));
+    let argument: FnArg = syn::parse_quote!(_: #private::Guard<#hidden>);
+    signature.inputs.insert(0, argument);
+
+    let endpoint = endpoint(&hidden, &name, attribute, broken);
+    quote! {
+        #(#attributes)*
+        #allow
+        #visibility #signature #body
+
+        #(#conditions)*
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, reason = "named after the handler")]
+        #visibility struct #hidden;
+
+        #(#conditions)*
+        #endpoint
+    }
+}
+
+/// The hidden type's traits and the statics of its line.
+fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> TokenStream {
+    let Attribute { route, security, runtime } = attribute;
+    let private = quote!(#runtime::__private);
+    let head = record::head();
+    let route_text = route.as_ref().map(record::route).unwrap_or_default();
+    let trust = match security {
+        Security::Requirement(requirement) if requirement.trust() == Trust::Standard => "standard",
+        _ => "sensitive",
+    };
+    let before = format!("\"trust\":\"{trust}\",\"handler\":\"");
+    let after = format!("::{name}\",\"security\":");
+    let (policy, security) = match security {
+        _ if broken => {
+            let nothing = record::security(&Requirement::default());
+            (None, quote!(#nothing))
+        }
+        Security::Requirement(requirement) => {
+            let text = record::security(requirement);
+            (None, quote!(#text))
+        }
+        Security::Policy(path) => {
+            let span = path.span();
+            let policy = quote_spanned!(span=> const POLICY: #private::Policy = #path;);
+            (Some(policy), quote!(POLICY.security()))
+        }
+    };
+    let statics = record::statics(runtime);
+    let routed = quote!(impl #private::Routed for #hidden {});
+    let unrouted = quote!(impl #private::Unrouted for #hidden {});
+    let marker = match (broken, route) {
+        // Both, so that `routes!` adds no second error to the first.
+        (true, _) => quote!(#routed #unrouted),
+        (false, Some(_)) => routed,
+        (false, None) => unrouted,
+    };
+    quote! {
+        const _: () = {
+            #policy
+            const RECORD: #private::Record = #private::Record::new(
+                #head,
+                #route_text,
+                ::core::concat!(#before, ::core::module_path!(), #after),
+                #security,
+            );
+            #statics
+            static SLOT: #private::Slot = #private::Slot::new(&LINE);
+
+            impl #private::GuardedEndpoint for #hidden {
+                const RECORD: #private::Record = RECORD;
+
+                fn slot() -> &'static #private::Slot {
+                    &SLOT
+                }
+            }
+
+            #marker
+        };
+    }
+}
+
+/// `approve_all` → `__StepUpApproveAll`. A name that is not plain snake case is kept as it is, so
+/// that no two handlers of one module share a type.
+fn hidden_name(handler: &str, rewritten: bool) -> Ident {
+    let plain = handler.split('_').all(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
+    let mut name = String::from("__StepUp");
+    if plain && !handler.contains(|c: char| c.is_ascii_uppercase()) {
+        for word in handler.split('_') {
+            name.push_str(&word[..1].to_ascii_uppercase());
+            name.push_str(&word[1..]);
+        }
+    } else {
+        name.push('_');
+        name.push_str(handler);
+    }
+    if rewritten {
+        // The only place where `#[debug_handler]` above shows, which finds one argument too many
+        // and prints the type of the guard.
+        name.push_str("__put_debug_handler_below_step_up");
+    }
+    format_ident!("{name}", span = Span::call_site())
+}
+
+/// Whether another attribute macro has written this function anew: a macro's parentheses have one
+/// span for both ends.
+fn was_rewritten(signature: &Signature) -> bool {
+    let paren = signature.paren_token.span;
+    let (open, close) = (paren.open(), paren.close());
+    format!("{open:?}") == format!("{close:?}")
+}
+
+/// Gives a bare `#[debug_handler]` a state, since it would take `()` for a handler that names none,
+/// and `()` holds no `StepUp`.
+fn give_state(attributes: &mut [Attr], signature: &Signature, runtime: &TokenStream) {
+    if signature.inputs.iter().any(takes_state) {
+        return;
+    }
+    for attribute in attributes.iter_mut().filter(|attr| last_segment(attr) == "debug_handler") {
+        if let Meta::Path(path) = &attribute.meta {
+            *attribute = syn::parse_quote!(#[#path(state = #runtime::StepUp)]);
+        }
+    }
+}
+
+/// `State(s): State<S>`, as axum's debug_handler recognises it.
+fn takes_state(argument: &FnArg) -> bool {
+    let FnArg::Typed(argument) = argument else { return false };
+    let by_type = match &*argument.ty {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "State"),
+        _ => false,
+    };
+    by_type && !matches!(&*argument.pat, Pat::Rest(_))
+}
+
+fn last_segment(attribute: &Attr) -> String {
+    let path = attribute.path();
+    path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()
+}

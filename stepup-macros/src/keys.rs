@@ -1,0 +1,265 @@
+//! The keys that make a requirement: read into [`Requirement`], then held against the contract's
+//! own rules, whose findings are put at the tokens that they are about.
+
+use crate::errors::Errors;
+use crate::value::{Argument, Pair, Value};
+use proc_macro2::Span;
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use stepup_contract::{Field, Method, Requirement, RiskLevel, RiskRule};
+use syn::{Lit, LitInt, LitStr};
+
+/// The keys, as they are written.
+pub(crate) const KEYS: [&str; 7] =
+    ["methods", "acr", "max_age", "scopes", "risk", "per_action", "bound"];
+
+/// Reads requirement keys and remembers where each field and list element was written.
+#[derive(Default)]
+pub(crate) struct Keys {
+    pub(crate) requirement: Requirement,
+    spans: HashMap<Field, (Span, Vec<Span>)>,
+}
+
+impl Keys {
+    /// Reads one key; `false` when it is none of [`KEYS`].
+    pub(crate) fn read(&mut self, pair: Pair, errors: &mut Errors) -> bool {
+        let Pair { key, value } = pair;
+        let span = value.span();
+        match key.to_string().as_str() {
+            "methods" => self.methods(value, errors),
+            "acr" => {
+                let write = "acr = \"value\" or acr = [\"value\", \"other\"]";
+                let (acr, spans) = match value {
+                    Value::Text(text) => (vec![text.value()], vec![text.span()]),
+                    other => list(other, write, errors),
+                };
+                self.requirement.acr = acr;
+                self.spans.insert(Field::Acr, (span, spans));
+            }
+            "max_age" => {
+                self.requirement.max_age = max_age(value, errors);
+                self.spans.insert(Field::MaxAge, (span, Vec::new()));
+            }
+            "scopes" => {
+                let (scopes, spans) = list(value, "scopes = [\"payments:approve\"]", errors);
+                self.requirement.scopes = scopes;
+                self.spans.insert(Field::Scopes, (span, spans));
+            }
+            "risk" => {
+                self.requirement.risk = risk(value, errors);
+                self.spans.insert(Field::Risk, (span, Vec::new()));
+            }
+            "per_action" => {
+                self.requirement.per_action = flag(value, "per_action = true", errors);
+                self.spans.insert(Field::PerAction, (span, Vec::new()));
+            }
+            "bound" => {
+                self.requirement.bound = flag(value, "bound = true", errors);
+                self.spans.insert(Field::Bound, (span, Vec::new()));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether a key was written that asks for a step-up, readable or not.
+    pub(crate) fn asks_something(&self) -> bool {
+        let asked = [Field::Methods, Field::AnyMethods, Field::Acr, Field::MaxAge];
+        asked.iter().any(|field| self.spans.contains_key(field))
+    }
+
+    /// Reports every rule that the requirement breaks, at the token that breaks it. That nothing is
+    /// asked at all is for the caller to report, who knows what else was written.
+    pub(crate) fn check(&self, errors: &mut Errors) {
+        for problem in self.requirement.problems() {
+            if let Some((whole, items)) = self.spans.get(&problem.field) {
+                let item = problem.index.and_then(|index| items.get(index));
+                errors.at(*item.unwrap_or(whole), &problem);
+            }
+        }
+    }
+
+    fn methods(&mut self, value: Value, errors: &mut Errors) {
+        let span = value.span();
+        self.spans.insert(Field::Methods, (span, Vec::new()));
+        let write =
+            "methods = [\"mfa\"] for all of them, or any(\"hwk\", \"face\") for one of them";
+        let (field, items) = match value {
+            Value::List(_, items) => (Field::Methods, items),
+            Value::Call(name, _, arguments) if name == "any" => {
+                let items = arguments.into_iter().map(|argument| match argument {
+                    Argument::Value(value) => value,
+                    Argument::Pair(pair) => Value::Other(pair.key.span()),
+                });
+                (Field::AnyMethods, items.collect())
+            }
+            Value::Text(text) => {
+                let message = format!("expected a list; write methods = [\"{}\"]", text.value());
+                errors.at(text.span(), message);
+                return;
+            }
+            other => {
+                errors.at(other.span(), format!("expected a list of methods; write {write}"));
+                return;
+            }
+        };
+        if items.is_empty() {
+            errors.at(span, format!("no methods; write {write}"));
+            self.spans.insert(field, (span, Vec::new()));
+            return;
+        }
+        let mut methods = Vec::new();
+        let mut spans = Vec::new();
+        for item in items {
+            let span = item.span();
+            if let Some(method) = method(item, errors) {
+                methods.push(method);
+                spans.push(span);
+            }
+        }
+        self.spans.insert(field, (span, spans));
+        match field {
+            Field::AnyMethods => self.requirement.any_methods = methods,
+            _ => self.requirement.methods = methods,
+        }
+    }
+}
+
+fn method(item: Value, errors: &mut Errors) -> Option<Method> {
+    let span = item.span();
+    let result = match item {
+        Value::Text(text) if text.value().starts_with("custom:") => {
+            let name = text.value()["custom:".len()..].to_owned();
+            errors.at(span, format!("in code a vendor's method is written custom(\"{name}\")"));
+            return None;
+        }
+        Value::Text(text) => text.value().parse::<Method>().map_err(|why| {
+            format!("{why}; a vendor's own value is written custom(\"{}\")", text.value())
+        }),
+        Value::Call(name, _, arguments) if name == "custom" => {
+            match <[Argument; 1]>::try_from(arguments).ok().map(|[only]| only) {
+                Some(Argument::Value(Value::Text(text))) => {
+                    Method::custom(&text.value()).map_err(|why| why.to_string())
+                }
+                _ => Err("custom takes one string; write custom(\"okta_verify\")".to_owned()),
+            }
+        }
+        Value::Call(name, ..) if name == "any" => {
+            Err("any(…) does not nest; write methods = any(\"hwk\", \"face\")".to_owned())
+        }
+        _ => Err("expected a method; write a string such as \"mfa\", or custom(\"…\")".to_owned()),
+    };
+    result.map_err(|message| errors.at(span, message)).ok()
+}
+
+/// A list of strings with the span of each.
+fn list(value: Value, write: &str, errors: &mut Errors) -> (Vec<String>, Vec<Span>) {
+    let span = value.span();
+    let items = match value {
+        Value::List(_, items) => items,
+        other => {
+            errors.at(other.span(), format!("expected a list of strings; write {write}"));
+            return Default::default();
+        }
+    };
+    if items.is_empty() {
+        errors.at(span, format!("an empty list; write {write}, or leave it out"));
+    }
+    items
+        .into_iter()
+        .filter_map(|item| item.into_text(errors, write))
+        .map(|text| (text.value(), text.span()))
+        .unzip()
+}
+
+fn flag(value: Value, write: &str, errors: &mut Errors) -> bool {
+    match value {
+        Value::Literal(Lit::Bool(flag)) => flag.value,
+        other => {
+            errors.at(other.span(), format!("expected true or false; write {write}"));
+            false
+        }
+    }
+}
+
+fn max_age(value: Value, errors: &mut Errors) -> Option<u32> {
+    const WRITE: &str = "write seconds, as in 300, or \"90s\", \"5m\", \"1h\"";
+    let span = value.span();
+    let result = match &value {
+        Value::Literal(Lit::Int(number)) => seconds(number),
+        Value::Text(text) => duration(text),
+        Value::Negative(_) => Err("max_age must not be negative".to_owned()),
+        Value::Literal(Lit::Float(_)) => Err("max_age is in whole seconds".to_owned()),
+        _ => Err("expected a duration".to_owned()),
+    };
+    result.map_err(|message| errors.at(span, format!("{message}; {WRITE}"))).ok()
+}
+
+fn seconds(number: &LitInt) -> Result<u32, String> {
+    if !number.suffix().is_empty() {
+        return Err(format!("`{number}` is not a plain number"));
+    }
+    number.base10_parse().map_err(|_| too_long())
+}
+
+fn duration(text: &LitStr) -> Result<u32, String> {
+    let value = text.value();
+    let digits = value.trim_end_matches(['s', 'm', 'h']);
+    let unit = match &value[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 0,
+    };
+    if unit == 0 || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!("cannot read the duration \"{value}\""));
+    }
+    digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(too_long)
+}
+
+fn too_long() -> String {
+    format!("max_age is at most {} seconds", u32::MAX)
+}
+
+fn risk(value: Value, errors: &mut Errors) -> Option<RiskRule> {
+    const WRITE: &str = "risk = risk(step_up = \"medium\", deny = \"high\")";
+    let (span, arguments) = match value {
+        Value::Call(name, span, arguments) if name == "risk" => (span, arguments),
+        other => {
+            errors.at(other.span(), format!("expected a risk rule; write {WRITE}"));
+            return None;
+        }
+    };
+    if arguments.is_empty() {
+        errors.at(span, format!("an empty risk rule; write {WRITE}"));
+        return None;
+    }
+    let (mut step_up, mut deny) = (None, None);
+    let mut sound = true;
+    for argument in arguments {
+        let Argument::Pair(Pair { key, value }) = argument else {
+            errors.at(span, format!("a risk rule has keys; write {WRITE}"));
+            return None;
+        };
+        let slot: &mut Option<RiskLevel> = match key.to_string().as_str() {
+            "step_up" => &mut step_up,
+            "deny" => &mut deny,
+            _ => {
+                errors.at(key.span(), format!("unknown key `{key}`; write {WRITE}"));
+                sound = false;
+                continue;
+            }
+        };
+        if slot.is_some() {
+            errors.at(key.span(), format!("`{key}` stands twice"));
+        }
+        *slot = value.into_text(errors, WRITE).and_then(|text| named(&text, errors));
+        sound &= slot.is_some();
+    }
+    sound.then_some(RiskRule { step_up, deny })
+}
+
+fn named<T: FromStr<Err: Display>>(text: &LitStr, errors: &mut Errors) -> Option<T> {
+    text.value().parse().map_err(|why| errors.at(text.span(), why)).ok()
+}

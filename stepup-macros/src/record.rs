@@ -1,0 +1,58 @@
+//! The JSON texts from which an endpoint's line is joined at compile time, and the statics that put
+//! a line into the link section. The form of the line is `stepup_contract::record`'s.
+
+use crate::attribute::Route;
+use proc_macro2::TokenStream;
+use quote::quote;
+use serde_json::to_string;
+use stepup_contract::{Requirement, record};
+
+/// `{"record":1,…,"package":"…","version":"…",` of the crate that is being compiled.
+pub(crate) fn head() -> String {
+    let package = variable("CARGO_PKG_NAME");
+    let version = variable("CARGO_PKG_VERSION");
+    format!(
+        "{{\"record\":{},\"runtime\":{},\"package\":{package},\"version\":{version},",
+        record::FORMAT,
+        text(record::RUNTIME),
+    )
+}
+
+/// `"method":"POST","path":"/x",`
+pub(crate) fn route(route: &Route) -> String {
+    let path = text(&route.path);
+    match route.method {
+        Some(method) => format!("\"method\":\"{method}\",\"path\":{path},"),
+        None => format!("\"path\":{path},"),
+    }
+}
+
+/// The `security` object.
+pub(crate) fn security(requirement: &Requirement) -> String {
+    to_string(requirement).unwrap_or_default()
+}
+
+/// `text` as a JSON string.
+pub(crate) fn text(text: &str) -> String {
+    to_string(text).unwrap_or_default()
+}
+
+fn variable(name: &str) -> String {
+    text(&std::env::var(name).unwrap_or_default())
+}
+
+/// Puts the line of the constant `RECORD`, which stands in the same block, into the link section,
+/// and a pointer to these very bytes into the slice that `Contract::collect` reads.
+pub(crate) fn statics(runtime: &TokenStream) -> TokenStream {
+    let private = quote!(#runtime::__private);
+    quote! {
+        #[used]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__stepup"))]
+        #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".stepup"))]
+        static LINE: [::core::primitive::u8; RECORD.len()] = RECORD.line();
+
+        #[#private::linkme::distributed_slice(#private::STEPUP_RECORDS_0_1)]
+        #[linkme(crate = #private::linkme)]
+        static ENTRY: &'static [::core::primitive::u8] = &LINE;
+    }
+}

@@ -1,0 +1,175 @@
+//! An issuer as the API sees it: its name, its audience, its keys, its vocabulary. Only an issuer's
+//! own keys can verify its tokens.
+
+use crate::http_client::checked_url;
+use crate::keys::{Keys, Location};
+use std::sync::Arc;
+use std::time::Duration;
+use stepup_contract::{Method, Profile, check_value};
+use thiserror::Error;
+
+/// An identity provider whose tokens are accepted.
+///
+/// ```
+/// use stepup_runtime::{Issuer, Method};
+///
+/// let issuer = Issuer::new("https://login.bank.example", "https://api.bank.example")
+///     .ask(Method::Mfa, ["urn:bank:acr:2fa-if-possible"])
+///     .proves("urn:bank:acr:2fa", [Method::Mfa, Method::Otp]);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "give it to StepUp::builder().issuer(…)"]
+pub struct Issuer {
+    issuer: String,
+    audiences: Vec<String>,
+    location: Location,
+    profile: Profile,
+    untyped: bool,
+    cooldown: Duration,
+}
+
+/// Why an issuer cannot be used.
+#[derive(Debug, Error)]
+#[error("issuer {issuer:?}: {why}")]
+pub struct IssuerError {
+    issuer: String,
+    why: String,
+}
+
+impl Issuer {
+    /// An issuer by its exact name, the `iss` of its tokens, and the `aud` that names this API. Its
+    /// keys are found through OpenID Connect discovery unless [`Issuer::jwks_url`] or
+    /// [`Issuer::jwks`] says otherwise.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audiences: vec![audience.into()],
+            location: Location::Discovery,
+            profile: Profile::default(),
+            untyped: false,
+            cooldown: Duration::from_secs(30),
+        }
+    }
+
+    /// Another `aud` that names this API too.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// The keys are at this URL.
+    pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
+        self.location = Location::Url(url.into());
+        self
+    }
+
+    /// The keys are in this key set (RFC 7517), as JSON text. They are never renewed.
+    pub fn jwks(mut self, text: impl Into<String>) -> Self {
+        self.location = Location::Given(text.into());
+        self
+    }
+
+    /// Asks for `method` with these `acr_values`; see [`Profile::ask`].
+    pub fn ask<V: Into<String>>(
+        mut self,
+        method: Method,
+        acr_values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        self.profile = self.profile.ask(method, acr_values);
+        self
+    }
+
+    /// States that a token with this `acr` proves these methods; see [`Profile::proves`].
+    pub fn proves(
+        mut self,
+        acr: impl Into<String>,
+        methods: impl IntoIterator<Item = Method>,
+    ) -> Self {
+        self.profile = self.profile.proves(acr, methods);
+        self
+    }
+
+    /// Whether two methods of different factor kinds count as `mfa`; see [`Profile::infer_mfa`].
+    pub fn infer_mfa(mut self, infer: bool) -> Self {
+        self.profile = self.profile.infer_mfa(infer);
+        self
+    }
+
+    /// Whether this issuer's users may call sensitive endpoints; see [`Profile::may_step_up`].
+    pub fn may_step_up(mut self, may: bool) -> Self {
+        self.profile = self.profile.may_step_up(may);
+        self
+    }
+
+    /// How many seconds the issuer's clock may be ahead of ours: 30 unless given, 300 at most. A
+    /// token's end is never extended by it.
+    pub fn clock_skew(mut self, seconds: u32) -> Self {
+        self.profile = self.profile.clock_skew(seconds);
+        self
+    }
+
+    /// The whole vocabulary at once, in place of what was said before.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Accepts access tokens whose `typ` is `JWT` or missing, as many IdPs send them. Without this
+    /// the `typ` must be `at+jwt` (RFC 9068 §4). ID tokens are refused either way.
+    pub fn allow_untyped_tokens(mut self, allow: bool) -> Self {
+        self.untyped = allow;
+        self
+    }
+
+    /// The shortest time between two fetches of the keys: 30 seconds unless given.
+    pub fn key_refresh_cooldown(mut self, cooldown: Duration) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// The issuer's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Checks everything that was said and gets the keys.
+    pub(crate) async fn trust(self) -> Result<Trusted, IssuerError> {
+        let Self { issuer, audiences, location, profile, untyped, cooldown } = self;
+        let wrong = |why: String| IssuerError { issuer: issuer.clone(), why };
+        match &location {
+            Location::Discovery => checked_url(&issuer).map(drop),
+            Location::Url(url) => checked_url(url).map(drop),
+            Location::Given(_) => Ok(()),
+        }
+        .map_err(|why| wrong(why.to_string()))?;
+        if issuer.is_empty() {
+            return Err(wrong("the name is empty; give the exact `iss` of its tokens".into()));
+        }
+        if audiences.iter().any(String::is_empty) {
+            return Err(wrong("the audience is empty; give the `aud` that names this API".into()));
+        }
+        for value in profile.asked_values() {
+            check_value(value).map_err(|why| wrong(format!("the acr value {value:?} {why}")))?;
+        }
+        if profile.skew() > 300 {
+            return Err(wrong(
+                "a clock skew of more than 300 seconds weakens every max_age".into(),
+            ));
+        }
+        let keys = Keys::load(&issuer, location, cooldown)
+            .await
+            .map_err(|why| wrong(format!("its keys could not be had: {why}")))?;
+        Ok(Trusted { name: issuer, audiences, profile, untyped, keys })
+    }
+}
+
+/// An issuer with its keys at hand.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) name: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) profile: Profile,
+    /// Whether `typ` may be `JWT` or missing.
+    pub(crate) untyped: bool,
+    pub(crate) keys: Arc<Keys>,
+}

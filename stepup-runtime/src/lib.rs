@@ -1,0 +1,62 @@
+//! Step-up authentication for axum: one attribute on a handler enforces how, and how long ago, the
+//! caller proved who they are, and registers the endpoint in a contract.
+//!
+//! ```
+//! use axum::Router;
+//! use stepup_runtime::{Principal, StepUp, routes, step_up};
+//!
+//! #[step_up(get = "/user-profile", trust = "standard")]
+//! async fn profile(user: Principal) -> String {
+//!     format!("Hello {}", user.subject())
+//! }
+//!
+//! #[step_up(post = "/approve-transaction", methods = ["mfa"], max_age = 300)]
+//! async fn approve(user: Principal) -> String {
+//!     format!("Approved by {}", user.subject())
+//! }
+//!
+//! fn app(step_up: StepUp) -> Router {
+//!     routes![profile, approve].with_state(step_up)
+//! }
+//! ```
+//!
+//! A request takes one way through this crate: the guard (`guard`) calls [`StepUp::enforce`]
+//! (`enforce`), which takes the one credential from the request (`credential`), has its issuer
+//! verify it (`token`, `keys`), and asks [`decide`](stepup_contract::decide) of `stepup-contract`.
+//! The handler gets the [`Principal`], or the client a [`Refusal`].
+
+extern crate self as stepup_runtime;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod clock;
+mod credential;
+mod enforce;
+mod guard;
+mod http_client;
+mod issuer;
+mod jwks;
+mod keys;
+mod principal;
+mod refusal;
+mod response;
+mod routes;
+mod state;
+mod step_up;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod token;
+
+pub use clock::{Clock, SystemClock};
+pub use issuer::{Issuer, IssuerError};
+pub use principal::Principal;
+pub use refusal::{Cause, Refusal};
+pub use state::HasStepUp;
+pub use step_up::{BuildError, Builder, StepUp};
+
+pub use stepup_contract::{
+    Challenge, Contract, ContractError, ContractErrors, Endpoint, HttpMethod, Lacking, Method,
+    Profile, Requirement, RiskLevel, RiskRule, Trust, Unlisted,
+};
+pub use stepup_macros::{policy, routes, service, step_up};

@@ -29,6 +29,14 @@ impl<'a> Suggestion<'a> {
             .map(|(_, name)| name);
         Self(near)
     }
+
+    /// The suggestion, or this where nothing is near; either with a semicolon in front.
+    pub fn or(self, otherwise: impl fmt::Display) -> String {
+        match self.0 {
+            Some(_) => self.to_string(),
+            None => format!("; {otherwise}"),
+        }
+    }
 }
 
 impl fmt::Display for Suggestion<'_> {

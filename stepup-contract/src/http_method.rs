@@ -56,7 +56,8 @@ impl FromStr for HttpMethod {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|method| method.as_str() == text).ok_or_else(|| {
             let upper = text.to_ascii_uppercase();
-            let suggestion = Suggestion::among(&upper, Self::ALL.iter().map(|m| m.as_str()));
+            let suggestion = Suggestion::among(&upper, Self::ALL.iter().map(|m| m.as_str()))
+                .or("the methods are DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT");
             ParseNameError::new(format!("unknown HTTP method `{text}`{suggestion}"))
         })
     }

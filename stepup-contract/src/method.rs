@@ -163,7 +163,8 @@ impl FromStr for Method {
         if let Some((_, method, _)) = NAMED.iter().find(|(name, ..)| *name == text) {
             return Ok(method.clone());
         }
-        let suggestion = Suggestion::among(text, NAMED.iter().map(|(name, ..)| *name));
+        let suggestion = Suggestion::among(text, NAMED.iter().map(|(name, ..)| *name))
+            .or(format_args!("a vendor's own value is `{CUSTOM}{text}`"));
         Err(ParseNameError::new(format!("unknown method `{text}`{suggestion}")))
     }
 }

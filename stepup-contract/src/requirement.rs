@@ -57,6 +57,8 @@ pub enum Field {
     Scopes,
     /// `risk`
     Risk,
+    /// `deny` in `risk`.
+    RiskDeny,
     /// `bound`
     Bound,
     /// `per-action`
@@ -74,6 +76,7 @@ impl Field {
             Self::MaxAge => "max-age",
             Self::Scopes => "scopes",
             Self::Risk => "risk",
+            Self::RiskDeny => "risk/deny",
             Self::Bound => "bound",
             Self::PerAction => "per-action",
         }
@@ -149,13 +152,11 @@ impl Requirement {
                 problems.add(Field::Risk, "a risk rule needs step_up, deny, or both");
             }
             Some(RiskRule { step_up: Some(step_up), deny: Some(deny) }) if deny < step_up => {
-                problems.add(
-                    Field::Risk,
-                    &format!(
-                        "deny = \"{deny}\" is below step_up = \"{step_up}\", so that the step-up \
-                         would never be asked; deny from a level that is not lower"
-                    ),
+                let message = format!(
+                    "the level \"{deny}\" to deny from is below the level \"{step_up}\" to step up \
+                     from, so that no step-up would ever be asked; deny from a higher one"
                 );
+                problems.add(Field::RiskDeny, &message);
             }
             _ => {}
         }

@@ -41,9 +41,8 @@ impl FromStr for RiskLevel {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|level| level.as_str() == text).ok_or_else(|| {
             let suggestion = Suggestion::among(text, Self::ALL.iter().map(|l| l.as_str()));
-            ParseNameError::new(format!(
-                "unknown risk level `{text}`{suggestion}; the levels are low, medium and high"
-            ))
+            let suggestion = suggestion.or("the levels are low, medium and high");
+            ParseNameError::new(format!("unknown risk level `{text}`{suggestion}"))
         })
     }
 }

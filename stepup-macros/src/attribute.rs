@@ -131,18 +131,11 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
 
 /// The message for a key that the attribute does not have.
 fn unknown(name: &str) -> String {
-    let all: Vec<&str> = ROUTES.iter().map(|(key, _)| *key).chain(KEYS).collect();
-    let others = ["trust", "policy", "crate"];
-    let suggestion = Suggestion::among(name, all.iter().copied().chain(others)).to_string();
-    if suggestion.is_empty() {
-        format!(
-            "unknown key `{name}`; the keys are get, post, put, patch, delete, head, options, any, \
-             trust, {}, policy and crate",
-            KEYS.join(", ")
-        )
-    } else {
-        format!("unknown key `{name}`{suggestion}")
-    }
+    let keys = ROUTES.iter().map(|(key, _)| *key).chain(KEYS).chain(["trust", "policy", "crate"]);
+    let all: Vec<&str> = keys.collect();
+    let suggestion = Suggestion::among(name, all.iter().copied())
+        .or(format_args!("the keys are {}", all.join(", ")));
+    format!("unknown key `{name}`{suggestion}")
 }
 
 /// `Some(span)` for a standard endpoint.
@@ -152,13 +145,9 @@ fn trust(value: Value, errors: &mut Errors) -> Option<Span> {
         "standard" => Some(text.span()),
         "sensitive" => None,
         other => {
-            let suggestion = Suggestion::among(other, ["standard", "sensitive"]);
-            errors.at(
-                text.span(),
-                format!(
-                    "unknown trust \"{other}\"{suggestion}; write \"standard\" or \"sensitive\""
-                ),
-            );
+            let suggestion = Suggestion::among(other, ["standard", "sensitive"])
+                .or("write \"standard\" or \"sensitive\"");
+            errors.at(text.span(), format!("unknown trust `{other}`{suggestion}"));
             None
         }
     }
@@ -198,8 +187,7 @@ pub(crate) fn http_method(name: &Ident, errors: &mut Errors) -> Option<Option<Ht
     match text.parse::<HttpMethod>() {
         Ok(method) => Some(Some(method)),
         Err(why) => {
-            let all = HttpMethod::ALL.map(HttpMethod::as_str).join(", ");
-            errors.at(name.span(), format!("{why}; the methods are {all} and ANY"));
+            errors.at(name.span(), why);
             None
         }
     }

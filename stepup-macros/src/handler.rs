@@ -180,8 +180,8 @@ fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> 
         }
         Security::Policy(path) => {
             let span = path.span();
-            let policy = quote_spanned!(span=> const POLICY: #private::Policy = #path;);
-            (Some(policy), quote!(POLICY.security()))
+            let policy = quote_spanned!(span=> const __STEP_UP_POLICY: #private::Policy = #path;);
+            (Some(policy), quote!(__STEP_UP_POLICY.security()))
         }
     };
     let statics = record::statics(runtime);
@@ -196,20 +196,20 @@ fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> 
     quote! {
         const _: () = {
             #policy
-            const RECORD: #private::Record = #private::Record::new(
+            const __STEP_UP_RECORD: #private::Record = #private::Record::new(
                 #head,
                 #route_text,
                 ::core::concat!(#before, ::core::module_path!(), #after),
                 #security,
             );
             #statics
-            static SLOT: #private::Slot = #private::Slot::new(&LINE);
+            static __STEP_UP_SLOT: #private::Slot = #private::Slot::new(&__STEP_UP_LINE);
 
             impl #private::GuardedEndpoint for #hidden {
-                const RECORD: #private::Record = RECORD;
+                const RECORD: #private::Record = __STEP_UP_RECORD;
 
                 fn slot() -> &'static #private::Slot {
-                    &SLOT
+                    &__STEP_UP_SLOT
                 }
             }
 
@@ -241,11 +241,12 @@ fn hidden_name(handler: &str, rewritten: bool) -> Ident {
 }
 
 /// Whether another attribute macro has written this function anew: a macro's parentheses have one
-/// span for both ends.
+/// span for both ends. Spans can be compared only by what the compiler prints of them; where it
+/// prints no position the answer is no.
 fn was_rewritten(signature: &Signature) -> bool {
     let paren = signature.paren_token.span;
-    let (open, close) = (paren.open(), paren.close());
-    format!("{open:?}") == format!("{close:?}")
+    let (open, close) = (format!("{:?}", paren.open()), format!("{:?}", paren.close()));
+    open == close && open.contains("bytes(")
 }
 
 /// Gives a bare `#[debug_handler]` a state, since it would take `()` for a handler that names none,

@@ -47,8 +47,10 @@ impl Keys {
                 self.spans.insert(Field::Scopes, (span, spans));
             }
             "risk" => {
-                self.requirement.risk = risk(value, errors);
+                let (rule, deny) = risk(value, errors).unzip();
+                self.requirement.risk = rule;
                 self.spans.insert(Field::Risk, (span, Vec::new()));
+                self.spans.insert(Field::RiskDeny, (deny.flatten().unwrap_or(span), Vec::new()));
             }
             "per_action" => {
                 self.requirement.per_action = flag(value, "per_action = true", errors);
@@ -135,7 +137,10 @@ fn method(item: Value, errors: &mut Errors) -> Option<Method> {
             return None;
         }
         Value::Text(text) => text.value().parse::<Method>().map_err(|why| {
-            format!("{why}; a vendor's own value is written custom(\"{}\")", text.value())
+            // The contract's way to write a vendor's method is not the attribute's.
+            let (contract, code) =
+                (format!("`custom:{}`", text.value()), format!("custom(\"{}\")", text.value()));
+            why.to_string().replace(&contract, &code)
         }),
         Value::Call(name, _, arguments) if name == "custom" => {
             match <[Argument; 1]>::try_from(arguments).ok().map(|[only]| only) {
@@ -222,7 +227,8 @@ fn too_long() -> String {
     format!("max_age is at most {} seconds", u32::MAX)
 }
 
-fn risk(value: Value, errors: &mut Errors) -> Option<RiskRule> {
+/// The rule, and where its `deny` was written.
+fn risk(value: Value, errors: &mut Errors) -> Option<(RiskRule, Option<Span>)> {
     const WRITE: &str = "risk = risk(step_up = \"medium\", deny = \"high\")";
     let (span, arguments) = match value {
         Value::Call(name, span, arguments) if name == "risk" => (span, arguments),
@@ -235,7 +241,7 @@ fn risk(value: Value, errors: &mut Errors) -> Option<RiskRule> {
         errors.at(span, format!("an empty risk rule; write {WRITE}"));
         return None;
     }
-    let (mut step_up, mut deny) = (None, None);
+    let (mut step_up, mut deny, mut deny_span) = (None, None, None);
     let mut sound = true;
     for argument in arguments {
         let Argument::Pair(Pair { key, value }) = argument else {
@@ -244,7 +250,10 @@ fn risk(value: Value, errors: &mut Errors) -> Option<RiskRule> {
         };
         let slot: &mut Option<RiskLevel> = match key.to_string().as_str() {
             "step_up" => &mut step_up,
-            "deny" => &mut deny,
+            "deny" => {
+                deny_span = Some(value.span());
+                &mut deny
+            }
             _ => {
                 errors.at(key.span(), format!("unknown key `{key}`; write {WRITE}"));
                 sound = false;
@@ -257,7 +266,7 @@ fn risk(value: Value, errors: &mut Errors) -> Option<RiskRule> {
         *slot = value.into_text(errors, WRITE).and_then(|text| named(&text, errors));
         sound &= slot.is_some();
     }
-    sound.then_some(RiskRule { step_up, deny })
+    sound.then_some((RiskRule { step_up, deny }, deny_span))
 }
 
 fn named<T: FromStr<Err: Display>>(text: &LitStr, errors: &mut Errors) -> Option<T> {

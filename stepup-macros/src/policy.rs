@@ -51,9 +51,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 runtime = path;
             }
         } else if !requirement.read(pair, &mut errors) {
-            let suggestion = Suggestion::among(&key.to_string(), KEYS);
-            let keys = KEYS.join(", ");
-            errors.at(key.span(), format!("unknown key `{key}`{suggestion}; a policy has {keys}"));
+            let suggestion = Suggestion::among(&key.to_string(), KEYS)
+                .or(format_args!("a policy has {}", KEYS.join(", ")));
+            errors.at(key.span(), format!("unknown key `{key}`{suggestion}"));
         }
     }
     requirement.check(&mut errors);

@@ -49,10 +49,10 @@ pub(crate) fn statics(runtime: &TokenStream) -> TokenStream {
         #[used]
         #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__stepup"))]
         #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".stepup"))]
-        static LINE: [::core::primitive::u8; RECORD.len()] = RECORD.line();
+        static __STEP_UP_LINE: [::core::primitive::u8; __STEP_UP_RECORD.len()] = __STEP_UP_RECORD.line();
 
         #[#private::linkme::distributed_slice(#private::STEPUP_RECORDS_0_1)]
         #[linkme(crate = #private::linkme)]
-        static ENTRY: &'static [::core::primitive::u8] = &LINE;
+        static __STEP_UP_ENTRY: &'static [::core::primitive::u8] = &__STEP_UP_LINE;
     }
 }

@@ -5,9 +5,10 @@ use crate::attribute::{self, Route, default_runtime};
 use crate::errors::Errors;
 use crate::record;
 use crate::value::{Value, split};
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
+use syn::spanned::Spanned;
 use syn::{Expr, Ident, LitStr, Path, Token};
 
 /// One element of the list.
@@ -55,14 +56,16 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     }
     let private = quote!(#runtime::__private);
+    // Not the user's `router`, which may be a handler.
+    let router = Ident::new("router", Span::mixed_site());
     let mounts: Vec<TokenStream> = mounts
         .into_iter()
         .filter_map(|element| match element {
             Element::Handler(handler) => Some(quote! {
-                let router = #private::mount(router, #handler);
+                let #router = #private::mount(#router, #handler);
             }),
             Element::Late { method, path, handler } => {
-                late(&runtime, &method, path, &handler, &mut errors)
+                late(&runtime, &router, (&method, path), &handler, &mut errors)
             }
             Element::Runtime(_) => None,
         })
@@ -70,17 +73,17 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let errors = errors.into_tokens();
     quote! {{
         #errors
-        let router = #private::router();
+        let #router = #private::router();
         #(#mounts)*
-        router
+        #router
     }}
 }
 
 /// A handler whose route is given here: its own record at this route, and the mount.
 fn late(
     runtime: &TokenStream,
-    method: &Ident,
-    path: LitStr,
+    router: &Ident,
+    (method, path): (&Ident, LitStr),
     handler: &Expr,
     errors: &mut Errors,
 ) -> Option<TokenStream> {
@@ -90,11 +93,12 @@ fn late(
     let route = Route { method: http_method?, path: path? };
     let text = record::route(&route);
     let statics = record::statics(runtime);
+    let reference = quote_spanned!(handler.span()=> &#handler);
     Some(quote! {
-        let router = {
-            const RECORD: #private::Record = #private::record_of(&#handler).at(#text);
+        let #router = {
+            const __STEP_UP_RECORD: #private::Record = #private::record_of(#reference).at(#text);
             #statics
-            #private::mount_at(router, #handler, &LINE)
+            #private::mount_at(#router, #handler, &__STEP_UP_LINE)
         };
     })
 }

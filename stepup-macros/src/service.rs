@@ -42,11 +42,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 }
             }
             _ => {
-                let suggestion = Suggestion::among(&key, ["unlisted", "base", "crate"]);
-                errors.at(
-                    pair.key.span(),
-                    format!("unknown key `{key}`{suggestion}; service! has unlisted and base"),
-                );
+                let suggestion = Suggestion::among(&key, ["unlisted", "base", "crate"])
+                    .or("service! has unlisted and base");
+                errors.at(pair.key.span(), format!("unknown key `{key}`{suggestion}"));
             }
         }
     }
@@ -58,7 +56,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let errors = errors.into_tokens();
     quote! {
         const _: () = {
-            const RECORD: #private::Record = #private::Record::new(#head, "", #line, "");
+            const __STEP_UP_RECORD: #private::Record = #private::Record::new(#head, "", #line, "");
             #statics
         };
 

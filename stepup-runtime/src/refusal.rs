@@ -2,7 +2,6 @@
 //! RFC 9470 §3) and problem body (RFC 9457). No HTTP framework here; `response` makes the answer.
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
 use stepup_contract::{Challenge, Lacking, Profile, Reason, Requirement};
@@ -161,9 +160,9 @@ impl Refusal {
         Some(value)
     }
 
-    /// The problem body (RFC 9457). Once the token is valid it holds what the challenge holds, since
-    /// a browser behind a CORS layer may not see the header.
-    pub fn problem(&self) -> Value {
+    /// The problem body (RFC 9457) as JSON text. Once the token is valid it holds what the challenge
+    /// holds, since a browser behind a CORS layer may not see the header.
+    pub fn problem(&self) -> String {
         let (kind, title) = match &self.cause {
             Cause::CredentialRequired => ("credential-required", "Access token required"),
             Cause::InvalidRequest(_) => ("invalid-request", "Invalid request"),
@@ -176,27 +175,38 @@ impl Refusal {
             Cause::Unavailable => ("unavailable", "Temporarily unavailable"),
             Cause::Misconfigured(_) => ("misconfigured", "Service misconfigured"),
         };
-        let mut body = Map::new();
-        body.insert("type".into(), format!("urn:stepup:problem:{kind}").into());
-        body.insert("title".into(), title.into());
-        body.insert("status".into(), self.status().as_u16().into());
-        body.insert("detail".into(), self.detail().into());
-        if let Some(error) = self.error() {
-            body.insert("error".into(), error.into());
-        }
-        if let Some(Challenge { acr_values, max_age, scope }) = self.challenge() {
-            if !acr_values.is_empty() {
-                body.insert("acr_values".into(), acr_values.join(" ").into());
-            }
-            if let Some(max_age) = max_age {
-                body.insert("max_age".into(), json!(max_age));
-            }
-            if !scope.is_empty() {
-                body.insert("scope".into(), scope.join(" ").into());
-            }
-        }
-        body.into()
+        let words = |list: &Vec<String>| (!list.is_empty()).then(|| list.join(" "));
+        let challenge = self.challenge();
+        let problem = Problem {
+            kind: format!("urn:stepup:problem:{kind}"),
+            title,
+            status: self.status().as_u16(),
+            detail: self.detail(),
+            error: self.error(),
+            acr_values: challenge.and_then(|challenge| words(&challenge.acr_values)),
+            max_age: challenge.and_then(|challenge| challenge.max_age),
+            scope: challenge.and_then(|challenge| words(&challenge.scope)),
+        };
+        serde_json::to_string(&problem).unwrap_or_default()
     }
+}
+
+/// The members of a problem body; those from `error` on are the challenge's parameters.
+#[derive(serde::Serialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr_values: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
 }
 
 #[cfg(test)]
@@ -231,7 +241,7 @@ mod tests {
     fn no_credential_is_challenged_without_an_error_code() {
         let refusal = Refusal::from(Cause::CredentialRequired);
         assert_eq!(refusal.www_authenticate().unwrap(), "Bearer");
-        assert!(refusal.problem().get("error").is_none());
+        assert!(!refusal.problem().contains("error"));
     }
 
     #[test]
@@ -239,16 +249,11 @@ mod tests {
         let body = step_up(Lacking { max_age: true, ..Lacking::default() }).problem();
         assert_eq!(
             body,
-            json!({
-                "type": "urn:stepup:problem:insufficient-user-authentication",
-                "title": "Step-up authentication required",
-                "status": 401,
-                "detail": "a more recent authentication is required",
-                "error": "insufficient_user_authentication",
-                "acr_values": "a b",
-                "max_age": 300,
-                "scope": "x y",
-            })
+            "{\"type\":\"urn:stepup:problem:insufficient-user-authentication\",\
+             \"title\":\"Step-up authentication required\",\"status\":401,\
+             \"detail\":\"a more recent authentication is required\",\
+             \"error\":\"insufficient_user_authentication\",\"acr_values\":\"a b\",\
+             \"max_age\":300,\"scope\":\"x y\"}"
         );
     }
 

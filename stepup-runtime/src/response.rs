@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.problem().to_string()));
+        let mut response = Response::new(Body::from(self.problem()));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -76,10 +76,11 @@ where
     Router::new()
 }
 
-/// The record of a handler, at compile time.
+/// The record of a handler whose route is given elsewhere, at compile time.
 pub const fn record_of<F, A>(_: &F) -> Record
 where
     F: GuardedFn<A>,
+    F::Endpoint: Unrouted,
 {
     <F::Endpoint as GuardedEndpoint>::RECORD
 }
@@ -99,14 +100,13 @@ where
     router.route(&endpoint.path, method_router(endpoint.method, handler))
 }
 
-/// Mounts a handler at a route that is given in `routes!`.
+/// Mounts a handler at the route in this line, which `routes!` has joined from [`record_of`] it.
 ///
 /// # Panics
 /// When the endpoint cannot be enforced, or axum cannot mount it.
-pub fn mount_at<F, A, T, S>(router: Router<S>, handler: F, line: &'static [u8]) -> Router<S>
+pub fn mount_at<F, T, S>(router: Router<S>, handler: F, line: &'static [u8]) -> Router<S>
 where
-    F: GuardedFn<A> + Handler<T, S>,
-    F::Endpoint: Unrouted,
+    F: Handler<T, S>,
     T: 'static,
     S: Clone + Send + Sync + 'static,
 {

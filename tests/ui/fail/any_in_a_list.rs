@@ -1,0 +1,6 @@
+use stepup_runtime::step_up;
+
+#[step_up(methods = [any("hwk", "face")])]
+async fn approve() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use stepup_runtime::step_up;
+
+#[step_up(post = "/approve/{id}/{id}", methods = ["mfa"])]
+async fn approve() {}
+
+fn main() {}

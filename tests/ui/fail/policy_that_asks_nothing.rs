@@ -1,0 +1,5 @@
+use stepup_runtime::policy;
+
+policy! { PAYMENTS: scopes = ["payments"] }
+
+fn main() {}

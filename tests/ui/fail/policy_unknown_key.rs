@@ -1,0 +1,5 @@
+use stepup_runtime::policy;
+
+policy! { PAYMENTS: methods = ["mfa"], maxage = 300 }
+
+fn main() {}

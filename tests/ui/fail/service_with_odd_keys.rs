@@ -1,0 +1,3 @@
+stepup_runtime::service!(base = "/api/", unlisted = "maybe", name = "bank");
+
+fn main() {}

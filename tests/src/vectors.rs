@@ -1,0 +1,99 @@
+//! The decision vectors in `tests/vectors/*.json`: requirement, issuer profile, token claims, time,
+//! and what must come of them. Each file is a list, or an object with a list `vectors`.
+
+use serde_json::{Map, Value};
+use std::fs;
+use std::path::Path;
+use stepup_contract::{Contract, Method, Profile, Requirement, RiskLevel};
+
+/// One vector.
+#[derive(Debug, Clone)]
+pub struct Vector {
+    /// The file and the sentence that names it.
+    pub name: String,
+    /// What the endpoint asks.
+    pub requirement: Requirement,
+    /// How the issuer asks and proves.
+    pub profile: Profile,
+    /// The token's claims.
+    pub claims: Map<String, Value>,
+    /// The session's risk, where it is known.
+    pub risk: Option<RiskLevel>,
+    /// The time, in seconds since the epoch.
+    pub now: u64,
+    /// What must come of it.
+    pub expect: Value,
+}
+
+/// Every vector.
+///
+/// # Panics
+/// When a file cannot be read as vectors.
+pub fn all() -> Vec<Vector> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
+    let mut vectors = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder of vectors") {
+        let path = entry.expect("a file").path();
+        let text = fs::read_to_string(&path).expect("a readable file");
+        let value: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let list = value.get("vectors").unwrap_or(&value).as_array().expect("a list of vectors");
+        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        vectors.extend(list.iter().map(|value| read(&file, value)));
+    }
+    vectors
+}
+
+fn read(file: &str, value: &Value) -> Vector {
+    let name = format!("{file}: {}", value["name"].as_str().expect("a name"));
+    const KNOWN: [&str; 7] = ["name", "requirement", "profile", "claims", "risk", "now", "expect"];
+    for key in value.as_object().expect("an object").keys() {
+        assert!(KNOWN.contains(&key.as_str()), "{name}: unknown key {key}");
+    }
+    // The contract's own parser reads the requirement.
+    let endpoint = serde_json::json!({"path": "/", "security": value["requirement"]});
+    let contract =
+        Contract::parse(endpoint.to_string()).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+    let risk = value.get("risk").and_then(Value::as_str);
+    Vector {
+        requirement: contract.endpoints()[0].requirement.clone(),
+        profile: profile(value.get("profile")),
+        claims: value["claims"].as_object().expect("claims").clone(),
+        risk: risk.map(|risk| risk.parse().expect("a risk level")),
+        now: value["now"].as_u64().expect("a time"),
+        expect: value["expect"].clone(),
+        name,
+    }
+}
+
+fn profile(value: Option<&Value>) -> Profile {
+    let mut profile = Profile::default();
+    for (key, value) in value.and_then(Value::as_object).into_iter().flatten() {
+        profile = match key.as_str() {
+            "ask" => pairs(value).fold(profile, |profile, (method, acr_values)| {
+                profile.ask(method.parse().expect("a method"), acr_values)
+            }),
+            "proves" => pairs(value).fold(profile, |profile, (acr, methods)| {
+                let methods = methods.iter().map(|m| m.parse::<Method>().expect("a method"));
+                profile.proves(acr, methods)
+            }),
+            "infer-mfa" => profile.infer_mfa(value == &Value::Bool(true)),
+            "may-step-up" => profile.may_step_up(value == &Value::Bool(true)),
+            "clock-skew" => {
+                let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+                profile.clock_skew(seconds.expect("seconds"))
+            }
+            other => panic!("unknown key {other} in a profile"),
+        };
+    }
+    profile
+}
+
+/// `[["key", ["value", …]], …]`: an order of preference, which a JSON object does not have.
+fn pairs(value: &Value) -> impl Iterator<Item = (&str, Vec<String>)> {
+    value.as_array().expect("a list of pairs").iter().map(|pair| {
+        let list = pair[1].as_array().expect("a list").iter();
+        let list = list.map(|item| item.as_str().expect("text").to_owned()).collect();
+        (pair[0].as_str().expect("a key"), list)
+    })
+}

@@ -1,0 +1,152 @@
+//! Every decision vector through `decide`, and through the guard on a socket. Both must agree with
+//! what the vector says.
+
+use axum::Router;
+use axum::routing::any;
+use serde_json::{Map, Value, json};
+use std::sync::{Mutex, OnceLock};
+use stepup_contract::record::Record;
+use stepup_contract::{Challenge, Decision, Evidence, Reason, decide};
+use stepup_runtime::__private::{Guard, GuardedEndpoint, Slot};
+use stepup_runtime::StepUp;
+use stepup_runtime::testing::{TestClock, TestIssuer};
+use stepup_tests::server::Server;
+use stepup_tests::vectors::{Vector, all};
+
+#[test]
+fn there_are_vectors_enough() {
+    assert!(all().len() >= 120, "{}", all().len());
+}
+
+#[test]
+fn decide_agrees_with_every_vector() {
+    let mut wrong = Vec::new();
+    for vector in all() {
+        let authentication = vector.profile.authentication(&vector.claims);
+        let evidence = Evidence { risk: vector.risk, ..Evidence::of(&authentication) };
+        let got = described(&vector, decide(&vector.requirement, &evidence, vector.now));
+        if got != vector.expect {
+            wrong.push(format!("{}\n  expected {}\n  got      {got}", vector.name, vector.expect));
+        }
+    }
+    assert!(wrong.is_empty(), "{} vectors disagree:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A decision in the words of the vectors.
+fn described(vector: &Vector, decision: Decision) -> Value {
+    let Decision::Refuse(reason) = decision else { return json!({"decision": "allow"}) };
+    let mut expected = Map::new();
+    let name = match reason {
+        Reason::NotBound => "not-bound",
+        Reason::IssuerBarred | Reason::Risk => "denied",
+        Reason::StepUp(_) => "step-up",
+        Reason::Scope => "scope",
+        Reason::Confirmation => "confirmation",
+        other => panic!("a reason without vectors: {other:?}"),
+    };
+    expected.insert("decision".into(), name.into());
+    if let Reason::StepUp(lacking) = reason {
+        let all = [
+            ("methods", lacking.methods),
+            ("acr", lacking.acr),
+            ("max_age", lacking.max_age),
+            ("scope", lacking.scope),
+        ];
+        let lacking = all.iter().filter(|(_, lacks)| *lacks).map(|(name, _)| *name);
+        expected.insert("lacking".into(), lacking.collect());
+    }
+    let challenge = Challenge::for_reason(reason, &vector.requirement, &vector.profile);
+    if let Some(Challenge { acr_values, max_age, scope }) = challenge {
+        let mut parameters = Map::new();
+        if !acr_values.is_empty() {
+            parameters.insert("acr_values".into(), acr_values.join(" ").into());
+        }
+        if let Some(max_age) = max_age {
+            parameters.insert("max_age".into(), max_age.into());
+        }
+        if !scope.is_empty() {
+            parameters.insert("scope".into(), scope.join(" ").into());
+        }
+        expected.insert("challenge".into(), parameters.into());
+    }
+    expected.into()
+}
+
+/// The endpoint of the vector at hand: a guard's endpoint is fixed by its type, and vectors come
+/// from files.
+struct Current;
+
+static CURRENT: OnceLock<Mutex<&'static Slot>> = OnceLock::new();
+
+impl GuardedEndpoint for Current {
+    const RECORD: Record = Record::new("", "", "", "");
+
+    fn slot() -> &'static Slot {
+        *CURRENT.get().expect("a slot is set").lock().expect("no test panics while it holds it")
+    }
+}
+
+fn slot_of(vector: &Vector) -> &'static Slot {
+    let trust = if vector.requirement.step_up { "sensitive" } else { "standard" };
+    let line = json!({
+        "record": 1, "runtime": "0.1", "package": "p", "version": "0",
+        "trust": trust, "handler": "p::h", "security": vector.requirement,
+    });
+    let line: &'static str = Box::leak(line.to_string().into_boxed_str());
+    Box::leak(Box::new(Slot::new(line.as_bytes())))
+}
+
+#[tokio::test]
+async fn the_guard_on_a_socket_agrees_with_every_vector() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let mut wrong = Vec::new();
+    for vector in all() {
+        let slot = slot_of(&vector);
+        *CURRENT.get_or_init(|| Mutex::new(slot)).lock().expect("no panic") = slot;
+        let issuer = idp.issuer().jwks(idp.jwks()).profile(vector.profile.clone());
+        let clock = TestClock::at(vector.now);
+        let step_up = StepUp::builder().issuer(issuer).clock(clock).build().await.expect("built");
+        async fn handler(_: Guard<Current>) -> &'static str {
+            "reached"
+        }
+        let app: Router<StepUp> = Router::new().route("/", any(handler));
+        let server = Server::start(app.with_state(step_up)).await;
+
+        let mut token = idp.token_at(vector.now).without("auth_time");
+        for (name, value) in &vector.claims {
+            token = token.claim(name, value.clone());
+        }
+        let answer = server.call("POST", "/", Some(&token.mint())).await;
+
+        let requirement = &vector.requirement;
+        let later = requirement.risk.is_some() || requirement.bound || requirement.per_action;
+        let (status, error) = match vector.expect["decision"].as_str().expect("a decision") {
+            // What cannot be enforced yet refuses every request, whatever the decision.
+            _ if later => (500, None),
+            "allow" => (200, None),
+            "step-up" => (401, Some("insufficient_user_authentication")),
+            "scope" => (403, Some("insufficient_scope")),
+            "denied" => (403, None),
+            other => panic!("{}: unknown decision {other}", vector.name),
+        };
+        let challenge = &vector.expect["challenge"];
+        let text = |name: &str| match &challenge[name] {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let expected = |name| if later { None } else { text(name) };
+        let names = ["acr_values", "max_age", "scope"];
+        let agrees = answer.status == status
+            && (answer.body == "reached") == (status == 200)
+            && answer.parameter("error").as_deref() == error
+            && names.iter().all(|name| answer.parameter(name) == expected(name))
+            && (status == 200
+                || later
+                || names.iter().all(|name| answer.json()[name] == challenge[name]));
+        if !agrees {
+            wrong.push(format!("{}\n  expected {}\n  got {answer:?}", vector.name, vector.expect));
+        }
+    }
+    assert!(wrong.is_empty(), "{} vectors disagree:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -117,24 +117,24 @@ fn parameter(segment: &str) -> Result<Option<&str>, PathError> {
     Ok(None)
 }
 
-/// The template with its parameters' names replaced by their positions, so that two templates that
-/// match the same paths are the same text.
-pub(crate) fn normalized(template: &str) -> String {
-    let mut out = String::with_capacity(template.len());
-    for (index, segment) in template.split('/').enumerate() {
-        if index > 0 {
-            out.push('/');
-        }
-        match parameter(segment) {
-            Ok(Some(name)) => {
-                out.push_str(&segment[..segment.len() - name.len() - 2]);
-                out.push_str(if name.starts_with('*') { "{*" } else { "{" });
-                out.push_str(&format!("p{index}}}"));
-            }
-            _ => out.push_str(segment),
-        }
+/// One segment of a template, by what it matches.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Segment<'a> {
+    /// Exactly this text, its braces unescaped.
+    Fixed(String),
+    /// Anything behind this prefix.
+    Parameter(&'a str),
+    /// All the rest, but not nothing.
+    Wildcard,
+}
+
+/// What a segment of a checked template matches.
+pub(crate) fn segment(text: &str) -> Segment<'_> {
+    match parameter(text) {
+        Ok(Some(name)) if name.starts_with('*') => Segment::Wildcard,
+        Ok(Some(name)) => Segment::Parameter(&text[..text.len() - name.len() - 2]),
+        _ => Segment::Fixed(text.replace("{{", "{").replace("}}", "}")),
     }
-    out
 }
 
 #[cfg(test)]
@@ -179,8 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn names_of_parameters_do_not_matter() {
-        assert_eq!(normalized("/a/{id}/x-{n}"), normalized("/a/{other}/x-{m}"));
-        assert_ne!(normalized("/a/{id}"), normalized("/a/{*id}"));
+    fn a_segment_is_known_by_what_it_matches() {
+        assert_eq!(segment("a"), Segment::Fixed("a".into()));
+        assert_eq!(segment("{{a}}"), Segment::Fixed("{a}".into()));
+        assert_eq!(segment("{id}"), Segment::Parameter(""));
+        assert_eq!(segment("v-{id}"), Segment::Parameter("v-"));
+        assert_eq!(segment("{*rest}"), Segment::Wildcard);
     }
 }

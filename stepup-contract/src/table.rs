@@ -1,11 +1,15 @@
-//! Which endpoint a request meets: axum's own path matcher, so that the contract means elsewhere
-//! what it means in the router. The path decides first, then the method.
+//! Which endpoint a request meets, with axum's precedence, so that the contract means elsewhere what
+//! it means in the router: static before parameter before wildcard, the path before the method.
+//!
+//! A tree with one level per path segment. axum's own matcher (matchit) would do but for one thing:
+//! it holds `/a/{id}` and `/a/{*rest}` for a conflict, which a contract does not. On everything that
+//! matchit accepts, a property test holds this table equal to it.
 
 use crate::contract::Contract;
 use crate::endpoint::Endpoint;
 use crate::error::ContractError;
 use crate::http_method::HttpMethod;
-use crate::path::normalized;
+use crate::path::{Segment, segment};
 use std::collections::HashMap;
 
 /// Finds the endpoint of a request: static before parameter before wildcard, a method of its own
@@ -13,46 +17,42 @@ use std::collections::HashMap;
 #[derive(Debug, Clone)]
 pub struct Table {
     endpoints: Vec<Endpoint>,
-    paths: matchit::Router<usize>,
-    /// The endpoints of each path, as indices.
-    groups: Vec<Vec<usize>>,
+    root: Node,
+}
+
+/// What can follow at one place in a path.
+#[derive(Debug, Clone, Default)]
+struct Node {
+    /// The endpoints whose path ends here, as indices.
+    here: Vec<usize>,
+    fixed: HashMap<String, Node>,
+    /// `v-{version}`: longer prefixes first.
+    prefixed: Vec<(String, Node)>,
+    parameter: Option<Box<Node>>,
+    /// The endpoints whose wildcard begins here, as indices.
+    wildcard: Vec<usize>,
 }
 
 impl Table {
-    /// Builds the table and reports endpoints that match the same requests.
+    /// Builds the table and reports endpoints of equal precedence that match the same requests. The
+    /// paths have been checked.
     pub(crate) fn build(contract: &Contract, errors: &mut Vec<ContractError>) -> Self {
         let endpoints = contract.endpoints().to_vec();
-        let mut paths = matchit::Router::new();
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut root = Node::default();
         for (index, endpoint) in endpoints.iter().enumerate() {
-            let full = format!("{}{}", contract.base().unwrap_or_default(), endpoint.path);
-            let key = normalized(&full);
-            if let Some(&group) = known.get(&key) {
-                let twin = groups[group].iter().find(|i| endpoints[**i].method == endpoint.method);
-                if let Some(&twin) = twin {
-                    errors.push(conflict(endpoint, endpoints[twin].name()));
-                }
-                groups[group].push(index);
-                continue;
+            let base = contract.base().unwrap_or_default();
+            let group = root.group(&format!("{base}{}", endpoint.path)[1..]);
+            let twin = group.iter().find(|other| endpoints[**other].method == endpoint.method);
+            if let Some(&twin) = twin {
+                errors.push(ContractError::Conflict {
+                    route: endpoint.route(),
+                    first: endpoints[twin].name(),
+                    second: endpoint.name(),
+                });
             }
-            match paths.insert(key.clone(), groups.len()) {
-                Ok(()) => {
-                    known.insert(key, groups.len());
-                    groups.push(vec![index]);
-                }
-                Err(matchit::InsertError::Conflict { with }) => {
-                    let first = known.get(&with).and_then(|group| groups[*group].first());
-                    let first = first.map_or(with.clone(), |index| endpoints[*index].name());
-                    errors.push(conflict(endpoint, first));
-                }
-                Err(other) => errors.push(ContractError::Field {
-                    pointer: format!("/endpoints/{index}/path"),
-                    message: other.to_string(),
-                }),
-            }
+            group.push(index);
         }
-        Self { endpoints, paths, groups }
+        Self { endpoints, root }
     }
 
     /// The endpoint that takes this request. `method` is the request's method, `path` its path as
@@ -61,11 +61,11 @@ impl Table {
     /// As in axum, a path whose endpoints do not take the method meets none, even where a less
     /// specific path would.
     pub fn find(&self, method: &str, path: &str) -> Option<&Endpoint> {
-        let group = &self.groups[*self.paths.at(path).ok()?.value];
+        let group = self.root.find(path.strip_prefix('/'))?;
         let of = |wanted: Option<HttpMethod>| {
             group.iter().map(|index| &self.endpoints[*index]).find(|e| e.method == wanted)
         };
-        let named = method.parse::<HttpMethod>().ok();
+        let named = HttpMethod::ALL.into_iter().find(|known| known.as_str() == method);
         named
             .and_then(|method| of(Some(method)))
             .or_else(|| (named == Some(HttpMethod::Head)).then(|| of(Some(HttpMethod::Get)))?)
@@ -73,6 +73,54 @@ impl Table {
     }
 }
 
-fn conflict(endpoint: &Endpoint, first: String) -> ContractError {
-    ContractError::Conflict { route: endpoint.route(), first, second: endpoint.name() }
+impl Node {
+    /// The endpoints of this template, whose first slash is left out.
+    fn group(&mut self, template: &str) -> &mut Vec<usize> {
+        let mut node = self;
+        for text in template.split('/') {
+            node = match segment(text) {
+                Segment::Fixed(text) => node.fixed.entry(text).or_default(),
+                Segment::Wildcard => return &mut node.wildcard,
+                Segment::Parameter("") => node.parameter.get_or_insert_default(),
+                Segment::Parameter(prefix) => {
+                    let known = node.prefixed.iter().position(|(known, _)| known == prefix);
+                    let at = known.unwrap_or_else(|| {
+                        let shorter = |(known, _): &(String, Self)| known.len() < prefix.len();
+                        let at = node.prefixed.iter().position(shorter);
+                        let at = at.unwrap_or(node.prefixed.len());
+                        node.prefixed.insert(at, (prefix.to_owned(), Self::default()));
+                        at
+                    });
+                    &mut node.prefixed[at].1
+                }
+            };
+        }
+        &mut node.here
+    }
+
+    /// The endpoints of a path of which this is left; nothing is left behind the last segment. Goes
+    /// no deeper than the longest template, whatever the path.
+    fn find(&self, rest: Option<&str>) -> Option<&Vec<usize>> {
+        let Some(rest) = rest else {
+            return Some(&self.here).filter(|group| !group.is_empty());
+        };
+        let (text, next) = match rest.split_once('/') {
+            Some((text, next)) => (text, Some(next)),
+            None => (rest, None),
+        };
+        // As in axum, a parameter may be empty where more of the path follows, but not at its end.
+        let filled = |value: &str| !value.is_empty() || next.is_some();
+        let fixed = || self.fixed.get(text)?.find(next);
+        let prefixed = || {
+            let mut fitting = self
+                .prefixed
+                .iter()
+                .filter(|(prefix, _)| text.strip_prefix(prefix.as_str()).is_some_and(filled));
+            fitting.find_map(|(_, node)| node.find(next))
+        };
+        let parameter = || self.parameter.as_ref().filter(|_| filled(text))?.find(next);
+        let wildcard =
+            || Some(&self.wildcard).filter(|group| !group.is_empty() && !rest.is_empty());
+        fixed().or_else(prefixed).or_else(parameter).or_else(wildcard)
+    }
 }

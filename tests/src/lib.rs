@@ -1,4 +1,5 @@
 //! Helpers that the tests share.
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 pub mod server;
 pub mod seven_arguments;

@@ -1,0 +1,363 @@
+//! What holds for every contract and every decision.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use stepup_contract::{
+    Authentication, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet, Reason,
+    Requirement, RiskLevel, RiskRule, decide,
+};
+
+const NOW: u64 = 1_800_000_000;
+
+fn method() -> impl Strategy<Value = Method> {
+    let named: Vec<Method> = Method::named().cloned().collect();
+    prop_oneof![
+        8 => proptest::sample::select(named),
+        1 => "x[a-c]{1,2}".prop_map(|name| Method::custom(&name).unwrap()),
+    ]
+}
+
+fn unique<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    let mut unique = Vec::new();
+    for item in list {
+        if !unique.contains(&item) {
+            unique.push(item);
+        }
+    }
+    unique
+}
+
+fn level() -> impl Strategy<Value = RiskLevel> {
+    proptest::sample::select(RiskLevel::ALL.to_vec())
+}
+
+fn rule() -> impl Strategy<Value = RiskRule> {
+    (option::of(level()), option::of(level()))
+        .prop_map(|(step_up, deny)| RiskRule { step_up, deny })
+        .prop_filter("asks something", |rule| rule.step_up.is_some() || rule.deny.is_some())
+        .prop_filter("in order", |rule| rule.deny.is_none() || rule.deny >= rule.step_up)
+}
+
+fn requirement() -> impl Strategy<Value = Requirement> {
+    let sensitive = (
+        (vec(method(), 0..3), vec(method(), 0..3), vec("[a-c]", 0..3), option::of(0..600_u32)),
+        vec("s[a-c]", 0..3),
+        (option::of(rule()), any::<bool>(), any::<bool>()),
+    )
+        .prop_map(
+            |((methods, any_methods, acr, max_age), scopes, (risk, bound, per_action))| {
+                Requirement {
+                    step_up: true,
+                    methods: unique(methods),
+                    any_methods: unique(any_methods),
+                    acr: unique(acr),
+                    max_age,
+                    scopes: unique(scopes),
+                    risk,
+                    bound,
+                    per_action,
+                }
+            },
+        );
+    let standard = (vec("s[a-c]", 0..3), any::<bool>()).prop_map(|(scopes, bound)| Requirement {
+        scopes: unique(scopes),
+        bound,
+        ..Requirement::default()
+    });
+    prop_oneof![3 => sensitive, 1 => standard]
+        .prop_filter("a meaningful one", |requirement| requirement.problems().is_empty())
+}
+
+#[derive(Debug, Clone)]
+struct Proof {
+    authentication: Authentication,
+    risk: Option<RiskLevel>,
+    bound: bool,
+    confirmed: bool,
+}
+
+impl Proof {
+    fn evidence(&self) -> Evidence<'_> {
+        let Self { authentication, risk, bound, confirmed } = self;
+        Evidence { authentication, risk: *risk, bound: *bound, confirmed: *confirmed }
+    }
+}
+
+fn proof() -> impl Strategy<Value = Proof> {
+    (
+        (vec(method(), 0..6), option::of("[a-c]"), option::of(NOW - 700..NOW + 31)),
+        (vec("s[a-c]", 0..4), prop::bool::weighted(0.9)),
+        (option::of(level()), any::<bool>(), any::<bool>()),
+    )
+        .prop_map(
+            |((methods, acr, auth_time), (scopes, may_step_up), (risk, bound, confirmed))| {
+                let methods: MethodSet = methods.into_iter().collect();
+                let clock_skew = 30;
+                Proof {
+                    authentication: Authentication {
+                        methods,
+                        acr,
+                        auth_time,
+                        scopes,
+                        may_step_up,
+                        clock_skew,
+                    },
+                    risk,
+                    bound,
+                    confirmed,
+                }
+            },
+        )
+}
+
+fn allows(requirement: &Requirement, proof: &Proof, now: u64) -> bool {
+    decide(requirement, &proof.evidence(), now) == Decision::Allow
+}
+
+/// One step of strengthening evidence.
+#[derive(Debug, Clone)]
+enum Stronger {
+    Method(Method),
+    Fresher(u64),
+    Scope(String),
+    LowerRisk,
+    Bound,
+    Confirmed,
+    MayStepUp,
+}
+
+fn stronger() -> impl Strategy<Value = Stronger> {
+    prop_oneof![
+        method().prop_map(Stronger::Method),
+        (0..700_u64).prop_map(Stronger::Fresher),
+        "s[a-c]".prop_map(Stronger::Scope),
+        Just(Stronger::LowerRisk),
+        Just(Stronger::Bound),
+        Just(Stronger::Confirmed),
+        Just(Stronger::MayStepUp),
+    ]
+}
+
+fn strengthen(proof: &mut Proof, step: Stronger) {
+    let authentication = &mut proof.authentication;
+    match step {
+        Stronger::Method(method) => authentication.methods.insert(method),
+        Stronger::Fresher(by) => {
+            let time = authentication.auth_time.map_or(NOW - 700, |time| time.saturating_add(by));
+            // Times in the future beyond the skew are not believed, and so are not stronger.
+            let newest = authentication.auth_time.unwrap_or(0).max(NOW);
+            authentication.auth_time = Some(time.min(newest));
+        }
+        Stronger::Scope(scope) => authentication.scopes.push(scope),
+        Stronger::LowerRisk => proof.risk = proof.risk.map(|_| RiskLevel::Low),
+        Stronger::Bound => proof.bound = true,
+        Stronger::Confirmed => proof.confirmed = true,
+        Stronger::MayStepUp => authentication.may_step_up = true,
+    }
+}
+
+/// One step of making a requirement stricter.
+#[derive(Debug, Clone)]
+enum Stricter {
+    Method(Method),
+    LessAny,
+    LessAcr,
+    Younger(u32),
+    Scope(String),
+    Bound,
+    PerAction,
+    DenyLower,
+    AlwaysStepUp,
+}
+
+fn stricter() -> impl Strategy<Value = Stricter> {
+    prop_oneof![
+        method().prop_map(Stricter::Method),
+        Just(Stricter::LessAny),
+        Just(Stricter::LessAcr),
+        (0..600_u32).prop_map(Stricter::Younger),
+        "s[a-c]".prop_map(Stricter::Scope),
+        Just(Stricter::Bound),
+        Just(Stricter::PerAction),
+        Just(Stricter::DenyLower),
+        Just(Stricter::AlwaysStepUp),
+    ]
+}
+
+fn tighten(requirement: &mut Requirement, step: Stricter) {
+    match step {
+        Stricter::Method(method) => {
+            requirement.step_up = true;
+            requirement.methods.push(method);
+        }
+        Stricter::LessAny if requirement.any_methods.len() > 1 => {
+            requirement.any_methods.pop();
+        }
+        Stricter::LessAcr if requirement.acr.len() > 1 => {
+            requirement.acr.pop();
+        }
+        Stricter::LessAny | Stricter::LessAcr => {}
+        Stricter::Younger(age) => {
+            requirement.step_up = true;
+            requirement.max_age = Some(requirement.max_age.map_or(age, |known| known.min(age)));
+        }
+        Stricter::Scope(scope) => requirement.scopes.push(scope),
+        Stricter::Bound => requirement.bound = true,
+        Stricter::PerAction => requirement.per_action = true,
+        Stricter::DenyLower => {
+            if let Some(rule) = &mut requirement.risk {
+                rule.deny = rule.step_up.or(Some(RiskLevel::Low));
+            }
+        }
+        Stricter::AlwaysStepUp => {
+            if let Some(RiskRule { step_up, deny: Some(_) }) = &mut requirement.risk
+                && step_up.is_some()
+            {
+                *step_up = Some(RiskLevel::Low);
+            }
+        }
+    }
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![3 => "[a-c]{1,2}", 1 => "\\{[p-r]\\}", 1 => "v-\\{[s-t]\\}"];
+    (vec(segment, 0..4), any::<bool>())
+        .prop_map(|(segments, slash)| {
+            let end = if slash && !segments.is_empty() { "/" } else { "" };
+            format!("/{}{end}", segments.join("/"))
+        })
+        .prop_filter("a sound one", |path| stepup_contract::check_path(path).is_ok())
+}
+
+/// Templates of few words, so that they overlap.
+fn template() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![4 => "[a-b]{1,2}", 2 => "\\{[p-s]\\}", 1 => "v-\\{t\\}", 1 => "va?"];
+    let end = prop_oneof![4 => "", 1 => "/", 2 => "/\\{\\*rest\\}"];
+    (vec(segment, 0..4), end).prop_map(|(segments, end)| {
+        let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
+        if path.is_empty() && end.is_empty() { "/".to_owned() } else { path + &end }
+    })
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let method = option::of(proptest::sample::select(HttpMethod::ALL.to_vec()));
+    let handler = option::of("[a-z]{1,5}::[a-z]{1,5}");
+    (method, path(), handler, requirement()).prop_map(|(method, path, handler, requirement)| {
+        Endpoint { method, path, handler, requirement }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_printed_reads_back_the_same(endpoints in vec(endpoint(), 0..6)) {
+        let mut kept: Vec<Endpoint> = Vec::new();
+        for endpoint in endpoints {
+            let mut trial = kept.clone();
+            trial.push(endpoint);
+            if Contract::new("s", "1", trial.clone()).is_ok() {
+                kept = trial;
+            }
+        }
+        let contract = Contract::new("s", "1", kept).unwrap();
+        let text = contract.to_json();
+        let again = Contract::parse(&text).unwrap();
+        prop_assert_eq!(&again, &contract);
+        prop_assert_eq!(again.to_json(), text);
+    }
+
+    #[test]
+    fn stronger_evidence_never_turns_an_allow_into_a_refusal(
+        requirement in requirement(),
+        proof in proof(),
+        steps in vec(stronger(), 1..4),
+    ) {
+        let before = allows(&requirement, &proof, NOW);
+        let mut stronger = proof;
+        for step in steps {
+            strengthen(&mut stronger, step);
+        }
+        prop_assert!(!before || allows(&requirement, &stronger, NOW));
+    }
+
+    #[test]
+    fn a_stricter_requirement_never_turns_a_refusal_into_an_allow(
+        requirement in requirement(),
+        proof in proof(),
+        steps in vec(stricter(), 1..4),
+    ) {
+        let before = allows(&requirement, &proof, NOW);
+        let mut stricter = requirement;
+        for step in steps {
+            tighten(&mut stricter, step);
+        }
+        prop_assert!(before || !allows(&stricter, &proof, NOW));
+    }
+
+    #[test]
+    fn time_that_passes_never_turns_a_refusal_into_an_allow(
+        requirement in requirement(),
+        proof in proof(),
+        later in 0..1000_u64,
+    ) {
+        // Beyond the moment when an authentication ahead of our clock begins to be believed.
+        let before = allows(&requirement, &proof, NOW + 31);
+        prop_assert!(before || !allows(&requirement, &proof, NOW + 31 + later));
+    }
+
+    #[test]
+    fn nothing_at_all_satisfies_no_sensitive_requirement(requirement in requirement()) {
+        prop_assume!(requirement.step_up);
+        let nothing = Authentication { may_step_up: true, ..Authentication::default() };
+        let decision = decide(&requirement, &Evidence::of(&nothing), NOW);
+        prop_assert_ne!(decision, Decision::Allow);
+    }
+
+    #[test]
+    fn the_table_finds_what_axums_matcher_finds(
+        templates in vec(template(), 1..8),
+        paths in vec("(/[a-b]{0,2}|/v-[a-b]?){1,4}", 1..20),
+    ) {
+        let mut router = matchit::Router::new();
+        let mut endpoints = Vec::new();
+        for path in templates {
+            if stepup_contract::check_path(&path).is_ok() && router.insert(&path, path.clone()).is_ok() {
+                let requirement = Requirement::default();
+                endpoints.push(Endpoint { method: None, path, handler: None, requirement });
+            }
+        }
+        let table = Contract::new("s", "1", endpoints).unwrap().table();
+        for path in paths {
+            let found = table.find("GET", &path).map(|endpoint| endpoint.path.as_str());
+            prop_assert_eq!(found, router.at(&path).ok().map(|at| at.value.as_str()), "{}", path);
+        }
+    }
+
+    #[test]
+    fn the_contracts_parser_does_not_panic(text in "\\PC{0,80}") {
+        let _ = Contract::parse(&text);
+        let _ = stepup_contract::check_path(&text);
+    }
+}
+
+/// So that the properties above speak of something: both outcomes occur.
+#[test]
+fn the_generators_reach_allows_and_every_kind_of_refusal() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (mut allows, mut reasons) = (0, std::collections::HashSet::new());
+    for _ in 0..5000 {
+        let requirement = requirement().new_tree(&mut runner).unwrap().current();
+        let proof = proof().new_tree(&mut runner).unwrap().current();
+        match decide(&requirement, &proof.evidence(), NOW) {
+            Decision::Allow => allows += 1,
+            Decision::Refuse(Reason::StepUp(_)) => drop(reasons.insert("step-up".to_owned())),
+            Decision::Refuse(reason) => drop(reasons.insert(format!("{reason:?}"))),
+        }
+    }
+    assert!(allows > 500, "{allows}");
+    assert_eq!(reasons.len(), 6, "{reasons:?}");
+}

@@ -1,0 +1,119 @@
+// An OIDC provider (oidc-provider, certified) with one user, a password and a TOTP second factor.
+// Prints its issuer as one line of JSON when it is ready; stops with its standard input.
+import { createServer } from 'node:http';
+import { generateKeyPairSync } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { Provider, interactionPolicy } from 'oidc-provider';
+import { authenticator } from 'otplib';
+
+const USER = 'alice';
+const PASSWORD = 'correct horse battery staple';
+const SECRET = process.env.TOTP_SECRET;
+const AUDIENCE = 'https://api.test';
+const LEVELS = { pwd: 'urn:test:acr:pwd', mfa: 'urn:test:acr:mfa' };
+
+const server = createServer();
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+const policy = interactionPolicy.base();
+// Consent is given by loadExistingGrant below.
+policy.remove('consent');
+policy.get('login').checks.add(new interactionPolicy.Check(
+  'acr_values_not_met', 'none of the requested acr_values was reached', 'login_required',
+  ({ oidc }) => {
+    const wanted = oidc.params.acr_values?.split(' ') ?? [];
+    return wanted.length > 0 && !wanted.includes(oidc.acr)
+      ? interactionPolicy.Check.REQUEST_PROMPT : interactionPolicy.Check.NO_NEED_TO_PROMPT;
+  },
+));
+
+const provider = new Provider(issuer, {
+  acrValues: Object.values(LEVELS),
+  claims: { openid: ['sub'], acr: null, amr: null, auth_time: null },
+  clients: [{
+    client_id: 'bank-app',
+    token_endpoint_auth_method: 'none',
+    application_type: 'native',
+    redirect_uris: ['http://127.0.0.1/callback'],
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+    id_token_signed_response_alg: 'ES256',
+  }],
+  cookies: { keys: ['only-for-tests'] },
+  jwks: { keys: [{ ...key, use: 'sig', alg: 'ES256', kid: 'es256' }] },
+  enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+  features: {
+    devInteractions: { enabled: false },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => AUDIENCE,
+      useGrantedResource: () => true,
+      getResourceServerInfo: (_ctx, resource) => ({
+        scope: 'pay read',
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: 3600,
+        jwt: { sign: { alg: 'ES256' } },
+      }),
+    },
+  },
+  // What the API must see in the access token (RFC 9068 §2.2.1).
+  extraTokenClaims({ oidc }) {
+    const grant = oidc.entities.AuthorizationCode ?? oidc.entities.RefreshToken;
+    return grant && { acr: grant.acr, amr: grant.amr, auth_time: grant.authTime };
+  },
+  findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  interactions: { policy, url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+  async loadExistingGrant({ oidc }) {
+    const grant = new oidc.provider.Grant({
+      accountId: oidc.session.accountId, clientId: oidc.client.clientId,
+    });
+    grant.addOIDCScope('openid');
+    for (const resource of [oidc.params.resource ?? []].flat()) {
+      grant.addResourceScope(resource, 'pay read');
+    }
+    await grant.save();
+    return grant;
+  },
+});
+
+async function interaction(req, res) {
+  const { prompt, params } = await provider.interactionDetails(req, res);
+  if (req.method === 'GET') {
+    res.setHeader('content-type', 'application/json');
+    res.end(JSON.stringify({ prompt: prompt.name, reasons: prompt.reasons, params }));
+    return;
+  }
+  const form = new URLSearchParams(await text(req));
+  const known = form.get('user') === USER && form.get('password') === PASSWORD;
+  const code = form.get('totp');
+  if (!known || (code !== null && !authenticator.check(code, SECRET))) {
+    res.statusCode = 403;
+    res.end('wrong credentials');
+    return;
+  }
+  const login = {
+    accountId: USER,
+    acr: code === null ? LEVELS.pwd : LEVELS.mfa,
+    amr: code === null ? ['pwd'] : ['pwd', 'otp', 'mfa'],
+    ts: Math.floor(Date.now() / 1000),
+  };
+  await provider.interactionFinished(req, res, { login }, { mergeWithLastSubmission: false });
+}
+
+const callback = provider.callback();
+server.on('request', (req, res) => {
+  if (!req.url.startsWith('/interaction/')) {
+    callback(req, res);
+    return;
+  }
+  interaction(req, res).catch((error) => {
+    res.statusCode = 500;
+    res.end(String(error));
+  });
+});
+
+process.stdin.on('end', () => process.exit(0)).resume();
+console.log(JSON.stringify({ issuer }));

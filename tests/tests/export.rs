@@ -163,7 +163,7 @@ fn two_incompatible_versions_in_one_program_start_and_are_reported() {
             let manifest = manifest.expect("a manifest");
             let manifest = manifest.split("[dev-dependencies]").next().expect("a part");
             let manifest =
-                manifest.replace("version.workspace = true", &format!("version = {version:?}"));
+                manifest.replace("\nversion.workspace = true", &format!("\nversion = {version:?}"));
             fs::write(to.join("Cargo.toml"), manifest).expect("written");
         }
         let root = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
@@ -186,7 +186,8 @@ fn two_incompatible_versions_in_one_program_start_and_are_reported() {
         "Cargo.toml",
         "[package]\nname = \"two\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
          one = { package = \"stepup-runtime\", path = \"crates/v1/stepup-runtime\" }\n\
-         two = { package = \"stepup-runtime\", path = \"crates/v2/stepup-runtime\" }\n[workspace]\n",
+         two = { package = \"stepup-runtime\", path = \"crates/v2/stepup-runtime\" }\n[workspace]\n\
+         exclude = [\"crates\"]\n",
     );
     write(
         "src/main.rs",

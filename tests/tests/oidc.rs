@@ -123,8 +123,7 @@ fn one_time_code() -> String {
 
 async fn api(provider: &OidcProvider) -> (Server, TestClock) {
     let clock = TestClock::system();
-    let issuer = Issuer::new(&provider.issuer, AUDIENCE)
-        .proves("urn:test:acr:mfa", [Method::Mfa]);
+    let issuer = Issuer::new(&provider.issuer, AUDIENCE).proves("urn:test:acr:mfa", [Method::Mfa]);
     let step_up = StepUp::builder().issuer(issuer).clock(clock.clone()).build().await;
     (Server::start(app(step_up.expect("built"))).await, clock)
 }
@@ -152,7 +151,10 @@ async fn a_weak_login_is_stepped_up_at_the_provider_and_ages_again() {
     assert!(prompted, "the provider asks for the second factor");
     clock.advance(1);
     let approved = api.call("POST", "/approve-transaction", Some(&strong.access)).await;
-    assert_eq!((approved.status, approved.body.as_str()), (200, "approved by alice with pwd+otp+mfa"));
+    assert_eq!(
+        (approved.status, approved.body.as_str()),
+        (200, "approved by alice with pwd+otp+mfa")
+    );
 
     // The weak token has not become stronger by that.
     let again = api.call("POST", "/approve-transaction", Some(&weak.access)).await;

@@ -1,0 +1,16 @@
+//! A contract that is accepted prints to what reads back the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stepup_contract::Contract;
+
+fuzz_target!(|text: &[u8]| {
+    let _ = Contract::from_section(text);
+    let _ = Contract::parse_lenient(text);
+    if let Ok(contract) = Contract::parse(text) {
+        let printed = contract.to_json();
+        let again = Contract::parse(&printed).expect("what is printed is valid");
+        assert_eq!(again, contract);
+        assert_eq!(again.to_json(), printed);
+    }
+});

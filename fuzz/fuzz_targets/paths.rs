@@ -1,0 +1,26 @@
+//! The path table finds what axum's matcher finds, for whatever templates both accept.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stepup_contract::{Contract, Endpoint, Requirement, check_path};
+
+fuzz_target!(|data: (Vec<&str>, Vec<&str>)| {
+    let (templates, paths) = data;
+    let mut router = matchit::Router::new();
+    let mut endpoints = Vec::new();
+    for template in templates.into_iter().take(20) {
+        if check_path(template).is_ok() && router.insert(template, template.to_owned()).is_ok() {
+            endpoints.push(Endpoint {
+                method: None,
+                path: template.to_owned(),
+                handler: None,
+                requirement: Requirement::default(),
+            });
+        }
+    }
+    let table = Contract::new("s", "1", endpoints).expect("matchit accepts them").table();
+    for path in paths {
+        let found = table.find("GET", path).map(|endpoint| endpoint.path.as_str());
+        assert_eq!(found, router.at(path).ok().map(|at| at.value.as_str()), "{path}");
+    }
+});

@@ -1,0 +1,95 @@
+//! Cold enforcement of one token beside the raw-signature-check of the very same token by aws-lc-rs,
+//! which is the floor: parsing and decision come on top.
+#![expect(clippy::expect_used, reason = "a bench fails by panicking")]
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use criterion::Criterion;
+use http::Request;
+use serde_json::{Value, json};
+use std::hint::black_box;
+use stepup_benches::{criterion, print_ratios};
+use stepup_runtime::testing::{TestAlgorithm, TestIssuer};
+use stepup_runtime::{Contract, StepUp};
+use tokio::runtime::Builder;
+
+const ALGORITHMS: [(&str, TestAlgorithm); 3] = [
+    ("verify-RS256", TestAlgorithm::Rs256),
+    ("verify-ES256", TestAlgorithm::Es256),
+    ("verify-EdDSA", TestAlgorithm::EdDsa),
+];
+
+/// The raw check of a signature by a key of this set, parsed beforehand.
+fn raw(jwks: &str) -> Box<dyn Fn(&[u8], &[u8]) -> bool> {
+    let jwks: Value = serde_json::from_str(jwks).expect("JSON");
+    let bytes = |name: &str| {
+        URL_SAFE_NO_PAD.decode(jwks["keys"][0][name].as_str().expect("text")).expect("base64url")
+    };
+    let parsed = |algorithm: &'static dyn VerificationAlgorithm, key: &[u8]| {
+        let key = ParsedPublicKey::new(algorithm, key).expect("a key");
+        let check =
+            move |message: &[u8], signature: &[u8]| key.verify_sig(message, signature).is_ok();
+        Box::new(check) as Box<dyn Fn(&[u8], &[u8]) -> bool>
+    };
+    match jwks["keys"][0]["kty"].as_str() {
+        Some("EC") => {
+            parsed(&ECDSA_P256_SHA256_FIXED, &[&[4], &*bytes("x"), &*bytes("y")].concat())
+        }
+        Some("OKP") => parsed(&ED25519, &bytes("x")),
+        _ => {
+            let components = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
+            let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+            let key = key.expect("a key");
+            Box::new(move |message, signature| key.verify_sig(message, signature).is_ok())
+        }
+    }
+}
+
+fn benches(c: &mut Criterion) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let text =
+        r#"{"path": "/", "security": {"step-up": true, "methods": ["mfa"], "max-age": 3000}}"#;
+    let contract = Contract::parse(text).expect("a contract");
+    let endpoint = &contract.endpoints()[0];
+    for (name, algorithm) in ALGORITHMS {
+        let (step_up, jwks, token) = runtime.block_on(async {
+            let idp = TestIssuer::start_with(algorithm).await.expect("an issuer");
+            let issuer = idp.issuer().jwks(idp.jwks());
+            let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+            let token = idp.token().claim("amr", json!(["pwd", "mfa"])).claim("scope", "a b");
+            (step_up, idp.jwks(), token.mint())
+        });
+        let (message, signature) = token.rsplit_once('.').expect("three parts");
+        let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+        let check = raw(&jwks);
+        let request = Request::get("/").header("authorization", format!("Bearer {token}"));
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+
+        let mut group = c.benchmark_group(name);
+        group.bench_function(CASES[0], |b| {
+            b.iter(|| assert!(check(black_box(message.as_bytes()), black_box(&signature))));
+        });
+        group.bench_function(CASES[1], |b| {
+            b.iter(|| {
+                let result = runtime.block_on(step_up.enforce(endpoint, black_box(&head)));
+                assert!(result.is_ok());
+            });
+        });
+        group.finish();
+    }
+}
+
+const CASES: [&str; 2] = ["raw-signature-check", "cold-enforcement"];
+
+fn main() {
+    let mut criterion = criterion();
+    benches(&mut criterion);
+    criterion.final_summary();
+    for (name, _) in ALGORITHMS {
+        print_ratios(name, &CASES);
+    }
+}

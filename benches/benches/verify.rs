@@ -23,8 +23,11 @@ const ALGORITHMS: [(&str, TestAlgorithm); 3] = [
     ("verify-EdDSA", TestAlgorithm::EdDsa),
 ];
 
+/// Whether a message has this signature.
+type Check = Box<dyn Fn(&[u8], &[u8]) -> bool>;
+
 /// The raw check of a signature by a key of this set, parsed beforehand.
-fn raw(jwks: &str) -> Box<dyn Fn(&[u8], &[u8]) -> bool> {
+fn raw(jwks: &str) -> Check {
     let jwks: Value = serde_json::from_str(jwks).expect("JSON");
     let bytes = |name: &str| {
         URL_SAFE_NO_PAD.decode(jwks["keys"][0][name].as_str().expect("text")).expect("base64url")

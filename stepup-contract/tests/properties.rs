@@ -1,4 +1,5 @@
 //! What holds for every contract and every decision.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use proptest::collection::vec;
 use proptest::option;

@@ -21,9 +21,13 @@ use proc_macro::TokenStream;
 
 /// Guards an axum handler and registers it in the contract.
 ///
-/// ```ignore
+/// ```
+/// use stepup_runtime::{Principal, step_up};
+///
 /// #[step_up(post = "/approve-transaction", methods = ["mfa"], max_age = 300)]
-/// async fn approve(user: Principal, Json(tx): Json<Transaction>) -> Json<Receipt> { … }
+/// async fn approve(user: Principal, transaction: String) -> String {
+///     format!("{} approved {transaction}", user.subject())
+/// }
 /// ```
 ///
 /// | key | value | meaning |
@@ -50,8 +54,13 @@ pub fn step_up(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// An `axum::Router` with each guarded handler mounted at its route.
 ///
-/// ```ignore
-/// let app: axum::Router<AppState> = routes![
+/// ```
+/// # use stepup_runtime::{StepUp, routes, step_up};
+/// # #[step_up(get = "/profile", trust = "standard")] async fn profile() {}
+/// # #[step_up(post = "/transfers", max_age = 60)] async fn transfer<D>() {}
+/// # #[step_up(methods = ["mfa"])] async fn cancel() {}
+/// # struct Postgres;
+/// let app: axum::Router<StepUp> = routes![
 ///     profile,
 ///     transfer::<Postgres>,
 ///     POST "/transfers/{id}/cancel" => cancel,
@@ -67,7 +76,9 @@ pub fn routes(input: TokenStream) -> TokenStream {
 
 /// Names a requirement once, for many handlers.
 ///
-/// ```ignore
+/// ```
+/// use stepup_runtime::{policy, step_up};
+///
 /// policy! { pub PAYMENTS: methods = ["mfa"], max_age = 300 }
 ///
 /// #[step_up(post = "/transfers", policy = PAYMENTS)]
@@ -81,10 +92,13 @@ pub fn policy(input: TokenStream) -> TokenStream {
 /// Says whose contract this is: the package and version of the crate that calls it. Once per
 /// program, in its own crate.
 ///
-/// ```ignore
-/// service!();
-/// service!(unlisted = "allow", base = "/api");
 /// ```
+/// stepup_runtime::service!(unlisted = "allow", base = "/api");
+/// # fn main() {}
+/// ```
+///
+/// `unlisted` says what an enforcer does with a request that no endpoint matches: `"deny"` unless
+/// given. `base` is the prefix under which the whole router is nested, if it is.
 #[proc_macro]
 pub fn service(input: TokenStream) -> TokenStream {
     service::expand(input.into()).into()

@@ -5,3 +5,8 @@ pub mod peers;
 pub mod server;
 pub mod seven_arguments;
 pub mod vectors;
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,4 +1,5 @@
 //! Every row of the table of HTTP answers, on a real socket: status, challenge, headers and body.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use axum::extract::{Extension, FromRef, Request};
 use axum::routing::{get, post};

@@ -1,5 +1,6 @@
 //! `stepup export` on real programs: the same bytes from every build profile, equal to what the
 //! running program says of itself; and what it does with files that are something else.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,6 @@
 //! The whole flow with a real, certified OIDC provider: weak login, challenge, step-up with a real
 //! second factor, success, and the challenge again when time has passed.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use axum::Router;
 use base64::Engine;

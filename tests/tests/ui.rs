@@ -1,4 +1,5 @@
 //! What the macros say to a mistake, to the letter and to the token, and what they accept.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 /// Runs under `cargo check`, which is where an editor shows mistakes.
 #[test]

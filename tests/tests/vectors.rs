@@ -1,5 +1,6 @@
 //! Every decision vector through `decide`, and through the guard on a socket. Both must agree with
 //! what the vector says.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use axum::Router;
 use axum::routing::any;

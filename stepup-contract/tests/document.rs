@@ -1,4 +1,5 @@
 //! The contract's JSON: canonical when written, strict when read.
+#![allow(clippy::expect_used, reason = "tests fail by panicking")]
 
 use expect_test::expect;
 use stepup_contract::{Contract, Trust, Unlisted};

@@ -26,7 +26,8 @@ pub static API: LazyLock<Api> = LazyLock::new(|| {
         let step_up = builder.build().await.expect("built");
         (idp, step_up)
     });
-    let text = r#"{"path": "/", "security": {"step-up": true, "methods": ["mfa"], "max-age": 300}}"#;
+    let text =
+        r#"{"path": "/", "security": {"step-up": true, "methods": ["mfa"], "max-age": 300}}"#;
     let contract = Contract::parse(text).expect("a contract");
     Api { idp, step_up, endpoint: contract.endpoints()[0].clone(), runtime }
 });

@@ -7,12 +7,8 @@ use stepup_contract::{Authentication, Evidence, Method, Requirement, decide};
 
 fn benches(c: &mut Criterion) {
     let standard = Requirement::default();
-    let methods = Requirement {
-        step_up: true,
-        methods: vec![Method::Mfa],
-        max_age: Some(300),
-        ..Requirement::default()
-    };
+    let methods =
+        Requirement { methods: vec![Method::Mfa], max_age: Some(300), ..Requirement::default() };
     let everything = Requirement {
         any_methods: vec![Method::Hwk, Method::Face],
         acr: vec!["urn:bank:silver".into(), "urn:bank:gold".into()],

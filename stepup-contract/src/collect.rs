@@ -151,7 +151,9 @@ fn read_kind(reader: &mut Reader, map: &Map<String, Value>) -> Option<Kind> {
         path: if routed { endpoint.path.clone() } else { "/".into() },
         ..endpoint.clone()
     };
-    check_endpoint(&checked, "", &mut reader.errors);
+    if reader.errors.is_empty() {
+        check_endpoint(&checked, "", &mut reader.errors);
+    }
     Some(if routed { Kind::Endpoint(endpoint) } else { Kind::Routeless(endpoint) })
 }
 

@@ -5,7 +5,7 @@
 //! something that is absent.
 
 use crate::authentication::Evidence;
-use crate::requirement::Requirement;
+use crate::requirement::{Requirement, Trust};
 
 /// Allow, or a refusal with its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn decide(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> D
     if requirement.bound && !evidence.bound {
         return Decision::Refuse(Reason::NotBound);
     }
-    if requirement.step_up && !authentication.may_step_up {
+    if requirement.trust() == Trust::Sensitive && !authentication.may_step_up {
         return Decision::Refuse(Reason::IssuerBarred);
     }
     if requirement.risk.is_some_and(|rule| rule.denies(evidence.risk)) {
@@ -64,7 +64,7 @@ pub fn decide(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> D
     }
     let scope = !requirement.scopes.iter().all(|scope| authentication.scopes.contains(scope));
     let spared = requirement.risk.is_some_and(|rule| rule.spares(evidence.risk));
-    if requirement.step_up && !spared {
+    if !spared {
         let proven = |method| authentication.methods.contains(method);
         let methods = !requirement.methods.iter().all(proven)
             || !(requirement.any_methods.is_empty() || requirement.any_methods.iter().any(proven));

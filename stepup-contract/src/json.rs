@@ -209,6 +209,8 @@ impl Reader {
             Field::PerAction,
         ];
         self.known(map, pointer, &fields.map(Field::key));
+        let before = self.errors.len();
+        let step_up = self.flag(map, pointer, Field::StepUp);
         if !map.contains_key(Field::StepUp.key()) {
             self.error(format!("{pointer}/step-up"), "missing; write true or false");
         }
@@ -234,8 +236,7 @@ impl Reader {
                 deny: self.named(rule, &pointer, "deny"),
             })
         });
-        Requirement {
-            step_up: self.flag(map, pointer, Field::StepUp),
+        let requirement = Requirement {
             methods: self.list(map, pointer, Field::Methods),
             any_methods: self.list(map, pointer, Field::AnyMethods),
             acr: self.list(map, pointer, Field::Acr),
@@ -244,7 +245,15 @@ impl Reader {
             risk,
             bound: self.flag(map, pointer, Field::Bound),
             per_action: self.flag(map, pointer, Field::PerAction),
+        };
+        // What could not be read contradicts nothing.
+        if self.errors.len() == before {
+            let written = if step_up { Trust::Sensitive } else { Trust::Standard };
+            for problem in requirement.contradictions(written) {
+                self.error(format!("{pointer}/{}", problem.field.key()), problem);
+            }
         }
+        requirement
     }
 
     /// Reports keys that the format does not know; `x-…` is left to others.

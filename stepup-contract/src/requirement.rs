@@ -18,10 +18,10 @@ pub enum Trust {
 }
 
 /// What an endpoint asks of a caller. When several things are asked, all of them must hold.
+///
+/// Whether a step-up is asked follows from what is asked; there is no flag that could contradict it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requirement {
-    /// Whether a step-up is asked at all: `true` for sensitive endpoints, `false` for standard ones.
-    pub step_up: bool,
     /// All of these methods must be proven.
     pub methods: Vec<Method>,
     /// One of these methods must be proven, if there are any.
@@ -102,36 +102,46 @@ impl fmt::Display for RequirementError {
 impl std::error::Error for RequirementError {}
 
 impl Requirement {
-    /// `Sensitive` when a step-up is asked.
+    /// `Sensitive` when methods, acr or max_age are asked, which is what a step-up can bring.
     pub fn trust(&self) -> Trust {
-        if self.step_up { Trust::Sensitive } else { Trust::Standard }
+        let standard = self.methods.is_empty()
+            && self.any_methods.is_empty()
+            && self.acr.is_empty()
+            && self.max_age.is_none();
+        if standard { Trust::Standard } else { Trust::Sensitive }
+    }
+
+    /// What contradicts the trust that is written beside this requirement.
+    pub fn contradictions(&self, written: Trust) -> Vec<RequirementError> {
+        let mut problems = Problems(Vec::new());
+        if written == Trust::Sensitive && self.trust() == Trust::Standard {
+            problems.add(
+                Field::StepUp,
+                "a sensitive endpoint asks for methods, acr or max_age; with none of them nothing \
+                 is stepped up",
+            );
+        }
+        if written == Trust::Standard {
+            let asked = [
+                (Field::Methods, !self.methods.is_empty()),
+                (Field::AnyMethods, !self.any_methods.is_empty()),
+                (Field::Acr, !self.acr.is_empty()),
+                (Field::MaxAge, self.max_age.is_some()),
+            ];
+            for (field, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+                problems.add(field, STANDARD);
+            }
+        }
+        problems.0
     }
 
     /// Every rule that this requirement breaks; none for a meaningful one.
     pub fn problems(&self) -> Vec<RequirementError> {
         let mut problems = Problems(Vec::new());
-        let asks_for_step_up = [
-            (Field::Methods, !self.methods.is_empty()),
-            (Field::AnyMethods, !self.any_methods.is_empty()),
-            (Field::Acr, !self.acr.is_empty()),
-            (Field::MaxAge, self.max_age.is_some()),
-        ];
-        if self.step_up {
-            if asks_for_step_up.iter().all(|(_, asked)| !asked) {
-                problems.add(
-                    Field::StepUp,
-                    "a sensitive endpoint asks for methods, acr or max_age; with none of them \
-                     nothing is stepped up",
-                );
-            }
-        } else {
-            let other = [(Field::Risk, self.risk.is_some()), (Field::PerAction, self.per_action)];
-            for (field, _) in asks_for_step_up.into_iter().chain(other).filter(|(_, asked)| *asked)
-            {
-                problems.add(
-                    field,
-                    "a standard endpoint asks for no step-up; make it sensitive or leave this out",
-                );
+        if self.trust() == Trust::Standard {
+            let asked = [(Field::Risk, self.risk.is_some()), (Field::PerAction, self.per_action)];
+            for (field, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+                problems.add(field, STANDARD);
             }
         }
         problems.list(Field::Methods, &self.methods);
@@ -163,6 +173,10 @@ impl Requirement {
         problems.0
     }
 }
+
+/// Why a standard endpoint cannot ask for this.
+const STANDARD: &str =
+    "a standard endpoint asks for no step-up; make it sensitive or leave this out";
 
 /// The acr that says that no level was reached (OpenID Connect Core §2); Keycloak sends it when a
 /// level has expired.
@@ -203,7 +217,7 @@ impl Serialize for Requirement {
             if list.is_empty() { Ok(()) } else { map.serialize_entry(field.key(), list) }
         }
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(Field::StepUp.key(), &self.step_up)?;
+        map.serialize_entry(Field::StepUp.key(), &(self.trust() == Trust::Sensitive))?;
         list(&mut map, Field::Methods, &self.methods)?;
         list(&mut map, Field::AnyMethods, &self.any_methods)?;
         list(&mut map, Field::Acr, &self.acr)?;

@@ -7,7 +7,6 @@ use stepup_contract::{Authentication, Decision, Evidence, Method, Requirement, d
 #[test]
 fn decide_does_not_allocate() {
     let requirement = Requirement {
-        step_up: true,
         methods: vec![Method::Mfa, Method::custom("okta_verify").unwrap()],
         any_methods: vec![Method::Hwk, Method::Face],
         acr: vec!["gold".into(), "silver".into()],

@@ -180,15 +180,15 @@ fn each_mistake_is_reported_at_its_pointer() {
         ),
         (
             &security(r#"{"step-up": true}"#),
-            "at /endpoints/0/security/step-up: a sensitive endpoint asks for methods, acr or max_age; with none of them nothing is stepped up",
+            "at /security/step-up: a sensitive endpoint asks for methods, acr or max_age; with none of them nothing is stepped up",
         ),
         (
             &security(r#"{"step-up": true, "scopes": ["a"], "bound": true}"#),
-            "at /endpoints/0/security/step-up: a sensitive endpoint asks for methods, acr or max_age; with none of them nothing is stepped up",
+            "at /security/step-up: a sensitive endpoint asks for methods, acr or max_age; with none of them nothing is stepped up",
         ),
         (
             &security(r#"{"step-up": false, "max-age": 1}"#),
-            "at /endpoints/0/security/max-age: a standard endpoint asks for no step-up; make it sensitive or leave this out",
+            "at /security/max-age: a standard endpoint asks for no step-up; make it sensitive or leave this out",
         ),
         (
             &security(r#"{"step-up": true, "methods": []}"#),

@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 use stepup_contract::{
     Authentication, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet, Reason,
-    Requirement, RiskLevel, RiskRule, decide,
+    Requirement, RiskLevel, RiskRule, Trust, decide,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -49,7 +49,6 @@ fn requirement() -> impl Strategy<Value = Requirement> {
         .prop_map(
             |((methods, any_methods, acr, max_age), scopes, (risk, bound, per_action))| {
                 Requirement {
-                    step_up: true,
                     methods: unique(methods),
                     any_methods: unique(any_methods),
                     acr: unique(acr),
@@ -189,7 +188,6 @@ fn stricter() -> impl Strategy<Value = Stricter> {
 fn tighten(requirement: &mut Requirement, step: Stricter) {
     match step {
         Stricter::Method(method) => {
-            requirement.step_up = true;
             requirement.methods.push(method);
         }
         Stricter::LessAny if requirement.any_methods.len() > 1 => {
@@ -200,7 +198,6 @@ fn tighten(requirement: &mut Requirement, step: Stricter) {
         }
         Stricter::LessAny | Stricter::LessAcr => {}
         Stricter::Younger(age) => {
-            requirement.step_up = true;
             requirement.max_age = Some(requirement.max_age.map_or(age, |known| known.min(age)));
         }
         Stricter::Scope(scope) => requirement.scopes.push(scope),
@@ -310,7 +307,7 @@ proptest! {
 
     #[test]
     fn nothing_at_all_satisfies_no_sensitive_requirement(requirement in requirement()) {
-        prop_assume!(requirement.step_up);
+        prop_assume!(requirement.trust() == Trust::Sensitive);
         let nothing = Authentication { may_step_up: true, ..Authentication::default() };
         let decision = decide(&requirement, &Evidence::of(&nothing), NOW);
         prop_assert_ne!(decision, Decision::Allow);

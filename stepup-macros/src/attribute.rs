@@ -6,7 +6,7 @@ use crate::value::{Pair, Value, pairs};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use std::collections::HashSet;
-use stepup_contract::{HttpMethod, Requirement, Suggestion, check_path};
+use stepup_contract::{HttpMethod, Requirement, Suggestion, Trust, check_path};
 use syn::{Ident, LitStr, Path};
 
 /// The keys that give a route, with the HTTP method of each; `any` takes every method.
@@ -114,10 +114,10 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
         }
         Security::Policy(path)
     } else {
-        keys.requirement.step_up = standard.is_none();
-        keys.check(errors);
+        let trust = if standard.is_some() { Trust::Standard } else { Trust::Sensitive };
+        keys.check(trust, errors);
         // What a broken attribute wanted to ask is not known, so only a sound one asks nothing.
-        if keys.requirement.step_up && !keys.asks_something() && errors.is_empty() {
+        if trust == Trust::Sensitive && !keys.asks_something() && errors.is_empty() {
             errors.at(
                 Span::call_site(),
                 "a sensitive endpoint asks for methods, acr or max_age; write #[step_up(methods = \

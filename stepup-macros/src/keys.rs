@@ -7,7 +7,7 @@ use proc_macro2::Span;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
-use stepup_contract::{Field, Method, Requirement, RiskLevel, RiskRule};
+use stepup_contract::{Field, Method, Requirement, RiskLevel, RiskRule, Trust};
 use syn::{Lit, LitInt, LitStr};
 
 /// The keys, as they are written.
@@ -73,8 +73,12 @@ impl Keys {
 
     /// Reports every rule that the requirement breaks, at the token that breaks it. That nothing is
     /// asked at all is for the caller to report, who knows what else was written.
-    pub(crate) fn check(&self, errors: &mut Errors) {
-        for problem in self.requirement.problems() {
+    pub(crate) fn check(&self, trust: Trust, errors: &mut Errors) {
+        let mut problems = self.requirement.contradictions(trust);
+        if problems.is_empty() {
+            problems = self.requirement.problems();
+        }
+        for problem in problems {
             if let Some((whole, items)) = self.spans.get(&problem.field) {
                 let item = problem.index.and_then(|index| items.get(index));
                 errors.at(*item.unwrap_or(whole), &problem);

@@ -8,7 +8,7 @@ use crate::record;
 use crate::value::pairs;
 use proc_macro2::TokenStream;
 use quote::quote;
-use stepup_contract::Suggestion;
+use stepup_contract::{Suggestion, Trust};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Ident, Token, Visibility};
 
@@ -41,7 +41,6 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     };
     let mut errors = Errors::default();
     let mut requirement = Keys::default();
-    requirement.requirement.step_up = true;
     let mut runtime = default_runtime();
     let pairs = pairs(keys, &mut errors);
     for pair in once(pairs, &mut errors) {
@@ -56,7 +55,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             errors.at(key.span(), format!("unknown key `{key}`{suggestion}"));
         }
     }
-    requirement.check(&mut errors);
+    requirement.check(Trust::Sensitive, &mut errors);
     if errors.is_empty() && !requirement.asks_something() {
         errors.at(
             name.span(),

@@ -101,7 +101,9 @@ impl Keys {
         let Some(remote) = &self.remote else { return Renewed::Current };
         let running = {
             let mut renewal = remote.renewal();
-            match (&renewal.running, renewal.last) {
+            // A task that has ended, however it ended, has dropped its end of the channel.
+            let running = renewal.running.as_ref().filter(|running| running.has_changed().is_ok());
+            match (running, renewal.last) {
                 (Some(running), _) => Some(running.clone()),
                 (None, Some((began, _))) if began.elapsed() < remote.cooldown => None,
                 (None, _) => {
@@ -114,7 +116,7 @@ impl Keys {
             }
         };
         if let Some(mut running) = running {
-            // An error says that the task has ended and dropped its end, which is what we wait for.
+            // Nothing is ever sent; the error says that the task has ended.
             while running.changed().await.is_ok() {}
         }
         match remote.renewal().last {
@@ -139,7 +141,6 @@ impl Keys {
         }
         let mut renewal = remote.renewal();
         renewal.last = renewal.last.map(|(began, _)| (began, heard));
-        renewal.running = None;
         drop(renewal);
         drop(done);
     }

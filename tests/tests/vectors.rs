@@ -88,10 +88,9 @@ impl GuardedEndpoint for Current {
 }
 
 fn slot_of(vector: &Vector) -> &'static Slot {
-    let trust = if vector.requirement.step_up { "sensitive" } else { "standard" };
     let line = json!({
         "record": 1, "runtime": "0.1", "package": "p", "version": "0",
-        "trust": trust, "handler": "p::h", "security": vector.requirement,
+        "trust": vector.requirement.trust(), "handler": "p::h", "security": vector.requirement,
     });
     let line: &'static str = Box::leak(line.to_string().into_boxed_str());
     Box::leak(Box::new(Slot::new(line.as_bytes())))

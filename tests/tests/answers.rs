@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestClock, TestIssuer};
-use stepup_runtime::{Contract, Issuer, Method, Principal, StepUp, routes, step_up};
+use stepup_runtime::{
+    Cause, Contract, Issuer, Method, Principal, Refusal, StepUp, routes, step_up,
+};
 use stepup_tests::server::{Answer, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -274,6 +276,19 @@ async fn a_barred_issuer_is_403_with_no_cure() {
     assert_refusal(&answer, 403, "denied");
     assert_eq!(answer.header("www-authenticate"), None);
     assert_eq!(server.call("GET", "/standard", Some(&idp.mfa_token())).await.status, 200);
+}
+
+/// Nothing raises a session's risk yet; this is what a client will see when something does.
+#[tokio::test]
+async fn a_risk_that_refuses_is_403_with_no_cure() {
+    async fn refused() -> Refusal {
+        Cause::Denied("the session is at risk").into()
+    }
+    let Setup { server, .. } = setup_with(Router::new().route("/", get(refused))).await;
+    let answer = server.call("GET", "/", None).await;
+    assert_refusal(&answer, 403, "denied");
+    assert_eq!(answer.header("www-authenticate"), None);
+    assert_tells_nothing(&answer);
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ fn a_debug_program_exports_what_it_says() {
 
 #[test]
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[ignore = "needs bfd and gold; run tests/run"]
 fn every_linker_keeps_every_line() {
     // bfd, then gold; lld is the default.
     for linker in

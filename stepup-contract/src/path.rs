@@ -119,21 +119,22 @@ fn parameter(segment: &str) -> Result<Option<&str>, PathError> {
 
 /// One segment of a template, by what it matches.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Segment<'a> {
+pub(crate) enum Segment {
     /// Exactly this text, its braces unescaped.
     Fixed(String),
-    /// Anything behind this prefix.
-    Parameter(&'a str),
+    /// Anything behind this prefix, its braces unescaped.
+    Parameter(String),
     /// All the rest, but not nothing.
     Wildcard,
 }
 
 /// What a segment of a checked template matches.
-pub(crate) fn segment(text: &str) -> Segment<'_> {
+pub(crate) fn segment(text: &str) -> Segment {
+    let literal = |text: &str| text.replace("{{", "{").replace("}}", "}");
     match parameter(text) {
         Ok(Some(name)) if name.starts_with('*') => Segment::Wildcard,
-        Ok(Some(name)) => Segment::Parameter(&text[..text.len() - name.len() - 2]),
-        _ => Segment::Fixed(text.replace("{{", "{").replace("}}", "}")),
+        Ok(Some(name)) => Segment::Parameter(literal(&text[..text.len() - name.len() - 2])),
+        _ => Segment::Fixed(literal(text)),
     }
 }
 
@@ -182,8 +183,9 @@ mod tests {
     fn a_segment_is_known_by_what_it_matches() {
         assert_eq!(segment("a"), Segment::Fixed("a".into()));
         assert_eq!(segment("{{a}}"), Segment::Fixed("{a}".into()));
-        assert_eq!(segment("{id}"), Segment::Parameter(""));
-        assert_eq!(segment("v-{id}"), Segment::Parameter("v-"));
+        assert_eq!(segment("{id}"), Segment::Parameter("".into()));
+        assert_eq!(segment("v-{id}"), Segment::Parameter("v-".into()));
+        assert_eq!(segment("{{v}}{id}"), Segment::Parameter("{v}".into()));
         assert_eq!(segment("{*rest}"), Segment::Wildcard);
     }
 }

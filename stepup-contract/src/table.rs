@@ -81,14 +81,16 @@ impl Node {
             node = match segment(text) {
                 Segment::Fixed(text) => node.fixed.entry(text).or_default(),
                 Segment::Wildcard => return &mut node.wildcard,
-                Segment::Parameter("") => node.parameter.get_or_insert_default(),
+                Segment::Parameter(prefix) if prefix.is_empty() => {
+                    node.parameter.get_or_insert_default()
+                }
                 Segment::Parameter(prefix) => {
-                    let known = node.prefixed.iter().position(|(known, _)| known == prefix);
+                    let known = node.prefixed.iter().position(|(known, _)| *known == prefix);
                     let at = known.unwrap_or_else(|| {
                         let shorter = |(known, _): &(String, Self)| known.len() < prefix.len();
                         let at = node.prefixed.iter().position(shorter);
                         let at = at.unwrap_or(node.prefixed.len());
-                        node.prefixed.insert(at, (prefix.to_owned(), Self::default()));
+                        node.prefixed.insert(at, (prefix, Self::default()));
                         at
                     });
                     &mut node.prefixed[at].1

@@ -47,6 +47,14 @@ fn static_goes_before_parameter_before_wildcard() {
 }
 
 #[test]
+fn escaped_braces_match_braces() {
+    let table = contract(&["GET /{{a}}", "GET /{{x{id}/y"]).table();
+    assert_eq!(table.find("GET", "/{a}").unwrap().path, "/{{a}}");
+    assert_eq!(table.find("GET", "/{x7/y").unwrap().path, "/{{x{id}/y");
+    assert!(table.find("GET", "/{{a}}").is_none());
+}
+
+#[test]
 fn a_method_of_its_own_goes_before_get_for_head_before_any() {
     let table = contract(&["GET /a", "ANY /a", "GET /b", "HEAD /b", "ANY /c", "POST /d"]).table();
     let found = |method, path| table.find(method, path).map(Endpoint::route);

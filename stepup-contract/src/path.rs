@@ -1,5 +1,6 @@
 //! Path templates in axum 0.8's syntax: `/users/{id}`, `/files/{*rest}`, `{{` for a literal brace.
 
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// Why a text is not a path template.
@@ -115,6 +116,16 @@ fn parameter(segment: &str) -> Result<Option<&str>, PathError> {
         }
     }
     Ok(None)
+}
+
+/// Where a router serves this path when it is nested under this base: axum serves an inner `/` at
+/// the base itself, without a slash at the end.
+pub fn joined<'a>(base: &'a str, path: &'a str) -> Cow<'a, str> {
+    match (base, path) {
+        ("", path) => path.into(),
+        (base, "/") => base.into(),
+        (base, path) => format!("{base}{path}").into(),
+    }
 }
 
 /// One segment of a template, by what it matches.

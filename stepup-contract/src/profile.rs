@@ -108,8 +108,7 @@ impl Profile {
             Some(Value::String(acr)) if !acr.is_empty() && acr != NO_LEVEL => Some(acr.clone()),
             _ => None,
         };
-        let stated = claims.get("amr").and_then(strings).unwrap_or_default();
-        let mut methods: MethodSet = stated.into_iter().filter_map(Method::from_amr).collect();
+        let mut methods: MethodSet = amr(claims).into_iter().filter_map(Method::from_amr).collect();
         let proven = self.proves.iter().filter(|(known, _)| Some(known) == acr.as_ref());
         for method in proven.flat_map(|(_, methods)| methods) {
             methods.insert(method.clone());
@@ -163,6 +162,11 @@ impl Profile {
         let proving = self.proves.iter().filter(move |(_, proven)| proven.contains(method));
         asked.flat_map(|(_, values)| values).chain(proving.map(|(acr, _)| acr)).map(String::as_str)
     }
+}
+
+/// The values of a token's `amr`; none where it is anything but an array of strings.
+pub fn amr(claims: &Map<String, Value>) -> Vec<&str> {
+    claims.get("amr").and_then(strings).unwrap_or_default()
 }
 
 fn unique<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -144,6 +144,8 @@ impl Requirement {
                 problems.add(field, STANDARD);
             }
         }
+        problems.methods(Field::Methods, &self.methods);
+        problems.methods(Field::AnyMethods, &self.any_methods);
         problems.list(Field::Methods, &self.methods);
         problems.list(Field::AnyMethods, &self.any_methods);
         problems.list(Field::Acr, &self.acr);
@@ -193,6 +195,17 @@ impl Problems {
         for (index, item) in list.iter().enumerate().filter(|(i, item)| list[..*i].contains(item)) {
             let message = format!("`{item}` stands twice");
             self.0.push(RequirementError { field, index: Some(index), message });
+        }
+    }
+
+    fn methods(&mut self, field: Field, list: &[Method]) {
+        for (index, method) in list.iter().enumerate() {
+            if let Method::Custom(value) = method
+                && let Err(why) = Method::custom(value)
+            {
+                let message = why.to_string();
+                self.0.push(RequirementError { field, index: Some(index), message });
+            }
         }
     }
 

@@ -25,6 +25,10 @@ pub fn parse_strict(text: &[u8]) -> Result<Value, StrictJsonError> {
     Ok(value)
 }
 
+/// How serde_json hands a number over when any crate of the program has switched its feature
+/// `arbitrary_precision` on.
+const NUMBER: &str = "$serde_json::private::Number";
+
 /// Builds a [`Value`] and stops at a repeated key.
 struct Strict;
 
@@ -84,6 +88,13 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
+            if key == NUMBER && map.is_empty() {
+                return entries
+                    .next_value::<String>()?
+                    .parse()
+                    .map(Value::Number)
+                    .map_err(A::Error::custom);
+            }
             if map.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("the key `{key}` stands twice")));
             }
@@ -113,6 +124,14 @@ mod tests {
             assert!(parse_strict(text.as_bytes()).is_err(), "{text}");
         }
         assert!(parse_strict(b"\"\xff\"").is_err());
+    }
+
+    /// What the deserializer says under `arbitrary_precision`, which one crate switches on for all.
+    #[test]
+    fn a_number_that_arrives_as_text_is_a_number() {
+        let text = format!("{{\"exp\":{{\"{NUMBER}\":\"17\"}}}}");
+        assert_eq!(parse_strict(text.as_bytes()).unwrap()["exp"].as_u64(), Some(17));
+        assert!(parse_strict(text.replace("17", "x").as_bytes()).is_err());
     }
 
     #[test]

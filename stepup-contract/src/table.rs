@@ -9,7 +9,7 @@ use crate::contract::Contract;
 use crate::endpoint::Endpoint;
 use crate::error::ContractError;
 use crate::http_method::HttpMethod;
-use crate::path::{Segment, segment};
+use crate::path::{Segment, joined, segment};
 use std::collections::HashMap;
 
 /// Finds the endpoint of a request: static before parameter before wildcard, a method of its own
@@ -41,7 +41,7 @@ impl Table {
         let mut root = Node::default();
         for (index, endpoint) in endpoints.iter().enumerate() {
             let base = contract.base().unwrap_or_default();
-            let group = root.group(&format!("{base}{}", endpoint.path)[1..]);
+            let group = root.group(joined(base, &endpoint.path).trim_start_matches('/'));
             let twin = group.iter().find(|other| endpoints[**other].method == endpoint.method);
             if let Some(&twin) = twin {
                 errors.push(ContractError::Conflict {

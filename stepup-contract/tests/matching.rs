@@ -1,7 +1,7 @@
 //! Which endpoint a request meets, and which contracts are ambiguous.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use stepup_contract::{Contract, Endpoint, Requirement};
+use stepup_contract::{Contract, Endpoint, Method, Requirement};
 
 fn endpoint(route: &str) -> Endpoint {
     let (method, path) = route.split_once(' ').unwrap();
@@ -84,6 +84,24 @@ fn the_base_is_a_prefix_of_every_path() {
     assert!(table.find("GET", "/a").is_none());
     for base in ["api", "/api/", "/{tenant}", "/"] {
         assert!(Contract::parse(text.replace("\"/api\"", &format!("{base:?}"))).is_err(), "{base}");
+    }
+}
+
+#[test]
+fn the_root_under_a_base_is_the_base_itself_as_in_axum() {
+    let text = r#"{"contract": 1, "service": "s", "version": "1", "base": "/api",
+        "endpoints": [{"path": "/", "security": {"step-up": false}}]}"#;
+    let table = Contract::parse(text).unwrap().table();
+    assert!(table.find("GET", "/api").is_some());
+    assert!(table.find("GET", "/api/").is_none());
+}
+
+#[test]
+fn a_custom_method_that_could_not_be_read_back_is_refused() {
+    for value in ["pwd", "", "a\", scope=\"x"] {
+        let mut odd = endpoint("GET /a");
+        odd.requirement.methods = vec![Method::Custom(value.into())];
+        assert!(Contract::new("s", "1", [odd]).is_err(), "{value:?}");
     }
 }
 

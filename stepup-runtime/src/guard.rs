@@ -11,8 +11,9 @@ use http::request::Parts;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stepup_contract::collect::read_endpoint;
 use stepup_contract::record::Record;
-use stepup_contract::{Endpoint, HttpMethod, collect::read_endpoint};
+use stepup_contract::{Endpoint, HttpMethod, joined};
 
 /// The type that carries one endpoint; the attribute writes one per handler.
 pub trait GuardedEndpoint: 'static {
@@ -106,10 +107,10 @@ fn has_drifted(step_up: &StepUp, endpoint: &Endpoint, parts: &Parts) -> bool {
         return false;
     }
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let own = path.and_then(|path| path.strip_prefix(step_up.0.base.as_str()));
+    let declared = joined(&step_up.0.base, &endpoint.path);
     let method = endpoint.method.is_none_or(|method| {
         parts.method == method.as_str()
             || (method == HttpMethod::Get && parts.method == http::Method::HEAD)
     });
-    own != Some(endpoint.path.as_str()) || !method
+    path != Some(&*declared) || !method
 }

@@ -115,7 +115,11 @@ impl Issuer {
     }
 
     /// Accepts access tokens whose `typ` is `JWT` or missing, as many IdPs send them. Without this
-    /// the `typ` must be `at+jwt` (RFC 9068 §4). ID tokens are refused either way.
+    /// the `typ` must be `at+jwt` (RFC 9068 §4).
+    ///
+    /// Such a token must then have a claim that only access tokens have (`scope`, `scp`, `client_id`,
+    /// `cid`, `appid`, `roles`, or a claim that names its kind), and none that only ID tokens have.
+    /// Give this API an audience of its own, which is no client's id: an ID token is for the client.
     pub fn allow_untyped_tokens(mut self, allow: bool) -> Self {
         self.untyped = allow;
         self

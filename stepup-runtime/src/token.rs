@@ -12,7 +12,7 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use stepup_contract::{Authentication, numeric_date, parse_strict};
+use stepup_contract::{Authentication, amr, numeric_date, parse_strict};
 
 /// A token whose signature and claims were checked, times apart: those are looked at anew on every
 /// request.
@@ -89,7 +89,8 @@ impl<'a> Unverified<'a> {
 
     /// RFC 9068 §4: the type keeps other JWTs of the same issuer from being used as access tokens.
     fn check_typ(&self, issuer: &Trusted) -> Result<(), Rejected> {
-        const ID_TOKEN: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
+        const ID_TOKEN: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
+        const ACCESS_TOKEN: [&str; 6] = ["scope", "scp", "client_id", "cid", "appid", "roles"];
         let typ = self.typ.as_deref().map(str::to_ascii_lowercase);
         match typ.as_deref() {
             Some("at+jwt" | "application/at+jwt") => return Ok(()),
@@ -104,10 +105,19 @@ impl<'a> Unverified<'a> {
                 return Err(Cause::InvalidToken("the token is not an access token"));
             }
         }
-        // Keycloak names the kind of token in a claim.
-        let marked = ID_TOKEN.iter().any(|claim| self.claims.contains_key(*claim))
-            || self.claims.get("typ").is_some_and(|typ| typ != "Bearer");
-        if marked { Err(Cause::InvalidToken("an ID token is no access token")) } else { Ok(()) }
+        // The kind of token is named in a claim by Keycloak and by Cognito. ID tokens need not have a
+        // mark of their own, so that an access token must have one of its own as well.
+        let kind = |name: &str, access: &str| self.claims.get(name).map(|kind| kind == access);
+        let kinds = [kind("typ", "Bearer"), kind("token_use", "access")];
+        let has = |claims: &[&str]| claims.iter().any(|claim| self.claims.contains_key(*claim));
+        let marked = has(&ID_TOKEN)
+            || kinds.contains(&Some(false))
+            || !(kinds.contains(&Some(true)) || has(&ACCESS_TOKEN));
+        if marked {
+            Err(Cause::InvalidToken("the token is not marked as an access token"))
+        } else {
+            Ok(())
+        }
     }
 
     async fn check_signature(&self, issuer: &Trusted) -> Result<(), Rejected> {
@@ -162,13 +172,11 @@ impl<'a> Unverified<'a> {
         let expires = time("exp")?.ok_or(Cause::InvalidToken("the token never expires"))?;
         let not_before = time("nbf")?.max(time("iat")?).unwrap_or(0);
         let client = claims.get("client_id").or_else(|| claims.get("azp")).and_then(Value::as_str);
-        let amr = claims.get("amr").and_then(Value::as_array).map(Vec::as_slice);
-        let amr = amr.unwrap_or_default().iter().filter_map(Value::as_str);
         Ok(Verified {
             issuer: Arc::clone(issuer),
             subject,
             client: client.map(str::to_owned),
-            amr: amr.map(str::to_owned).collect(),
+            amr: amr(&claims).into_iter().map(str::to_owned).collect(),
             authentication: issuer.profile.authentication(&claims),
             expires,
             not_before,

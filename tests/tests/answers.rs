@@ -546,6 +546,14 @@ async fn each_issuer_verifies_only_its_own_tokens_and_asks_in_its_own_words() {
             two.token().claim("aud", aud).header("typ", "JWT").claim("nonce", "n").mint(),
         ),
         (
+            "an ID token without a mark at two",
+            two.token().claim("aud", aud).header("typ", "JWT").without("client_id").mint(),
+        ),
+        (
+            "a logout token at two",
+            two.token().claim("aud", aud).header("typ", "JWT").claim("events", json!({})).mint(),
+        ),
+        (
             "Keycloak's ID token",
             two.token().claim("aud", aud).header("typ", "JWT").claim("typ", "ID").mint(),
         ),

@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stepup_contract::Contract;
+use stepup_contract::{Contract, ContractView};
 
 fuzz_target!(|text: &[u8]| {
     let _ = Contract::from_section(text);
-    let _ = Contract::parse_lenient(text);
+    let _ = ContractView::parse(text);
     if let Ok(contract) = Contract::parse(text) {
         let printed = contract.to_json();
         let again = Contract::parse(&printed).expect("what is printed is valid");

@@ -191,7 +191,11 @@ fn assemble(entries: Vec<Entry>) -> Result<Contract, ContractErrors> {
         _ => errors.push(ContractError::SeveralServices { packages: joined(&several) }),
     }
     for endpoint in routeless {
-        if !endpoints.iter().any(|routed| routed.handler == endpoint.handler) {
+        // The library and the program of one package share a name, so that two handlers may too.
+        let is_routed = |routed: &Endpoint| {
+            (&routed.handler, &routed.requirement) == (&endpoint.handler, &endpoint.requirement)
+        };
+        if !endpoints.iter().any(is_routed) {
             let handler = endpoint.handler.unwrap_or_default();
             errors.push(ContractError::NoRoute { handler });
         }

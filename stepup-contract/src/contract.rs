@@ -82,16 +82,6 @@ impl Contract {
         json::read(text.as_ref(), json::Unknown::Refuse).map(|(contract, _)| contract)
     }
 
-    /// Reads a contract to show it: as [`Contract::parse`], but unknown fields become warnings.
-    ///
-    /// # Errors
-    /// Everything else that is wrong with it.
-    pub fn parse_lenient(
-        text: impl AsRef<[u8]>,
-    ) -> Result<(Self, Vec<ContractError>), ContractErrors> {
-        json::read(text.as_ref(), json::Unknown::Warn)
-    }
-
     /// Whose contract this is.
     pub fn service(&self) -> &str {
         &self.service
@@ -133,6 +123,40 @@ impl Contract {
     /// SHA-256 of [`Contract::to_json`], in lower-case hexadecimal.
     pub fn digest(&self) -> String {
         Sha256::digest(self.to_json()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A contract to look at, whose unknown fields were left out. It is no [`Contract`], since what was
+/// left out may have been a requirement, and nothing must be enforced without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractView {
+    contract: Contract,
+    warnings: Vec<ContractError>,
+}
+
+impl ContractView {
+    /// Reads a contract to show it: as [`Contract::parse`], but unknown fields become warnings.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with it.
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ContractErrors> {
+        let (contract, warnings) = json::read(text.as_ref(), json::Unknown::Warn)?;
+        Ok(Self { contract, warnings })
+    }
+
+    /// The fields that are not known.
+    pub fn warnings(&self) -> &[ContractError] {
+        &self.warnings
+    }
+
+    /// Whose contract this is.
+    pub fn service(&self) -> &str {
+        self.contract.service()
+    }
+
+    /// The endpoints, as far as they are understood.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        self.contract.endpoints()
     }
 }
 

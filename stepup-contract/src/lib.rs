@@ -33,7 +33,7 @@ mod text;
 
 pub use authentication::{Authentication, Evidence};
 pub use challenge::Challenge;
-pub use contract::{Contract, Unlisted, check_base};
+pub use contract::{Contract, ContractView, Unlisted, check_base};
 pub use decide::{Decision, Lacking, Reason, decide};
 pub use endpoint::Endpoint;
 pub use error::{ContractError, ContractErrors, ParseNameError, Suggestion};

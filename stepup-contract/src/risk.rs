@@ -61,7 +61,8 @@ pub struct RiskRule {
     /// the step-up is always asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_up: Option<RiskLevel>,
-    /// From this level on the call is refused, with no cure offered.
+    /// From this level on the call is refused, with no cure offered. An unknown risk counts as the
+    /// level in `step_up`; without that it is not refused, but asked to step up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Option<RiskLevel>,
 }

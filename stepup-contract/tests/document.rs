@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, reason = "tests fail by panicking")]
 
 use expect_test::expect;
-use stepup_contract::{Contract, Trust, Unlisted};
+use stepup_contract::{Contract, ContractView, Trust, Unlisted};
 
 const BANK: &str = r#"{
   "contract": 1,
@@ -131,9 +131,9 @@ fn unknown_fields_are_refused_by_an_enforcer_and_told_to_a_viewer() {
             "at /endpoints/0/security/maxage: unknown field; did you mean `max-age`?",
         ]
     );
-    let (contract, warnings) = Contract::parse_lenient(&text).unwrap();
-    assert_eq!(warnings.len(), 2);
-    assert_eq!(contract.endpoints().len(), 3);
+    let view = ContractView::parse(&text).unwrap();
+    assert_eq!(view.warnings().len(), 2);
+    assert_eq!(view.endpoints().len(), 3);
 }
 
 #[test]

@@ -50,6 +50,8 @@ fn a_routeless_record_falls_away_when_its_handler_has_a_route() {
     let section = endpoint("", "bank::a") + &endpoint(A, "bank::a") + &endpoint(B, "bank::a");
     assert_eq!(Contract::from_section(section.as_bytes()).unwrap().endpoints().len(), 2);
     assert!(errors(&endpoint("", "bank::a"))[0].contains("bank::a has no route"));
+    let namesake = endpoint("", "bank::a").replace("\"max-age\":60", "\"max-age\":5");
+    assert!(errors(&(endpoint(A, "bank::a") + &namesake))[0].contains("bank::a has no route"));
 }
 
 #[test]

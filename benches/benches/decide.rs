@@ -17,7 +17,7 @@ fn benches(c: &mut Criterion) {
     };
     let strong = Authentication {
         methods: [Method::Pwd, Method::Face, Method::Mfa].into_iter().collect(),
-        acr: Some("urn:bank:gold".into()),
+        acr: vec!["urn:bank:gold".into()],
         auth_time: Some(1_800_000_000),
         scopes: ["openid", "payments:read", "payments:approve"].map(str::to_owned).to_vec(),
         may_step_up: true,

@@ -9,8 +9,9 @@ use crate::risk::RiskLevel;
 pub struct Authentication {
     /// The methods that the token proves, by its `amr` and by what its `acr` is known to prove.
     pub methods: MethodSet,
-    /// The token's `acr`, unless it is missing, odd, or says that no level was reached.
-    pub acr: Option<String>,
+    /// The context classes that hold: the token's `acr`, unless it is missing, odd, or says that no
+    /// level was reached, then the weaker ones where the issuer's profile declares an order.
+    pub acr: Vec<String>,
     /// When the person last actively authenticated, in seconds since the epoch (`auth_time`).
     pub auth_time: Option<u64>,
     /// The scopes that the token grants.

@@ -69,7 +69,7 @@ pub fn decide(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> D
         let methods = !requirement.methods.iter().all(proven)
             || !(requirement.any_methods.is_empty() || requirement.any_methods.iter().any(proven));
         let acr = !requirement.acr.is_empty()
-            && !authentication.acr.as_ref().is_some_and(|acr| requirement.acr.contains(acr));
+            && !authentication.acr.iter().any(|acr| requirement.acr.contains(acr));
         let max_age = requirement.max_age.is_some_and(|max_age| {
             authentication.age(now).is_none_or(|age| age > u64::from(max_age))
         });

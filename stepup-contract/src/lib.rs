@@ -13,6 +13,7 @@
 
 mod authentication;
 mod challenge;
+mod claims;
 #[doc(hidden)]
 pub mod collect;
 mod contract;
@@ -27,12 +28,14 @@ mod profile;
 pub mod record;
 mod requirement;
 mod risk;
+mod satisfy;
 mod strict_json;
 mod table;
 mod text;
 
 pub use authentication::{Authentication, Evidence};
 pub use challenge::Challenge;
+pub use claims::{ClaimPath, numeric_date};
 pub use contract::{Contract, ContractView, Unlisted, check_base};
 pub use decide::{Decision, Lacking, Reason, decide};
 pub use endpoint::Endpoint;
@@ -40,9 +43,10 @@ pub use error::{ContractError, ContractErrors, ParseNameError, Suggestion};
 pub use http_method::HttpMethod;
 pub use method::{Method, MethodSet};
 pub use path::{PathError, check_path, joined};
-pub use profile::{Profile, amr, numeric_date};
+pub use profile::{Dialect, Profile};
 pub use requirement::{Field, Requirement, RequirementError, Trust};
 pub use risk::{RiskLevel, RiskRule};
+pub use satisfy::Published;
 pub use strict_json::{StrictJsonError, parse_strict};
 pub use table::Table;
 pub use text::{TextError, check_value};

@@ -6,6 +6,7 @@
 //! `amr` never proves an `acr`.
 
 use crate::authentication::Authentication;
+use crate::claims::{ClaimPath, numeric_date, scopes, strings};
 use crate::method::{Method, MethodSet};
 use crate::requirement::{NO_LEVEL, Requirement};
 use serde_json::{Map, Value};
@@ -15,9 +16,32 @@ use serde_json::{Map, Value};
 pub struct Profile {
     ask: Vec<(Method, Vec<String>)>,
     proves: Vec<(String, Vec<Method>)>,
+    amr_proves: Vec<(Vec<Method>, Vec<Method>)>,
+    acr_order: Vec<String>,
+    amr_claim: ClaimPath,
+    acr_claim: ClaimPath,
+    acr_is_list: bool,
+    auth_time_claim: ClaimPath,
     infer_mfa: bool,
     may_step_up: bool,
     clock_skew: u32,
+    dialect: Dialect,
+}
+
+/// In which words an issuer's clients understand a step-up challenge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// `insufficient_user_authentication` with `acr_values` and `max_age` (RFC 9470).
+    #[default]
+    Standard,
+    /// Microsoft Entra's claims challenge: `insufficient_claims` with `claims`, which asks for an
+    /// authentication context. For clients that say that they understand it (`cp1` in `xms_cc`);
+    /// others get the standard's words.
+    EntraClaims {
+        /// Where the client is sent to log in.
+        authorization_uri: String,
+    },
 }
 
 impl Default for Profile {
@@ -27,9 +51,16 @@ impl Default for Profile {
         Self {
             ask: Vec::new(),
             proves: Vec::new(),
+            amr_proves: Vec::new(),
+            acr_order: Vec::new(),
+            amr_claim: "amr".into(),
+            acr_claim: "acr".into(),
+            acr_is_list: false,
+            auth_time_claim: "auth_time".into(),
             infer_mfa: false,
             may_step_up: true,
             clock_skew: 30,
+            dialect: Dialect::Standard,
         }
     }
 }
@@ -67,6 +98,66 @@ impl Profile {
         self
     }
 
+    /// States that a token whose `amr` holds all of `amr` proves `methods` as well. This is how an
+    /// issuer's own values come to prove a group, above all `phishing_resistant`, which no registered
+    /// value does.
+    #[must_use]
+    pub fn amr_proves(
+        mut self,
+        amr: impl IntoIterator<Item = Method>,
+        methods: impl IntoIterator<Item = Method>,
+    ) -> Self {
+        self.amr_proves.push((amr.into_iter().collect(), methods.into_iter().collect()));
+        self
+    }
+
+    /// Declares that these `acr` values are levels, the weakest first: a token at one of them
+    /// satisfies what asks for a weaker one, and proves what the weaker ones prove. No order is
+    /// assumed without this (RFC 9470 §4).
+    #[must_use]
+    pub fn acr_order<V: Into<String>>(mut self, weakest_first: impl IntoIterator<Item = V>) -> Self {
+        self.acr_order = weakest_first.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where the token states its methods, an array of strings: `amr` unless given.
+    #[must_use]
+    pub fn amr_claim(mut self, path: impl Into<ClaimPath>) -> Self {
+        self.amr_claim = path.into();
+        self
+    }
+
+    /// Where the token states its authentication context class, a string: `acr` unless given.
+    #[must_use]
+    pub fn acr_claim(mut self, path: impl Into<ClaimPath>) -> Self {
+        self.acr_claim = path.into();
+        self.acr_is_list = false;
+        self
+    }
+
+    /// Where the token states all its authentication contexts, an array of strings.
+    #[must_use]
+    pub fn acr_list_claim(mut self, path: impl Into<ClaimPath>) -> Self {
+        self.acr_claim = path.into();
+        self.acr_is_list = true;
+        self
+    }
+
+    /// Where the token states the time of the last active authentication, in seconds since the epoch:
+    /// `auth_time` unless given.
+    #[must_use]
+    pub fn auth_time_claim(mut self, path: impl Into<ClaimPath>) -> Self {
+        self.auth_time_claim = path.into();
+        self
+    }
+
+    /// In which words this issuer's clients understand a challenge.
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
     /// Whether two methods of different factor kinds (a password and a one-time code) count as
     /// `mfa`. Off by default: some IdPs report methods of an earlier login.
     #[must_use]
@@ -100,28 +191,58 @@ impl Profile {
         asked.chain(self.proves.iter().map(|(acr, _)| acr)).map(String::as_str)
     }
 
+    /// In which words this issuer's clients understand a challenge.
+    pub fn challenge_dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// Where the methods, the context class and the time are looked for in a token, in this order.
+    pub fn claim_paths(&self) -> [&ClaimPath; 3] {
+        [&self.amr_claim, &self.acr_claim, &self.auth_time_claim]
+    }
+
     /// Reads a verified token's claims. A claim that is missing or not of its standard shape
     /// states nothing: `amr` is an array of strings, `acr` a string, `auth_time` a number of
     /// seconds that is not negative; `iat` never stands in for it.
     pub fn authentication(&self, claims: &Map<String, Value>) -> Authentication {
-        let acr = match claims.get("acr") {
-            Some(Value::String(acr)) if !acr.is_empty() && acr != NO_LEVEL => Some(acr.clone()),
-            _ => None,
-        };
-        let mut methods: MethodSet = amr(claims).into_iter().filter_map(Method::from_amr).collect();
-        let proven = self.proves.iter().filter(|(known, _)| Some(known) == acr.as_ref());
-        for method in proven.flat_map(|(_, methods)| methods) {
-            methods.insert(method.clone());
-        }
+        let acr = self.acr(claims);
+        let stated: MethodSet = self.amr(claims).into_iter().filter_map(Method::from_amr).collect();
+        let by_amr = self.amr_proves.iter().filter(|(amr, _)| {
+            !amr.is_empty() && amr.iter().all(|method| stated.contains(method))
+        });
+        let by_acr = self.proves.iter().filter(|(known, _)| acr.contains(known));
+        let proven = by_amr.map(|(_, methods)| methods).chain(by_acr.map(|(_, methods)| methods));
+        let mut methods = stated.clone();
+        proven.flatten().for_each(|method| methods.insert(method.clone()));
         methods.close(self.infer_mfa);
         Authentication {
             methods,
             acr,
-            auth_time: claims.get("auth_time").and_then(numeric_date),
+            auth_time: self.auth_time_claim.get(claims).and_then(numeric_date),
             scopes: scopes(claims),
             may_step_up: self.may_step_up,
             clock_skew: self.clock_skew,
         }
+    }
+
+    /// The methods that the claims state, as they are written; none where the claim is anything but
+    /// an array of strings.
+    pub fn amr<'a>(&self, claims: &'a Map<String, Value>) -> Vec<&'a str> {
+        self.amr_claim.get(claims).and_then(strings).unwrap_or_default()
+    }
+
+    /// The context classes that hold: those that the claims state, then the weaker levels.
+    fn acr(&self, claims: &Map<String, Value>) -> Vec<String> {
+        let stated = match self.acr_claim.get(claims) {
+            Some(Value::String(acr)) if !self.acr_is_list => vec![acr.as_str()],
+            Some(list) if self.acr_is_list => strings(list).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let stated = stated.into_iter().filter(|acr| !acr.is_empty() && *acr != NO_LEVEL);
+        let stated: Vec<&str> = stated.collect();
+        let level = self.acr_order.iter().rposition(|known| stated.contains(&known.as_str()));
+        let weaker = level.map_or(&[][..], |level| &self.acr_order[..level]);
+        unique(stated.into_iter().chain(weaker.iter().rev().map(String::as_str)))
     }
 
     /// The `acr_values` to request so that a login satisfies this requirement, in order of
@@ -164,11 +285,6 @@ impl Profile {
     }
 }
 
-/// The values of a token's `amr`; none where it is anything but an array of strings.
-pub fn amr(claims: &Map<String, Value>) -> Vec<&str> {
-    claims.get("amr").and_then(strings).unwrap_or_default()
-}
-
 fn unique<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut list: Vec<String> = Vec::new();
     for value in values {
@@ -177,29 +293,4 @@ fn unique<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
         }
     }
     list
-}
-
-/// An array that holds strings only.
-fn strings(value: &Value) -> Option<Vec<&str>> {
-    value.as_array()?.iter().map(Value::as_str).collect()
-}
-
-/// A NumericDate (RFC 7519 §2) in whole seconds since the epoch, if it is a number that is neither
-/// negative nor absurd. A fraction is cut off, which makes it older.
-pub fn numeric_date(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
-        let seconds = value.as_f64().filter(|seconds| (0.0..9e15).contains(seconds))?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
-        Some(seconds as u64)
-    })
-}
-
-/// The granted scopes: `scope` as in RFC 9068 §2.2.3, else `scp` as Okta and Entra send it.
-fn scopes(claims: &Map<String, Value>) -> Vec<String> {
-    let words = |text: &str| text.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
-    match claims.get("scope").or_else(|| claims.get("scp")) {
-        Some(Value::String(text)) => words(text),
-        Some(list) => strings(list).unwrap_or_default().into_iter().map(str::to_owned).collect(),
-        None => Vec::new(),
-    }
 }

@@ -17,7 +17,7 @@ fn decide_does_not_allocate() {
     let okta = Method::custom("okta_verify").unwrap();
     let strong = Authentication {
         methods: [Method::Mfa, Method::Face, okta].into_iter().collect(),
-        acr: Some("silver".into()),
+        acr: vec!["silver".into()],
         auth_time: Some(1000),
         scopes: vec!["read".into(), "pay".into()],
         may_step_up: true,

@@ -86,7 +86,7 @@ impl Proof {
 
 fn proof() -> impl Strategy<Value = Proof> {
     (
-        (vec(method(), 0..6), option::of("[a-c]"), option::of(NOW - 700..NOW + 31)),
+        (vec(method(), 0..6), vec("[a-c]", 0..3), option::of(NOW - 700..NOW + 31)),
         (vec("s[a-c]", 0..4), prop::bool::weighted(0.9)),
         (option::of(level()), any::<bool>(), any::<bool>()),
     )

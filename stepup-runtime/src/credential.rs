@@ -8,11 +8,30 @@ use http::header::AUTHORIZATION;
 /// Longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
 
-/// The bearer token of a request with these headers and this query.
+/// How a token is presented, by its authentication scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// RFC 6750: whoever has the token may use it.
+    Bearer,
+    /// RFC 9449 §7.1: with a proof that the caller has the token's key.
+    Dpop,
+}
+
+/// The one credential of a request. What follows the scheme still has to pass [`check_form`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credential<'a> {
+    pub(crate) scheme: Scheme,
+    pub(crate) token: &'a [u8],
+}
+
+/// The credential of a request with these headers and this query.
 ///
 /// A token in the query (RFC 6750 §2.3) is never accepted, since it ends up in logs; beside a header
-/// it is a second credential. Another scheme than Bearer is no credential for us.
-pub(crate) fn bearer<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Result<&'a str, Refusal> {
+/// it is a second credential. Another scheme than Bearer and DPoP is no credential for us.
+pub(crate) fn credential<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&str>,
+) -> Result<Credential<'a>, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Err(Cause::CredentialRequired.into());
@@ -23,53 +42,60 @@ pub(crate) fn bearer<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Result<
     if query.is_some_and(has_access_token) {
         return Err(invalid("the request carries a token in the header and one in the query"));
     }
-    let value = value.to_str().map_err(|_| invalid("the Authorization header is not ASCII"))?;
-    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(if names_second_bearer(value) {
+    let value = value.as_bytes();
+    let length = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (name, rest) = value.split_at(length);
+    let scheme = if name.eq_ignore_ascii_case(b"bearer") {
+        Scheme::Bearer
+    } else if name.eq_ignore_ascii_case(b"dpop") {
+        Scheme::Dpop
+    } else {
+        return Err(if names_second_credential(value) {
             invalid("the Authorization header holds more than one credential")
-        } else if scheme.is_empty() {
+        } else if name.is_empty() {
             invalid("the Authorization header names no scheme")
         } else {
             Cause::CredentialRequired.into()
         });
-    }
-    let token = rest.trim_start_matches(' ');
+    };
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    Ok(Credential { scheme, token: &rest[spaces..] })
+}
+
+/// Checks that a token is one (`b64token` of RFC 6750 §2.1) and not too long. A token that is known
+/// has passed this before.
+pub(crate) fn check_form(token: &[u8]) -> Result<&str, Refusal> {
     if token.is_empty() {
         return Err(invalid("the Authorization header holds no token"));
     }
-    if token.contains(',') {
+    if token.contains(&b',') {
         return Err(invalid("the Authorization header holds more than one credential"));
     }
-    if !is_b64token(token) {
+    let body = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    let text = std::str::from_utf8(token).ok();
+    let Some(text) = text.filter(|_| body > 0 && token[..body].iter().all(fits)) else {
         return Err(invalid("the token has characters that no token has"));
-    }
+    };
     if token.len() > MAX_TOKEN {
         return Err(Cause::InvalidToken("the token is too long").into());
     }
-    Ok(token)
+    Ok(text)
 }
 
 fn invalid(detail: &'static str) -> Refusal {
     Cause::InvalidRequest(detail).into()
 }
 
-/// `b64token` of RFC 6750 §2.1.
-fn is_b64token(token: &str) -> bool {
-    let body = token.trim_end_matches('=');
-    !body.is_empty()
-        && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
-}
-
 fn has_access_token(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "access_token")
 }
 
-/// Whether a header of another scheme has a bearer credential behind a comma.
-fn names_second_bearer(value: &str) -> bool {
-    value.split(',').skip(1).any(|part| {
-        let word = part.trim_start().split(' ').next().unwrap_or_default();
-        word.eq_ignore_ascii_case("bearer")
+/// Whether a header of another scheme has a credential of ours behind a comma.
+fn names_second_credential(value: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').skip(1).any(|part| {
+        let word = part.trim_ascii_start().split(|byte| *byte == b' ').next().unwrap_or_default();
+        word.eq_ignore_ascii_case(b"bearer") || word.eq_ignore_ascii_case(b"dpop")
     })
 }
 
@@ -83,18 +109,22 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        bearer(&headers, query).map(str::to_owned).map_err(|refusal| refusal.status().as_u16())
+        credential(&headers, query)
+            .and_then(|credential| check_form(credential.token))
+            .map(str::to_owned)
+            .map_err(|refusal| refusal.status().as_u16())
     }
 
     #[test]
     fn one_bearer_token_is_the_credential() {
         assert_eq!(of(&["Bearer a.b.c"], None), Ok("a.b.c".into()));
         assert_eq!(of(&["bearer  a.b.c=="], Some("x=1")), Ok("a.b.c==".into()));
+        assert_eq!(of(&["DPoP a.b.c"], None), Ok("a.b.c".into()));
     }
 
     #[test]
     fn nothing_or_another_scheme_is_no_credential() {
-        for values in [&[][..], &["Basic YTpi"], &["Digest a=\"b\", c=\"d\""], &["DPoP a.b.c"]] {
+        for values in [&[][..], &["Basic YTpi"], &["Digest a=\"b\", c=\"d\""]] {
             assert_eq!(of(values, None), Err(401), "{values:?}");
         }
         assert_eq!(of(&[], Some("access_token=a.b.c")), Err(401));
@@ -109,6 +139,8 @@ mod tests {
             &["Bearer a.b.c,d.e.f"],
             &["Basic YTpi, Bearer a.b.c"],
             &["Basic YTpi,bearer a.b.c"],
+            &["Basic YTpi, dpop a.b.c"],
+            &["Bearer a=b"],
             &["Bearer"],
             &["Bearer "],
             &["Bearer a b"],

@@ -1,13 +1,11 @@
 //! The one enforcement: gathers the evidence of a request and asks for the decision. Handler guard,
 //! tower layer and gateway all come through here.
 
-use crate::credential::bearer;
+use crate::credential::{Credential, Scheme, credential};
 use crate::principal::Principal;
 use crate::refusal::{Cause, Refusal};
 use crate::step_up::StepUp;
-use crate::token::verify;
 use http::request::Parts;
-use std::sync::Arc;
 use stepup_contract::{Decision, Endpoint, Evidence, Requirement, decide};
 
 impl StepUp {
@@ -27,12 +25,15 @@ impl StepUp {
             tracing::error!(endpoint = endpoint.route(), why, "an endpoint refuses every request");
             return Err(Cause::Misconfigured("the endpoint cannot be enforced").into());
         }
-        let token = bearer(&head.headers, head.uri.query())?;
-        let verified = verify(token, &self.0.issuers).await?;
+        let Credential { scheme, token } = credential(&head.headers, head.uri.query())?;
+        if scheme == Scheme::Dpop {
+            return Err(Cause::CredentialRequired.into());
+        }
         let now = self.0.clock.now();
+        let verified = self.0.tokens.verify(token, now).await?;
         verified.check_times(now)?;
         match decide(requirement, &Evidence::of(&verified.authentication), now) {
-            Decision::Allow => Ok(Principal::new(Arc::new(verified))),
+            Decision::Allow => Ok(Principal::new(verified)),
             Decision::Refuse(reason) => {
                 tracing::debug!(endpoint = endpoint.route(), ?reason, "a request is refused");
                 Err(Refusal::decided(reason, requirement, &verified.issuer.profile))

@@ -1,7 +1,7 @@
-//! Fetches documents from an issuer: over https (or loopback), without redirects, within a time and
-//! a size.
+//! Talks to issuers: over https (or loopback), without redirects, within a time and a size.
 
-use reqwest::{Client, Url, redirect};
+use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use std::net::IpAddr;
 use std::time::Duration;
 use thiserror::Error;
@@ -9,13 +9,13 @@ use thiserror::Error;
 /// Longest document that is read, in bytes.
 const MAX_BODY: usize = 512 * 1024;
 
-/// How long one fetch may take in all.
+/// How long one exchange may take in all.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a document could not be fetched.
+/// Why an exchange came to nothing.
 #[derive(Debug, Error)]
 pub(crate) enum FetchError {
-    #[error("{0} is not a URL")]
+    #[error("{0:?} is not a URL")]
     Url(String),
     #[error("{0} is not https; only loopback addresses may be http")]
     NotHttps(Url),
@@ -27,35 +27,60 @@ pub(crate) enum FetchError {
     TooLong(Url),
 }
 
-/// The client that fetches from issuers.
-pub(crate) fn client() -> Result<Client, reqwest::Error> {
-    Client::builder()
+/// What a conditional fetch came to.
+#[derive(Debug)]
+pub(crate) enum Fetched {
+    /// The document, and the tag to ask for it with the next time.
+    Document { body: Vec<u8>, etag: Option<String>, max_age: Option<Duration> },
+    /// It is the one that the tag names.
+    NotModified { max_age: Option<Duration> },
+}
+
+/// The client that talks to the issuer at this address. A loopback address is never reached through
+/// a proxy.
+pub(crate) fn client(issuer: &str) -> Result<Client, reqwest::Error> {
+    let loopback = Url::parse(issuer).is_ok_and(|url| is_loopback(&url));
+    let builder = Client::builder()
         .redirect(redirect::Policy::none())
         .timeout(TIMEOUT)
         .connect_timeout(TIMEOUT)
-        .user_agent(concat!("stepup/", env!("CARGO_PKG_VERSION")))
-        .build()
+        .user_agent(concat!("stepup/", env!("CARGO_PKG_VERSION")));
+    if loopback { builder.no_proxy() } else { builder }.build()
 }
 
-/// Fetches one document.
-pub(crate) async fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, FetchError> {
+/// Fetches one document, unless it is still the one with this tag.
+pub(crate) async fn fetch(
+    client: &Client,
+    url: &str,
+    etag: Option<&str>,
+) -> Result<Fetched, FetchError> {
     let url = checked_url(url)?;
-    let failed = |why: reqwest::Error| {
-        let mut text = why.to_string();
-        let mut source = std::error::Error::source(&why);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        FetchError::Http { url: url.clone(), why: text }
-    };
-    let request = client.get(url.clone()).header("accept", "application/json");
-    let mut response = request.send().await.map_err(failed)?;
-    if response.status() != 200 {
-        return Err(FetchError::Status { status: response.status().as_u16(), url });
+    let mut request = client.get(url.clone()).header(ACCEPT, "application/json");
+    if let Some(etag) = etag {
+        request = request.header(IF_NONE_MATCH, etag);
     }
+    let response = send(request, &url).await?;
+    let max_age = max_age(&response);
+    match response.status().as_u16() {
+        304 if etag.is_some() => Ok(Fetched::NotModified { max_age }),
+        200 => {
+            let etag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
+            let etag = etag.map(str::to_owned);
+            Ok(Fetched::Document { body: read(response, url).await?, etag, max_age })
+        }
+        status => Err(FetchError::Status { url, status }),
+    }
+}
+
+/// Sends a request to this URL, which was checked.
+pub(crate) async fn send(request: RequestBuilder, url: &Url) -> Result<Response, FetchError> {
+    request.send().await.map_err(|why| failed(url, &why))
+}
+
+/// Reads a body up to the limit.
+pub(crate) async fn read(mut response: Response, url: Url) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+    while let Some(chunk) = response.chunk().await.map_err(|why| failed(&url, &why))? {
         if body.len() + chunk.len() > MAX_BODY {
             return Err(FetchError::TooLong(url));
         }
@@ -64,7 +89,36 @@ pub(crate) async fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, FetchEr
     Ok(body)
 }
 
-/// A URL that documents may be fetched from.
+fn failed(url: &Url, why: &reqwest::Error) -> FetchError {
+    let mut text = why.to_string();
+    let mut source = std::error::Error::source(why);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    FetchError::Http { url: url.clone(), why: text }
+}
+
+/// How long the answer may be kept (RFC 9111 §5.2.2), where it says so.
+fn max_age(response: &Response) -> Option<Duration> {
+    let mut shortest = None;
+    for value in response.headers().get_all(CACHE_CONTROL) {
+        for directive in value.to_str().unwrap_or_default().split(',') {
+            let (name, value) = directive.trim().split_once('=').unwrap_or((directive.trim(), ""));
+            let seconds = match name.to_ascii_lowercase().as_str() {
+                "no-store" | "no-cache" => Some(0),
+                "max-age" => value.trim_matches('"').parse().ok(),
+                _ => None,
+            };
+            if let Some(age) = seconds.map(Duration::from_secs) {
+                shortest = Some(shortest.map_or(age, |known: Duration| known.min(age)));
+            }
+        }
+    }
+    shortest
+}
+
+/// A URL that may be talked to.
 pub(crate) fn checked_url(text: &str) -> Result<Url, FetchError> {
     let url = Url::parse(text).map_err(|_| FetchError::Url(text.to_owned()))?;
     match url.scheme() {
@@ -101,5 +155,21 @@ mod tests {
         ] {
             assert!(checked_url(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn the_shortest_time_that_an_answer_states_counts() {
+        let stated = |values: &[&str]| {
+            let mut response = http::Response::new("");
+            for value in values {
+                response.headers_mut().append(CACHE_CONTROL, value.parse().unwrap());
+            }
+            max_age(&response.into()).map(|age| age.as_secs())
+        };
+        assert_eq!(stated(&[]), None);
+        assert_eq!(stated(&["public, max-age=600"]), Some(600));
+        assert_eq!(stated(&["MAX-AGE=\"600\"", "max-age=60"]), Some(60));
+        assert_eq!(stated(&["max-age=600, no-cache"]), Some(0));
+        assert_eq!(stated(&["max-age=-1", "s-maxage=5", "immutable"]), None);
     }
 }

@@ -2,7 +2,7 @@
 //! own keys can verify its tokens.
 
 use crate::http_client::checked_url;
-use crate::keys::{Keys, Location};
+use crate::keys::{Keys, Location, Renewal};
 use std::sync::Arc;
 use std::time::Duration;
 use stepup_contract::{Method, Profile, check_value};
@@ -25,7 +25,7 @@ pub struct Issuer {
     location: Location,
     profile: Profile,
     untyped: bool,
-    cooldown: Duration,
+    renewal: Renewal,
 }
 
 /// Why an issuer cannot be used.
@@ -47,7 +47,7 @@ impl Issuer {
             location: Location::Discovery,
             profile: Profile::default(),
             untyped: false,
-            cooldown: Duration::from_secs(30),
+            renewal: Renewal::default(),
         }
     }
 
@@ -125,9 +125,31 @@ impl Issuer {
         self
     }
 
-    /// The shortest time between two fetches of the keys: 30 seconds unless given.
+    /// The shortest time between two fetches of the keys, whatever tokens come: 30 seconds unless
+    /// given.
     pub fn key_refresh_cooldown(mut self, cooldown: Duration) -> Self {
-        self.cooldown = cooldown;
+        self.renewal.cooldown = cooldown;
+        self
+    }
+
+    /// The longest time between two fetches of the keys: 10 minutes unless given. The issuer's
+    /// `Cache-Control` may shorten it.
+    pub fn key_refresh_interval(mut self, interval: Duration) -> Self {
+        self.renewal.interval = interval;
+        self
+    }
+
+    /// How long keys serve while the issuer cannot be heard: 24 hours unless given. After that its
+    /// tokens are answered with 503.
+    pub fn max_stale(mut self, max_stale: Duration) -> Self {
+        self.renewal.max_stale = max_stale;
+        self
+    }
+
+    /// Starts even when no key can be had yet; until one can, the issuer's tokens are answered with
+    /// 503. Without this the program does not start.
+    pub fn lazy(mut self) -> Self {
+        self.renewal.lazy = true;
         self
     }
 
@@ -138,7 +160,7 @@ impl Issuer {
 
     /// Checks everything that was said and gets the keys.
     pub(crate) async fn trust(self) -> Result<Trusted, IssuerError> {
-        let Self { issuer, audiences, location, profile, untyped, cooldown } = self;
+        let Self { issuer, audiences, location, profile, untyped, renewal } = self;
         let wrong = |why: String| IssuerError { issuer: issuer.clone(), why };
         match &location {
             Location::Discovery => checked_url(&issuer).map(drop),
@@ -160,7 +182,7 @@ impl Issuer {
                 "a clock skew of more than 300 seconds weakens every max_age".into(),
             ));
         }
-        let keys = Keys::load(&issuer, location, cooldown)
+        let keys = Keys::load(&issuer, location, renewal)
             .await
             .map_err(|why| wrong(format!("its keys could not be had: {why}")))?;
         Ok(Trusted { name: issuer, audiences, profile, untyped, keys })

@@ -1,29 +1,57 @@
-//! Where an issuer's keys come from, and their renewal. A token with an unknown key id makes the
-//! set be fetched again: at most once per cooldown, once for all waiting requests, in a task of its
-//! own that no client's disconnect cancels. No lock is held across the fetch, and a failure keeps
-//! the old keys.
+//! An issuer's keys and their renewal: on a schedule, and when a token comes whose key is unknown or
+//! whose signature a known key does not confirm. At most one fetch per cooldown, once for all who
+//! wait, in a task of its own. No lock is held across a fetch. A failure keeps the old keys, until
+//! they have not been confirmed for too long.
 
-use crate::http_client::{FetchError, client, fetch};
-use crate::jwks::{KeySet, KeySetError};
-use arc_swap::ArcSwap;
+use crate::discovery::{Metadata, discover};
+use crate::flight::Flight;
+use crate::http_client::{FetchError, Fetched, client, fetch};
+use crate::jwks::{Key, KeySet, KeySetError};
+use crate::jws::Jws;
+use crate::refusal::Cause;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use reqwest::Client;
-use serde_json::Value;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
-use stepup_contract::parse_strict;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Where the keys are found.
 #[derive(Debug, Clone)]
 pub(crate) enum Location {
-    /// In the issuer's OpenID Connect discovery document.
+    /// In the issuer's discovery document.
     Discovery,
     /// At this URL.
     Url(String),
     /// In this text; there is nothing to fetch.
     Given(String),
+}
+
+/// How keys are renewed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Renewal {
+    /// The shortest time between two fetches.
+    pub(crate) cooldown: Duration,
+    /// The longest time between two fetches.
+    pub(crate) interval: Duration,
+    /// How long keys serve that could not be confirmed.
+    pub(crate) max_stale: Duration,
+    /// Whether a program may start without keys.
+    pub(crate) lazy: bool,
+}
+
+impl Default for Renewal {
+    fn default() -> Self {
+        Self {
+            cooldown: Duration::from_secs(30),
+            interval: Duration::from_secs(600),
+            max_stale: Duration::from_secs(24 * 3600),
+            lazy: false,
+        }
+    }
 }
 
 /// Why an issuer's keys could not be had.
@@ -43,51 +71,86 @@ pub(crate) enum KeysError {
 #[derive(Debug)]
 pub(crate) struct Keys {
     current: ArcSwap<KeySet>,
-    remote: Option<Arc<Remote>>,
+    remote: Option<Remote>,
 }
 
+/// An issuer from which keys are fetched.
 #[derive(Debug)]
 struct Remote {
     client: Client,
     issuer: String,
     location: Location,
-    cooldown: Duration,
-    renewal: Mutex<Renewal>,
+    renewal: Renewal,
+    state: Mutex<State>,
+    metadata: ArcSwapOption<Metadata>,
+    started: Instant,
+    /// When the issuer last confirmed the keys, in milliseconds after `started`, plus one; 0: never.
+    confirmed: AtomicU64,
+    schedule: OnceLock<AbortHandle>,
 }
 
-/// The last or the running renewal.
-#[derive(Debug)]
-struct Renewal {
-    /// When the last one began, and whether it brought a key set; false while it runs.
-    last: Option<(Instant, bool)>,
-    running: Option<watch::Receiver<()>>,
+/// What the renewals have come to.
+#[derive(Debug, Default)]
+struct State {
+    /// When the last one began, and what it came to.
+    last: Option<(Instant, Renewed)>,
+    running: Option<Flight<Renewed>>,
+    etag: Option<String>,
+    /// Until when these key ids are known to be unknown, so that they cost no further fetch.
+    unknown: HashMap<String, Instant>,
 }
 
 /// What a renewal came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Renewed {
-    /// The issuer was heard within the cooldown: its keys are what we have.
-    Current,
+enum Renewed {
+    /// The issuer was heard within the cooldown: its keys are what we have. It allows them to be
+    /// kept for so long.
+    Current(Option<Duration>),
     /// The issuer could not be heard.
     Unreachable,
 }
 
+/// Most key ids that are remembered as unknown, and the longest of them.
+const MAX_UNKNOWN: usize = 1000;
+const MAX_UNKNOWN_LENGTH: usize = 128;
+
 impl Keys {
-    /// Gets the keys for the first time.
+    /// Gets the keys for the first time, and renews them from then on.
     pub(crate) async fn load(
         issuer: &str,
         location: Location,
-        cooldown: Duration,
+        renewal: Renewal,
     ) -> Result<Arc<Self>, KeysError> {
         if let Location::Given(text) = &location {
             let current = ArcSwap::from_pointee(KeySet::parse(text.as_bytes())?);
             return Ok(Arc::new(Self { current, remote: None }));
         }
-        let renewal = Mutex::new(Renewal { last: None, running: None });
-        let issuer = issuer.to_owned();
-        let remote = Remote { client: client()?, issuer, location, cooldown, renewal };
-        let current = ArcSwap::from_pointee(remote.fetch().await?);
-        Ok(Arc::new(Self { current, remote: Some(Arc::new(remote)) }))
+        let address = if let Location::Url(url) = &location { url } else { issuer };
+        let remote = Remote {
+            client: client(address)?,
+            issuer: issuer.to_owned(),
+            location,
+            renewal,
+            state: Mutex::default(),
+            metadata: ArcSwapOption::empty(),
+            started: Instant::now(),
+            confirmed: AtomicU64::new(0),
+            schedule: OnceLock::new(),
+        };
+        let keys = Arc::new(Self { current: ArcSwap::default(), remote: Some(remote) });
+        let first = match keys.fetch().await {
+            Ok(max_age) => max_age,
+            Err(why) if renewal.lazy => {
+                tracing::error!(issuer, %why, "starting without the issuer's keys, as .lazy() asks");
+                Some(Duration::ZERO)
+            }
+            Err(why) => return Err(why),
+        };
+        if let Some(remote) = &keys.remote {
+            let task = tokio::spawn(on_schedule(Arc::downgrade(&keys), remote.pause(first)));
+            let _ = remote.schedule.set(task.abort_handle());
+        }
+        Ok(keys)
     }
 
     /// The keys at hand.
@@ -95,90 +158,197 @@ impl Keys {
         self.current.load_full()
     }
 
-    /// Fetches the keys again, or waits for the fetch that runs, or tells what the last one came to
-    /// when that is not long ago.
-    pub(crate) async fn renew(self: &Arc<Self>) -> Renewed {
-        let Some(remote) = &self.remote else { return Renewed::Current };
-        let running = {
-            let mut renewal = remote.renewal();
-            // A task that has ended, however it ended, has dropped its end of the channel.
-            let running = renewal.running.as_ref().filter(|running| running.has_changed().is_ok());
-            match (running, renewal.last) {
-                (Some(running), _) => Some(running.clone()),
-                (None, Some((began, _))) if began.elapsed() < remote.cooldown => None,
-                (None, _) => {
-                    let (done, running) = watch::channel(());
-                    renewal.running = Some(running.clone());
-                    renewal.last = Some((Instant::now(), false));
-                    tokio::spawn(Arc::clone(self).renewal(Arc::clone(remote), done));
-                    Some(running)
-                }
-            }
-        };
-        if let Some(mut running) = running {
-            // Nothing is ever sent; the error says that the task has ended.
-            while running.changed().await.is_ok() {}
-        }
-        match remote.renewal().last {
-            Some((_, true)) => Renewed::Current,
-            _ => Renewed::Unreachable,
+    /// What the issuer says of itself, where it was asked.
+    pub(crate) fn metadata(&self) -> Option<Arc<Metadata>> {
+        self.remote.as_ref().and_then(|remote| remote.metadata.load_full())
+    }
+
+    /// Whether the keys may be used: the issuer has confirmed them, not too long ago.
+    pub(crate) fn check_fresh(&self) -> Result<(), Cause> {
+        match &self.remote {
+            Some(remote) if !remote.is_fresh() => Err(remote.unavailable()),
+            _ => Ok(()),
         }
     }
 
-    async fn renewal(self: Arc<Self>, remote: Arc<Remote>, done: watch::Sender<()>) {
-        let outcome = remote.fetch().await;
-        let heard = outcome.is_ok();
-        match outcome {
-            Ok(keys) => {
-                tracing::info!(issuer = remote.issuer, ?keys, "the issuer's keys were renewed");
-                self.current.store(Arc::new(keys));
+    /// Checks a signature. Gets the keys anew, once, when they do not confirm it: the key may be
+    /// new, or be known with other numbers.
+    pub(crate) async fn verify(self: &Arc<Self>, jws: &Jws<'_>) -> Result<Arc<Key>, Cause> {
+        const WRONG: Cause = Cause::InvalidToken("the token's signature is wrong");
+        const UNKNOWN: Cause = Cause::InvalidToken("the token's key is not known");
+        let kid = jws.kid.as_deref();
+        let mut known = None;
+        if self.check_fresh().is_ok() {
+            let keys = self.current();
+            known = keys.find(kid, jws.algorithm).cloned();
+            if let Some(key) = &known
+                && jws.is_signed_by(key)
+            {
+                return Ok(Arc::clone(key));
             }
-            Err(error) => tracing::error!(
-                issuer = remote.issuer,
-                %error,
-                "the issuer's keys could not be renewed; the old ones stay"
-            ),
         }
-        let mut renewal = remote.renewal();
-        renewal.last = renewal.last.map(|(began, _)| (began, heard));
-        drop(renewal);
-        drop(done);
+        let Some(remote) = &self.remote else {
+            return Err(if known.is_some() { WRONG } else { UNKNOWN });
+        };
+        if known.is_none() && remote.is_known_unknown(kid) {
+            return Err(UNKNOWN);
+        }
+        let asked = Instant::now();
+        let renewed = self.renew(remote).await;
+        self.check_fresh()?;
+        match (self.current().find(kid, jws.algorithm), known, renewed) {
+            (Some(key), Some(tried), _) if Arc::ptr_eq(key, &tried) => Err(WRONG),
+            (Some(key), ..) if jws.is_signed_by(key) => Ok(Arc::clone(key)),
+            (Some(_), ..) => Err(WRONG),
+            (None, _, Renewed::Current(_)) => {
+                remote.remember_unknown(kid, asked);
+                Err(UNKNOWN)
+            }
+            (None, _, Renewed::Unreachable) => Err(remote.unavailable()),
+        }
+    }
+
+    /// Fetches the keys again, or waits for the fetch that runs, or tells what the last one came to
+    /// when that is not long ago.
+    async fn renew(self: &Arc<Self>, remote: &Remote) -> Renewed {
+        let flight = {
+            let mut state = remote.state();
+            let running = state.running.clone().filter(Flight::is_under_way);
+            match (running, state.last) {
+                (Some(running), _) => running,
+                (None, Some((began, came_to))) if began.elapsed() < remote.renewal.cooldown => {
+                    return came_to;
+                }
+                (None, _) => {
+                    state.last = Some((Instant::now(), Renewed::Unreachable));
+                    let flight = Flight::start(Arc::clone(self).renewal());
+                    state.running = Some(flight.clone());
+                    flight
+                }
+            }
+        };
+        flight.landed().await.unwrap_or(Renewed::Unreachable)
+    }
+
+    async fn renewal(self: Arc<Self>) -> Renewed {
+        let issuer = self.remote.as_ref().map_or("", |remote| &remote.issuer);
+        let renewed = match self.fetch().await {
+            Ok(max_age) => Renewed::Current(max_age),
+            Err(error) => {
+                tracing::error!(issuer, %error, "the keys could not be renewed; the old ones stay");
+                Renewed::Unreachable
+            }
+        };
+        if let Some(remote) = &self.remote {
+            let mut state = remote.state();
+            state.last = state.last.map(|(began, _)| (began, renewed));
+        }
+        renewed
+    }
+
+    /// Fetches the keys and puts them in use. Tells how long the issuer allows them to be kept.
+    async fn fetch(&self) -> Result<Option<Duration>, KeysError> {
+        let Some(remote) = &self.remote else { return Ok(None) };
+        let url = match &remote.location {
+            Location::Url(url) => url.clone(),
+            Location::Discovery | Location::Given(_) => {
+                let metadata = discover(&remote.client, &remote.issuer).await?;
+                let url = metadata.jwks_uri.clone();
+                remote.metadata.store(Some(Arc::new(metadata)));
+                url
+            }
+        };
+        let etag = remote.state().etag.clone();
+        let max_age = match fetch(&remote.client, &url, etag.as_deref()).await? {
+            Fetched::NotModified { max_age } => max_age,
+            Fetched::Document { body, etag, max_age } => {
+                let old = self.current();
+                let new = KeySet::parse(&body)?.continuing(&old);
+                let mut state = remote.state();
+                state.etag = etag;
+                if !new.is_same(&old) {
+                    tracing::info!(issuer = remote.issuer, keys = ?new, "the issuer's keys are new");
+                    state.unknown.clear();
+                    let new = Arc::new(new);
+                    self.current.store(Arc::clone(&new));
+                    old.withdraw_for(&new);
+                }
+                max_age
+            }
+        };
+        let age = u64::try_from(remote.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        remote.confirmed.store(age + 1, Ordering::Release);
+        Ok(max_age)
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        if let Some(task) = self.remote.as_ref().and_then(|remote| remote.schedule.get()) {
+            task.abort();
+        }
+    }
+}
+
+/// Renews the keys again and again, until nobody uses them any more.
+async fn on_schedule(keys: Weak<Keys>, mut pause: Duration) {
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(keys) = keys.upgrade() else { return };
+        let Some(remote) = &keys.remote else { return };
+        pause = match keys.renew(remote).await {
+            Renewed::Current(max_age) => remote.pause(max_age),
+            Renewed::Unreachable => remote.pause(Some(Duration::ZERO)),
+        };
     }
 }
 
 impl Remote {
     /// A poisoned lock holds plain data that is right at any time.
-    fn renewal(&self) -> std::sync::MutexGuard<'_, Renewal> {
-        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn fetch(&self) -> Result<KeySet, KeysError> {
-        let url = match &self.location {
-            Location::Url(url) => url.clone(),
-            Location::Discovery | Location::Given(_) => self.discover().await?,
-        };
-        let text = fetch(&self.client, &url).await?;
-        Ok(KeySet::parse(&text)?)
+    /// How long to wait for the next renewal, where the answer may be kept for this long.
+    fn pause(&self, max_age: Option<Duration>) -> Duration {
+        let Renewal { cooldown, interval, .. } = self.renewal;
+        max_age.unwrap_or(interval).min(interval).max(cooldown).max(Duration::from_millis(10))
     }
 
-    /// The `jwks_uri` of the issuer's discovery document, which must name this very issuer (OpenID
-    /// Connect Discovery §4.3).
-    async fn discover(&self) -> Result<String, KeysError> {
-        let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
-        let text = fetch(&self.client, &url).await?;
-        let wrong = |why: String| KeysError::Document { url: url.clone(), why };
-        let document = parse_strict(&text).map_err(|why| wrong(why.to_string()))?;
-        let field = |name| document.get(name).and_then(Value::as_str);
-        match field("issuer") {
-            Some(issuer) if issuer == self.issuer => {}
-            Some(other) => {
-                return Err(wrong(format!(
-                    "names the issuer {other:?}, not {:?}; give Issuer::new the exact name",
-                    self.issuer
-                )));
-            }
-            None => return Err(wrong("names no `issuer`".into())),
+    fn is_fresh(&self) -> bool {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        let Some(millis) = confirmed.checked_sub(1) else { return false };
+        let age = self.started.elapsed().saturating_sub(Duration::from_millis(millis));
+        age < self.renewal.max_stale
+    }
+
+    /// The refusal while the keys cannot be had, with the seconds until the next attempt.
+    fn unavailable(&self) -> Cause {
+        let since = self.state().last.map_or(Duration::MAX, |(began, _)| began.elapsed());
+        let wait = self.renewal.cooldown.saturating_sub(since).as_secs_f64().ceil();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
+        Cause::Unavailable { retry_after: wait.clamp(1.0, 3600.0) as u32 }
+    }
+
+    fn is_known_unknown(&self, kid: Option<&str>) -> bool {
+        let state = self.state();
+        let until = kid.and_then(|kid| state.unknown.get(kid));
+        until.is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Remembers a key id that a fetch begun after `asked` has not brought.
+    fn remember_unknown(&self, kid: Option<&str>, asked: Instant) {
+        let Some(kid) = kid.filter(|kid| kid.len() <= MAX_UNKNOWN_LENGTH) else { return };
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.last.is_none_or(|(began, _)| began < asked) {
+            return;
         }
-        field("jwks_uri").map(str::to_owned).ok_or_else(|| wrong("names no `jwks_uri`".into()))
+        if state.unknown.len() >= MAX_UNKNOWN {
+            state.unknown.retain(|_, until| now < *until);
+        }
+        if state.unknown.len() < MAX_UNKNOWN {
+            state.unknown.insert(kid.to_owned(), now + 2 * self.renewal.cooldown);
+        }
     }
 }

@@ -30,13 +30,17 @@ extern crate self as stepup_runtime;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod algorithm;
 mod clock;
 mod credential;
+mod discovery;
 mod enforce;
+mod flight;
 mod guard;
 mod http_client;
 mod issuer;
 mod jwks;
+mod jws;
 mod keys;
 mod principal;
 mod refusal;
@@ -47,6 +51,7 @@ mod step_up;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+mod tokens;
 
 pub use clock::{Clock, SystemClock};
 pub use issuer::{Issuer, IssuerError};
@@ -54,6 +59,7 @@ pub use principal::Principal;
 pub use refusal::{Cause, Refusal};
 pub use state::HasStepUp;
 pub use step_up::{BuildError, Builder, StepUp};
+pub use tokens::TokenCache;
 
 pub use stepup_contract::{
     Challenge, Contract, ContractError, ContractErrors, Endpoint, HttpMethod, Lacking, Method,

@@ -55,7 +55,7 @@ impl Principal {
 
     /// The authentication context class that the token states (`acr`).
     pub fn acr(&self) -> Option<&str> {
-        self.0.authentication.acr.as_deref()
+        self.0.authentication.acr.first().map(String::as_str)
     }
 
     /// When the user last actively authenticated, in seconds since the epoch (`auth_time`).

@@ -23,8 +23,11 @@ pub enum Cause {
     InsufficientScope(Challenge),
     /// The session's risk refuses the call, or its issuer's users may not call sensitive endpoints.
     Denied(&'static str),
-    /// The issuer's keys cannot be had.
-    Unavailable,
+    /// The issuer cannot be heard, and nothing that is known may be used.
+    Unavailable {
+        /// Seconds after which a new attempt makes sense.
+        retry_after: u32,
+    },
     /// The service itself is wired wrongly; its log says how to mend it.
     Misconfigured(&'static str),
 }
@@ -79,14 +82,17 @@ impl Refusal {
             }
             Cause::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Cause::InsufficientScope(_) | Cause::Denied(_) => StatusCode::FORBIDDEN,
-            Cause::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Cause::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Cause::Misconfigured(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// Seconds after which a new attempt makes sense, for `Retry-After`.
     pub fn retry_after(&self) -> Option<u32> {
-        matches!(self.cause, Cause::Unavailable).then_some(5)
+        match self.cause {
+            Cause::Unavailable { retry_after } => Some(retry_after),
+            _ => None,
+        }
     }
 
     /// The error code of RFC 6750 §3.1 and RFC 9470 §3.
@@ -123,7 +129,7 @@ impl Refusal {
                 }
             }
             Cause::InsufficientScope(_) => "the token lacks a scope",
-            Cause::Unavailable => "the token cannot be verified at the moment; try again later",
+            Cause::Unavailable { .. } => "the token cannot be verified at the moment; try again later",
         }
     }
 
@@ -172,7 +178,7 @@ impl Refusal {
             }
             Cause::InsufficientScope(_) => ("insufficient-scope", "Insufficient scope"),
             Cause::Denied(_) => ("denied", "Denied"),
-            Cause::Unavailable => ("unavailable", "Temporarily unavailable"),
+            Cause::Unavailable { .. } => ("unavailable", "Temporarily unavailable"),
             Cause::Misconfigured(_) => ("misconfigured", "Service misconfigured"),
         };
         let words = |list: &Vec<String>| (!list.is_empty()).then(|| list.join(" "));
@@ -259,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_cure_has_no_challenge() {
-        for cause in [Cause::Denied("x"), Cause::Unavailable, Cause::Misconfigured("x")] {
+        for cause in [Cause::Denied("x"), Cause::Unavailable { retry_after: 1 }, Cause::Misconfigured("x")] {
             assert_eq!(Refusal::from(cause).www_authenticate(), None);
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::enforce::unenforceable;
-use crate::issuer::{Issuer, IssuerError, Trusted};
+use crate::issuer::{Issuer, IssuerError};
+use crate::tokens::{TokenCache, Tokens};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ pub struct StepUp(pub(crate) Arc<Inner>);
 
 /// What the clones share.
 pub(crate) struct Inner {
-    pub(crate) issuers: Vec<Arc<Trusted>>,
+    pub(crate) tokens: Tokens,
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) strict_routes: bool,
     pub(crate) resource_metadata: Option<Arc<str>>,
@@ -46,6 +47,7 @@ impl StepUp {
             clock: Box::new(SystemClock),
             strict_routes: false,
             resource_metadata: None,
+            token_cache: TokenCache::default(),
             contract: None,
         }
     }
@@ -63,7 +65,7 @@ impl StepUp {
 
 impl fmt::Debug for StepUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let issuers: Vec<&str> = self.0.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+        let issuers: Vec<&str> = self.0.tokens.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
         f.debug_struct("StepUp").field("issuers", &issuers).finish_non_exhaustive()
     }
 }
@@ -75,6 +77,7 @@ pub struct Builder {
     clock: Box<dyn Clock>,
     strict_routes: bool,
     resource_metadata: Option<String>,
+    token_cache: TokenCache,
     contract: Option<Contract>,
 }
 
@@ -127,6 +130,12 @@ impl Builder {
         self
     }
 
+    /// How many verified tokens are kept: 10,000 in 64 MiB unless given.
+    pub fn token_cache(mut self, limits: TokenCache) -> Self {
+        self.token_cache = limits;
+        self
+    }
+
     /// Checks at start that this contract can be enforced; usually [`Contract::collect`]'s.
     pub fn contract(mut self, contract: Contract) -> Self {
         self.contract = Some(contract);
@@ -139,7 +148,8 @@ impl Builder {
     /// When there is no issuer, an issuer's keys cannot be had, or the contract asks for something
     /// that cannot be enforced.
     pub async fn build(self) -> Result<StepUp, BuildError> {
-        let Self { issuers, clock, strict_routes, resource_metadata, contract } = self;
+        let Self { issuers, clock, strict_routes, resource_metadata, token_cache, contract } =
+            self;
         if issuers.is_empty() {
             return Err(BuildError::NoIssuer);
         }
@@ -166,7 +176,7 @@ impl Builder {
             trusted.push(Arc::new(issuer.trust().await?));
         }
         Ok(StepUp(Arc::new(Inner {
-            issuers: trusted,
+            tokens: Tokens::new(trusted, token_cache),
             clock,
             strict_routes,
             resource_metadata: resource_metadata.map(Into::into),

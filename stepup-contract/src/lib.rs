@@ -46,7 +46,7 @@ pub use path::{PathError, check_path, joined};
 pub use profile::{Dialect, Profile};
 pub use requirement::{Field, Requirement, RequirementError, Trust};
 pub use risk::{RiskLevel, RiskRule};
-pub use satisfy::Published;
+pub use satisfy::{Finding, Published, Severity, findings};
 pub use strict_json::{StrictJsonError, parse_strict};
 pub use table::Table;
 pub use text::{TextError, check_value};

@@ -115,7 +115,10 @@ impl Profile {
     /// satisfies what asks for a weaker one, and proves what the weaker ones prove. No order is
     /// assumed without this (RFC 9470 §4).
     #[must_use]
-    pub fn acr_order<V: Into<String>>(mut self, weakest_first: impl IntoIterator<Item = V>) -> Self {
+    pub fn acr_order<V: Into<String>>(
+        mut self,
+        weakest_first: impl IntoIterator<Item = V>,
+    ) -> Self {
         self.acr_order = weakest_first.into_iter().map(Into::into).collect();
         self
     }
@@ -185,6 +188,31 @@ impl Profile {
         self.clock_skew
     }
 
+    /// Whether this issuer's users may call sensitive endpoints.
+    pub fn steps_up(&self) -> bool {
+        self.may_step_up
+    }
+
+    /// Whether a token's `amr` can prove this method, by stating it or by what the profile derives.
+    pub fn amr_can_prove(&self, method: &Method) -> bool {
+        let derived = self.amr_proves.iter().any(|(_, methods)| methods.contains(method));
+        derived || *method != Method::PhishingResistant
+    }
+
+    /// The `acr` values that prove this method, those of higher levels among them.
+    pub fn acr_proving<'a>(&'a self, method: &'a Method) -> impl Iterator<Item = &'a str> {
+        let proving = self.proves.iter().filter(move |(_, methods)| {
+            let mut proven: MethodSet = methods.iter().cloned().collect();
+            proven.close(self.infer_mfa);
+            proven.contains(method)
+        });
+        proving.flat_map(|(acr, _)| {
+            let level = self.acr_order.iter().position(|known| known == acr);
+            let higher = level.map_or(&[][..], |level| &self.acr_order[level + 1..]);
+            std::iter::once(acr).chain(higher).map(String::as_str)
+        })
+    }
+
     /// Every `acr` that this profile may send in a challenge.
     pub fn asked_values(&self) -> impl Iterator<Item = &str> {
         let asked = self.ask.iter().flat_map(|(_, values)| values);
@@ -207,9 +235,10 @@ impl Profile {
     pub fn authentication(&self, claims: &Map<String, Value>) -> Authentication {
         let acr = self.acr(claims);
         let stated: MethodSet = self.amr(claims).into_iter().filter_map(Method::from_amr).collect();
-        let by_amr = self.amr_proves.iter().filter(|(amr, _)| {
-            !amr.is_empty() && amr.iter().all(|method| stated.contains(method))
-        });
+        let by_amr = self
+            .amr_proves
+            .iter()
+            .filter(|(amr, _)| !amr.is_empty() && amr.iter().all(|method| stated.contains(method)));
         let by_acr = self.proves.iter().filter(|(known, _)| acr.contains(known));
         let proven = by_amr.map(|(_, methods)| methods).chain(by_acr.map(|(_, methods)| methods));
         let mut methods = stated.clone();

@@ -1,4 +1,13 @@
-//! Whether an issuer can satisfy a contract.
+//! Whether an issuer can satisfy a contract: whether for each endpoint there is a login that its
+//! challenge leads to and that [`decide`](crate::decide) would accept. Told before deployment, since a
+//! challenge that no login cures sends every client into a loop.
+
+use crate::contract::Contract;
+use crate::endpoint::Endpoint;
+use crate::method::Method;
+use crate::profile::{Dialect, Profile};
+use crate::requirement::Trust;
+use std::fmt;
 
 /// What an issuer publishes of its own abilities (OpenID Connect Discovery §3). Each list is `None`
 /// where the issuer says nothing.
@@ -13,4 +22,255 @@ pub struct Published {
     pub signing_algorithms: Option<Vec<String>>,
     /// `dpop_signing_alg_values_supported` (RFC 9449 §5.1).
     pub dpop_algorithms: Option<Vec<String>>,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// No login can satisfy the endpoint.
+    Error,
+    /// A login may not satisfy it, or it cannot be told.
+    Warning,
+}
+
+/// Something that stands between an issuer and a contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// The endpoint's method and path; none where it concerns the issuer as a whole.
+    pub endpoint: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{severity}: ")?;
+        if let Some(endpoint) = &self.endpoint {
+            write!(f, "{endpoint}: ")?;
+        }
+        write!(f, "{}; {}", self.problem, self.fix)
+    }
+}
+
+/// What stands between this issuer and the contract, errors first. `accepted` are the signature
+/// algorithms that an enforcer accepts.
+pub fn findings(
+    contract: &Contract,
+    profile: &Profile,
+    published: &Published,
+    accepted: &[&str],
+) -> Vec<Finding> {
+    let mut check = Check { profile, published, findings: Vec::new() };
+    check.algorithms(accepted);
+    if profile.steps_up() {
+        check.acr_values_are_published(contract);
+        for endpoint in contract.endpoints() {
+            check.endpoint(endpoint);
+        }
+        check.claims(contract);
+    }
+    check.findings.sort_by_key(|finding| finding.severity);
+    check.findings
+}
+
+struct Check<'a> {
+    profile: &'a Profile,
+    published: &'a Published,
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn find(&mut self, severity: Severity, at: Option<&Endpoint>, problem: String, fix: String) {
+        let endpoint = at.map(Endpoint::route);
+        self.findings.push(Finding { severity, endpoint, problem, fix });
+    }
+
+    fn algorithms(&mut self, accepted: &[&str]) {
+        let Some(signing) = &self.published.signing_algorithms else { return };
+        if !signing.iter().any(|algorithm| accepted.contains(&algorithm.as_str())) {
+            let problem = format!("the issuer signs with {signing:?} only");
+            let fix = format!("have it sign with one of {accepted:?}");
+            self.find(Severity::Error, None, problem, fix);
+        }
+    }
+
+    fn acr_values_are_published(&mut self, contract: &Contract) {
+        let asks = contract.endpoints().iter().any(|endpoint| asks_acr(endpoint));
+        if asks && self.published.acr_values.is_none() {
+            self.find(
+                Severity::Warning,
+                None,
+                "the issuer does not publish `acr_values_supported`".into(),
+                "look up by hand whether it knows the values that are asked".into(),
+            );
+        }
+    }
+
+    fn endpoint(&mut self, endpoint: &Endpoint) {
+        let requirement = &endpoint.requirement;
+        if requirement.bound && self.published.dpop_algorithms.is_none() {
+            self.find(
+                Severity::Warning,
+                Some(endpoint),
+                "bound needs DPoP tokens, and the issuer does not publish \
+                 `dpop_signing_alg_values_supported`"
+                    .into(),
+                "look up whether it issues them".into(),
+            );
+        }
+        if requirement.trust() == Trust::Standard {
+            return;
+        }
+        if self.unprovable(endpoint) {
+            return;
+        }
+        self.askable(endpoint);
+        if requirement.max_age.is_some()
+            && asks_acr(endpoint)
+            && matches!(self.profile.challenge_dialect(), Dialect::EntraClaims { .. })
+        {
+            self.find(
+                Severity::Warning,
+                Some(endpoint),
+                "Entra's claims challenge cannot ask for a more recent login".into(),
+                "set a sign-in frequency in the Conditional Access policy of this authentication \
+                 context"
+                    .into(),
+            );
+        }
+    }
+
+    /// Whether no token at all could prove what is asked; an error says why.
+    fn unprovable(&mut self, endpoint: &Endpoint) -> bool {
+        let requirement = &endpoint.requirement;
+        let provable = |method: &Method| {
+            self.profile.amr_can_prove(method) || self.proving(endpoint, method).next().is_some()
+        };
+        let mut missing: Vec<&Method> =
+            requirement.methods.iter().filter(|method| !provable(method)).collect();
+        if !requirement.any_methods.is_empty() && !requirement.any_methods.iter().any(provable) {
+            missing.extend(&requirement.any_methods);
+        }
+        if let Some(method) = missing.first() {
+            let among = if requirement.acr.is_empty() {
+                String::new()
+            } else {
+                format!(" among {:?}", requirement.acr)
+            };
+            let problem = format!("nothing in this issuer's tokens proves `{method}`{among}");
+            let fix = format!(
+                "if one of its acr values does, say .proves(\"…\", [the methods]) on the issuer, \
+                 else ask for another method than `{method}`"
+            );
+            self.find(Severity::Error, Some(endpoint), problem, fix);
+            return true;
+        }
+        false
+    }
+
+    /// The acr values that prove a method and that the endpoint would accept.
+    fn proving<'b>(
+        &'b self,
+        endpoint: &'b Endpoint,
+        method: &'b Method,
+    ) -> impl Iterator<Item = &'b str> {
+        let acr = &endpoint.requirement.acr;
+        self.profile
+            .acr_proving(method)
+            .filter(move |value| acr.is_empty() || acr.iter().any(|asked| asked == value))
+    }
+
+    /// Whether the issuer knows what the challenge asks it for.
+    fn askable(&mut self, endpoint: &Endpoint) {
+        if !asks_acr(endpoint) {
+            return;
+        }
+        let requirement = &endpoint.requirement;
+        let asked = self.profile.acr_values(requirement);
+        let mapped = !requirement.acr.is_empty()
+            || asked.iter().any(|value| self.profile.asked_values().any(|known| known == value));
+        let map = "say .ask(Method::…, [\"the issuer's acr value\"]) on the issuer";
+        match &self.published.acr_values {
+            Some(known) => {
+                let unknown: Vec<&String> =
+                    asked.iter().filter(|value| !known.contains(value)).collect();
+                if unknown.len() == asked.len() {
+                    let problem = format!(
+                        "the challenge asks for acr_values {:?}, and the issuer publishes {known:?}",
+                        asked.join(" ")
+                    );
+                    let fix = if mapped {
+                        "have the issuer support one of them, or ask for another".to_owned()
+                    } else {
+                        map.to_owned()
+                    };
+                    self.find(Severity::Error, Some(endpoint), problem, fix);
+                } else if !unknown.is_empty() {
+                    let problem = format!("the issuer does not publish the acr values {unknown:?}");
+                    let fix = "have the issuer support them, or leave them out".to_owned();
+                    self.find(Severity::Warning, Some(endpoint), problem, fix);
+                }
+            }
+            None if !mapped => {
+                let problem = format!(
+                    "the profile has no acr value for the methods, so that the challenge asks for \
+                     acr_values {:?}",
+                    asked.join(" ")
+                );
+                self.find(Severity::Warning, Some(endpoint), problem, map.to_owned());
+            }
+            None => {}
+        }
+    }
+
+    /// Whether the issuer's tokens have the claims that the contract's endpoints need. The list need
+    /// not be exhaustive, so that what is not in it may still come.
+    fn claims(&mut self, contract: &Contract) {
+        let Some(known) = self.published.claims.clone() else { return };
+        let profile = self.profile;
+        let [amr, acr, auth_time] = profile.claim_paths();
+        for (path, needs) in [
+            (amr, &needs_amr as &dyn Fn(&Profile, &Endpoint) -> bool),
+            (acr, &|profile, endpoint| asks_acr(endpoint) && !needs_amr(profile, endpoint)),
+            (auth_time, &|_, endpoint| endpoint.requirement.max_age.is_some()),
+        ] {
+            if known.iter().any(|claim| claim == path.first()) {
+                continue;
+            }
+            let endpoints = contract.endpoints().iter().filter(|endpoint| needs(profile, endpoint));
+            let routes: Vec<String> = endpoints.map(Endpoint::route).collect();
+            if !routes.is_empty() {
+                let problem = format!(
+                    "the issuer's `claims_supported` does not list `{path}`, which {} needs",
+                    routes.join(", ")
+                );
+                let fix = "make sure that its access tokens have it".to_owned();
+                self.find(Severity::Warning, None, problem, fix);
+            }
+        }
+    }
+}
+
+/// Whether a challenge of this endpoint has acr values.
+fn asks_acr(endpoint: &Endpoint) -> bool {
+    let requirement = &endpoint.requirement;
+    !(requirement.methods.is_empty()
+        && requirement.any_methods.is_empty()
+        && requirement.acr.is_empty())
+}
+
+/// Whether a method of this endpoint can be proven by `amr` alone.
+fn needs_amr(profile: &Profile, endpoint: &Endpoint) -> bool {
+    let by_acr = |method: &Method| profile.acr_proving(method).next().is_some();
+    let requirement = &endpoint.requirement;
+    !requirement.methods.iter().all(by_acr)
+        || !(requirement.any_methods.is_empty() || requirement.any_methods.iter().any(by_acr))
 }

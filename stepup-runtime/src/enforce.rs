@@ -2,11 +2,14 @@
 //! tower layer and gateway all come through here.
 
 use crate::credential::{Credential, Scheme, credential};
+use crate::dpop::{Presented, check_binding};
 use crate::principal::Principal;
 use crate::refusal::{Cause, Refusal};
+use crate::request_path::whole_path;
 use crate::step_up::StepUp;
+use crate::unmet;
 use http::request::Parts;
-use stepup_contract::{Decision, Endpoint, Evidence, Requirement, decide};
+use stepup_contract::{Decision, Endpoint, Evidence, Reason, Requirement, decide};
 
 impl StepUp {
     /// Enforces an endpoint's requirement on a request's head. Its body is not looked at.
@@ -16,41 +19,73 @@ impl StepUp {
     pub async fn enforce(&self, endpoint: &Endpoint, head: &Parts) -> Result<Principal, Refusal> {
         self.admit(endpoint, head)
             .await
-            .map_err(|refusal| refusal.with_resource_metadata(self.0.resource_metadata.clone()))
+            .map_err(|refusal| refusal.with_resource_metadata(self.metadata_url()))
     }
 
     async fn admit(&self, endpoint: &Endpoint, head: &Parts) -> Result<Principal, Refusal> {
         let requirement = &endpoint.requirement;
-        if let Some(why) = unenforceable(requirement) {
+        if let Some(why) = self.unenforceable(requirement) {
             tracing::error!(endpoint = endpoint.route(), why, "an endpoint refuses every request");
             return Err(Cause::Misconfigured("the endpoint cannot be enforced").into());
         }
-        let Credential { scheme, token } = credential(&head.headers, head.uri.query())?;
-        if scheme == Scheme::Dpop {
-            return Err(Cause::CredentialRequired.into());
-        }
+        let credential = credential(&head.headers, head.uri.query())
+            .map_err(|refusal| refusal.in_scheme(self.0.scheme))?;
+        let Credential { scheme, token } = credential;
         let now = self.0.clock.now();
-        let verified = self.0.tokens.verify(token, now).await?;
-        verified.check_times(now)?;
-        match decide(requirement, &Evidence::of(&verified.authentication), now) {
+        let verified =
+            self.0.tokens.verify(token, now).await.map_err(|refusal| refusal.in_scheme(scheme))?;
+        // From here on the token says how it must be presented.
+        let must_be_bound = verified.bound_to.is_some() || verified.issuer.dpop_required;
+        let scheme = if must_be_bound || requirement.bound { Scheme::Dpop } else { Scheme::Bearer };
+        let refuse = |cause: Cause| Refusal::from(cause).in_scheme(scheme);
+        verified.check_times(now).map_err(refuse)?;
+        let request = Presented {
+            method: &head.method,
+            path: whole_path(head),
+            headers: &head.headers,
+            token,
+        };
+        let proofs = self.0.proofs.as_ref();
+        let bound = check_binding(proofs, &credential, &request, &verified, now).map_err(refuse)?;
+        let evidence = Evidence { bound, ..Evidence::of(&verified.authentication) };
+        match decide(requirement, &evidence, now) {
             Decision::Allow => Ok(Principal::new(verified)),
             Decision::Refuse(reason) => {
-                tracing::debug!(endpoint = endpoint.route(), ?reason, "a request is refused");
-                Err(Refusal::decided(reason, requirement, &verified.issuer.profile))
+                let refusal = Refusal::decided(reason, requirement, &verified).in_scheme(scheme);
+                let again = unmet::is_another_attempt(&head.headers);
+                if let Reason::StepUp(lacking) = reason {
+                    unmet::log(&endpoint.route(), lacking, &verified, again);
+                } else {
+                    tracing::debug!(endpoint = endpoint.route(), ?reason, "a request is refused");
+                }
+                Err(if again {
+                    refusal.unmet(|challenge| unmet::described(challenge, &verified, now))
+                } else {
+                    refusal
+                })
             }
         }
     }
+
+    /// What of this requirement cannot be enforced, by this version or as it is configured. Such an
+    /// endpoint is refused where it can be: when it is mounted, when its contract is given to the
+    /// builder, and on every request.
+    pub(crate) fn unenforceable(&self, requirement: &Requirement) -> Option<&'static str> {
+        unenforceable(requirement, self.0.proofs.is_some())
+    }
 }
 
-/// What of this requirement this version cannot enforce. Such an endpoint is refused where it can
-/// be: when it is mounted, when its contract is given to the builder, and on every request.
-pub(crate) fn unenforceable(requirement: &Requirement) -> Option<&'static str> {
+/// What of this requirement cannot be enforced, where proofs of DPoP can be checked or cannot.
+pub(crate) fn unenforceable(requirement: &Requirement, proofs: bool) -> Option<&'static str> {
     if requirement.per_action {
         Some("per_action is registered and exported, but cannot be enforced yet; leave it out")
     } else if requirement.risk.is_some() {
         Some("risk is registered and exported, but cannot be enforced yet; leave it out")
-    } else if requirement.bound {
-        Some("bound is registered and exported, but cannot be enforced yet; leave it out")
+    } else if requirement.bound && !proofs {
+        Some(
+            "bound needs the address for which DPoP proofs are made; say \
+             StepUp::builder().resource(\"https://api.example\")",
+        )
     } else {
         None
     }

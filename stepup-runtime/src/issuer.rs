@@ -1,11 +1,13 @@
 //! An issuer as the API sees it: its name, its audience, its keys, its vocabulary. Only an issuer's
 //! own keys can verify its tokens.
 
+use crate::algorithm::ACCEPTED;
 use crate::http_client::checked_url;
+use crate::introspection::{Introspection, Introspector};
 use crate::keys::{Keys, Location, Renewal};
 use std::sync::Arc;
 use std::time::Duration;
-use stepup_contract::{Method, Profile, check_value};
+use stepup_contract::{Contract, Dialect, Finding, Method, Profile, check_value, findings};
 use thiserror::Error;
 
 /// An identity provider whose tokens are accepted.
@@ -22,10 +24,13 @@ use thiserror::Error;
 pub struct Issuer {
     issuer: String,
     audiences: Vec<String>,
+    audience_claim: String,
     location: Location,
     profile: Profile,
     untyped: bool,
     renewal: Renewal,
+    introspection: Option<Introspection>,
+    dpop_required: bool,
 }
 
 /// Why an issuer cannot be used.
@@ -44,10 +49,13 @@ impl Issuer {
         Self {
             issuer: issuer.into(),
             audiences: vec![audience.into()],
+            audience_claim: "aud".into(),
             location: Location::Discovery,
             profile: Profile::default(),
             untyped: false,
             renewal: Renewal::default(),
+            introspection: None,
+            dpop_required: false,
         }
     }
 
@@ -108,6 +116,19 @@ impl Issuer {
         self
     }
 
+    /// Changes the vocabulary in what has no method of its own here:
+    /// `.adjust(|profile| profile.amr_claim("https://bank.example/amr"))`.
+    pub fn adjust(mut self, change: impl FnOnce(Profile) -> Profile) -> Self {
+        self.profile = change(self.profile);
+        self
+    }
+
+    /// The claim that names the audience: `aud` unless given.
+    pub fn audience_claim(mut self, claim: impl Into<String>) -> Self {
+        self.audience_claim = claim.into();
+        self
+    }
+
     /// The whole vocabulary at once, in place of what was said before.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
@@ -153,6 +174,39 @@ impl Issuer {
         self
     }
 
+    /// Accepts opaque tokens of this issuer, and asks it what they say (RFC 7662). One issuer of a
+    /// program can be asked, since an opaque token does not say whose it is.
+    pub fn introspect(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
+    }
+
+    /// Accepts only tokens of this issuer that are bound to a key and shown with a proof of it (DPoP,
+    /// RFC 9449). Bound tokens need their proof without this as well.
+    pub fn dpop_required(mut self) -> Self {
+        self.dpop_required = true;
+        self
+    }
+
+    /// Asks the issuer what it can do, and tells what stands between it and this contract. A program
+    /// that gives its contract to the builder has this checked at its start.
+    ///
+    /// # Errors
+    /// When the issuer cannot be used at all, as it is said or as it answers.
+    pub async fn check(self, contract: &Contract) -> Result<Vec<Finding>, IssuerError> {
+        Ok(self.trust().await?.findings(contract))
+    }
+
+    /// Whether opaque tokens are taken to be this issuer's.
+    pub(crate) fn introspects(&self) -> bool {
+        self.introspection.is_some()
+    }
+
+    /// Whether proofs have to be checked for its tokens.
+    pub(crate) fn needs_dpop(&self) -> bool {
+        self.dpop_required
+    }
+
     /// The issuer's name.
     pub(crate) fn name(&self) -> &str {
         &self.issuer
@@ -160,7 +214,17 @@ impl Issuer {
 
     /// Checks everything that was said and gets the keys.
     pub(crate) async fn trust(self) -> Result<Trusted, IssuerError> {
-        let Self { issuer, audiences, location, profile, untyped, renewal } = self;
+        let Self {
+            issuer,
+            audiences,
+            audience_claim,
+            location,
+            profile,
+            untyped,
+            renewal,
+            introspection,
+            dpop_required,
+        } = self;
         let wrong = |why: String| IssuerError { issuer: issuer.clone(), why };
         match &location {
             Location::Discovery => checked_url(&issuer).map(drop),
@@ -177,6 +241,10 @@ impl Issuer {
         for value in profile.asked_values() {
             check_value(value).map_err(|why| wrong(format!("the acr value {value:?} {why}")))?;
         }
+        if let Dialect::EntraClaims { authorization_uri } = profile.challenge_dialect() {
+            check_value(authorization_uri)
+                .map_err(|why| wrong(format!("the authorization_uri {why}")))?;
+        }
         if profile.skew() > 300 {
             return Err(wrong(
                 "a clock skew of more than 300 seconds weakens every max_age".into(),
@@ -185,7 +253,32 @@ impl Issuer {
         let keys = Keys::load(&issuer, location, renewal)
             .await
             .map_err(|why| wrong(format!("its keys could not be had: {why}")))?;
-        Ok(Trusted { name: issuer, audiences, profile, untyped, keys })
+        let introspector = introspection
+            .map(|introspection| Introspector::new(&issuer, introspection))
+            .transpose()
+            .map_err(wrong)?;
+        let lazy = renewal.lazy;
+        let trusted = Trusted {
+            name: issuer.clone(),
+            audiences,
+            audience_claim,
+            profile,
+            untyped,
+            keys,
+            introspector,
+            dpop_required,
+        };
+        if let Some(introspector) = &trusted.introspector
+            && !introspector.has_endpoint(&trusted)
+            && !(lazy && trusted.keys.metadata().is_none())
+        {
+            return Err(wrong(
+                "its discovery document names no introspection_endpoint; give \
+                 Introspection::endpoint the URL"
+                    .into(),
+            ));
+        }
+        Ok(trusted)
     }
 }
 
@@ -194,8 +287,25 @@ impl Issuer {
 pub(crate) struct Trusted {
     pub(crate) name: String,
     pub(crate) audiences: Vec<String>,
+    pub(crate) audience_claim: String,
     pub(crate) profile: Profile,
     /// Whether `typ` may be `JWT` or missing.
     pub(crate) untyped: bool,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) introspector: Option<Introspector>,
+    pub(crate) dpop_required: bool,
+}
+
+impl Trusted {
+    /// What stands between this issuer and a contract.
+    pub(crate) fn findings(&self, contract: &Contract) -> Vec<Finding> {
+        let published = self.keys.metadata().map(|metadata| metadata.published.clone());
+        let accepted = ACCEPTED.map(|algorithm| algorithm.0);
+        findings(contract, &self.profile, &published.unwrap_or_default(), &accepted)
+    }
+
+    /// Whether an introspected token need not name its audience.
+    pub(crate) fn audience_optional(&self) -> bool {
+        self.introspector.as_ref().is_some_and(Introspector::audience_optional)
+    }
 }

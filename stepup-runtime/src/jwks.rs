@@ -91,11 +91,6 @@ impl KeySet {
         }
     }
 
-    /// The algorithms that these keys can verify.
-    pub(crate) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
-        self.0.iter().flat_map(|key| key.verifiers.iter().map(|(algorithm, _)| *algorithm))
-    }
-
     /// This set, with the keys that `old` has as well taken from there: what was verified with them
     /// stays verified.
     pub(crate) fn continuing(self, old: &Self) -> Self {

@@ -31,38 +31,54 @@ extern crate self as stepup_runtime;
 #[path = "private.rs"]
 pub mod __private;
 mod algorithm;
+mod breaker;
+mod client_auth;
 mod clock;
 mod credential;
 mod discovery;
+mod dpop;
 mod enforce;
 mod flight;
 mod guard;
 mod http_client;
+mod introspection;
 mod issuer;
 mod jwks;
 mod jws;
 mod keys;
+mod nonce;
 mod principal;
+mod protected_resource;
+mod providers;
 mod refusal;
+mod replay;
+mod request_path;
 mod response;
 mod routes;
+mod signing;
 mod state;
 mod step_up;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
 mod tokens;
+mod unmet;
 
 pub use clock::{Clock, SystemClock};
+pub use dpop::Dpop;
+pub use introspection::Introspection;
 pub use issuer::{Issuer, IssuerError};
 pub use principal::Principal;
+pub use protected_resource::ResourceError;
+pub use providers::Provider;
 pub use refusal::{Cause, Refusal};
 pub use state::HasStepUp;
 pub use step_up::{BuildError, Builder, StepUp};
 pub use tokens::TokenCache;
 
 pub use stepup_contract::{
-    Challenge, Contract, ContractError, ContractErrors, Endpoint, HttpMethod, Lacking, Method,
-    Profile, Requirement, RiskLevel, RiskRule, Trust, Unlisted,
+    Challenge, ClaimPath, Contract, ContractError, ContractErrors, Dialect, Endpoint, Finding,
+    HttpMethod, Lacking, Method, Profile, Requirement, RiskLevel, RiskRule, Severity, Trust,
+    Unlisted,
 };
 pub use stepup_macros::{policy, routes, service, step_up};

@@ -1,10 +1,16 @@
 //! Why a request is refused, and what the client is told: status, `WWW-Authenticate` (RFC 6750 §3,
 //! RFC 9470 §3) and problem body (RFC 9457). No HTTP framework here; `response` makes the answer.
 
+use crate::credential::Scheme;
+use crate::dpop::algorithms;
+use crate::token::Verified;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
-use stepup_contract::{Challenge, Lacking, Profile, Reason, Requirement};
+use stepup_contract::{Challenge, Dialect, Lacking, Reason, Requirement};
 
 /// Why a request is refused. The texts are fixed, keep to the character set of RFC 6750 §3, and
 /// name no requirement before the token is valid.
@@ -17,6 +23,10 @@ pub enum Cause {
     InvalidRequest(&'static str),
     /// The token is not accepted.
     InvalidToken(&'static str),
+    /// The proof that the caller has the token's key is not accepted (RFC 9449 §7.1).
+    InvalidProof(&'static str),
+    /// The proof must hold this nonce (RFC 9449 §9).
+    UseDpopNonce(String),
     /// A stronger or fresher authentication is needed; the challenge says which.
     StepUp(Challenge, Lacking),
     /// Only scopes are lacking; the challenge names them.
@@ -37,19 +47,50 @@ pub enum Cause {
 pub struct Refusal {
     cause: Cause,
     resource_metadata: Option<Arc<str>>,
+    scheme: Scheme,
+    /// The same in the words of Entra, for a client that understands them.
+    claims_challenge: Option<Box<ClaimsChallenge>>,
+    /// What was asked and what was received, for a client that has tried already.
+    unmet: Option<Box<str>>,
+}
+
+/// Microsoft Entra's claims challenge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ClaimsChallenge {
+    authorization_uri: String,
+    /// The claims request as JSON.
+    claims: String,
 }
 
 impl From<Cause> for Refusal {
     fn from(cause: Cause) -> Self {
-        Self { cause, resource_metadata: None }
+        Self {
+            cause,
+            resource_metadata: None,
+            scheme: Scheme::Bearer,
+            claims_challenge: None,
+            unmet: None,
+        }
     }
 }
 
 impl Refusal {
-    /// The refusal for a decision's reason, at an issuer of this profile.
-    pub(crate) fn decided(reason: Reason, requirement: &Requirement, profile: &Profile) -> Self {
+    /// The refusal for a decision's reason, at this token's issuer.
+    pub(crate) fn decided(reason: Reason, requirement: &Requirement, verified: &Verified) -> Self {
+        let profile = &verified.issuer.profile;
         let challenge = Challenge::for_reason(reason, requirement, profile).unwrap_or_default();
-        match reason {
+        let claims_challenge = match profile.challenge_dialect() {
+            Dialect::EntraClaims { authorization_uri } if understands_claims(verified) => {
+                let name = profile.claim_paths()[1].first();
+                challenge.acr_values.first().map(|acr| {
+                    let claims = json!({"access_token": {name: {"essential": true, "value": acr}}});
+                    let authorization_uri = authorization_uri.clone();
+                    Box::new(ClaimsChallenge { authorization_uri, claims: claims.to_string() })
+                })
+            }
+            _ => None,
+        };
+        let cause = match reason {
             Reason::StepUp(lacking) => Cause::StepUp(challenge, lacking),
             Reason::Confirmation => Cause::StepUp(challenge, Lacking::default()),
             Reason::Scope => Cause::InsufficientScope(challenge),
@@ -59,8 +100,22 @@ impl Refusal {
             }
             Reason::Risk => Cause::Denied("the session is at risk"),
             _ => Cause::Denied("the call is not allowed"),
+        };
+        Self { claims_challenge, ..Self::from(cause) }
+    }
+
+    /// In the scheme by which the caller should present its token.
+    pub(crate) fn in_scheme(mut self, scheme: Scheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// For a client that has tried already: what was asked and what was received.
+    pub(crate) fn unmet(mut self, described: impl FnOnce(&Challenge) -> String) -> Self {
+        if let Cause::StepUp(challenge, _) = &self.cause {
+            self.unmet = Some(described(challenge).into());
         }
-        .into()
+        self
     }
 
     /// Where the client finds the protected resource's metadata (RFC 9728 §5.1).
@@ -77,9 +132,11 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self.cause {
-            Cause::CredentialRequired | Cause::InvalidToken(_) | Cause::StepUp(..) => {
-                StatusCode::UNAUTHORIZED
-            }
+            Cause::CredentialRequired
+            | Cause::InvalidToken(_)
+            | Cause::InvalidProof(_)
+            | Cause::UseDpopNonce(_)
+            | Cause::StepUp(..) => StatusCode::UNAUTHORIZED,
             Cause::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Cause::InsufficientScope(_) | Cause::Denied(_) => StatusCode::FORBIDDEN,
             Cause::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -95,11 +152,22 @@ impl Refusal {
         }
     }
 
-    /// The error code of RFC 6750 §3.1 and RFC 9470 §3.
+    /// The nonce that the next proof must hold, for `DPoP-Nonce`.
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::UseDpopNonce(nonce) => Some(nonce),
+            _ => None,
+        }
+    }
+
+    /// The error code of RFC 6750 §3.1, RFC 9449 §7.1 and RFC 9470 §3.
     fn error(&self) -> Option<&'static str> {
         match self.cause {
             Cause::InvalidRequest(_) => Some("invalid_request"),
             Cause::InvalidToken(_) => Some("invalid_token"),
+            Cause::InvalidProof(_) => Some("invalid_dpop_proof"),
+            Cause::UseDpopNonce(_) => Some("use_dpop_nonce"),
+            Cause::StepUp(..) if self.claims_challenge.is_some() => Some("insufficient_claims"),
             Cause::StepUp(..) => Some("insufficient_user_authentication"),
             Cause::InsufficientScope(_) => Some("insufficient_scope"),
             _ => None,
@@ -119,8 +187,10 @@ impl Refusal {
             Cause::CredentialRequired => "send an access token in the Authorization header",
             Cause::InvalidRequest(why)
             | Cause::InvalidToken(why)
+            | Cause::InvalidProof(why)
             | Cause::Denied(why)
             | Cause::Misconfigured(why) => why,
+            Cause::UseDpopNonce(_) => "the DPoP proof must hold the nonce of this answer",
             Cause::StepUp(_, Lacking { methods, acr, max_age, .. }) => {
                 match (*methods || *acr, *max_age) {
                     (true, true) => "a stronger and more recent authentication is required",
@@ -129,7 +199,9 @@ impl Refusal {
                 }
             }
             Cause::InsufficientScope(_) => "the token lacks a scope",
-            Cause::Unavailable { .. } => "the token cannot be verified at the moment; try again later",
+            Cause::Unavailable { .. } => {
+                "the token cannot be verified at the moment; try again later"
+            }
         }
     }
 
@@ -140,25 +212,44 @@ impl Refusal {
             return None;
         }
         let mut parameters: Vec<(&str, String)> = Vec::new();
+        if let Some(entra) = &self.claims_challenge {
+            parameters.push(("realm", String::new()));
+            parameters.push(("authorization_uri", entra.authorization_uri.clone()));
+        }
         if let Some(error) = self.error() {
             parameters.push(("error", error.to_owned()));
-            parameters.push(("error_description", self.detail().to_owned()));
         }
-        if let Some(Challenge { acr_values, max_age, scope }) = self.challenge() {
-            if !acr_values.is_empty() {
-                parameters.push(("acr_values", acr_values.join(" ")));
+        match (&self.claims_challenge, self.challenge()) {
+            (Some(entra), _) => parameters.push(("claims", STANDARD.encode(&entra.claims))),
+            (None, challenge) => {
+                if !bare {
+                    parameters.push(("error_description", self.detail().to_owned()));
+                }
+                if let Some(acr_values) =
+                    challenge.and_then(|challenge| words(&challenge.acr_values))
+                {
+                    parameters.push(("acr_values", acr_values));
+                }
             }
+        }
+        if let Some(Challenge { max_age, scope, .. }) = self.challenge() {
             if let Some(max_age) = max_age {
                 parameters.push(("max_age", max_age.to_string()));
             }
-            if !scope.is_empty() {
-                parameters.push(("scope", scope.join(" ")));
+            if let Some(scope) = words(scope) {
+                parameters.push(("scope", scope));
             }
         }
         if let Some(url) = &self.resource_metadata {
             parameters.push(("resource_metadata", url.to_string()));
         }
-        let mut value = String::from("Bearer");
+        let mut value = String::from(match self.scheme {
+            Scheme::Bearer => "Bearer",
+            Scheme::Dpop => {
+                parameters.push(("algs", algorithms()));
+                "DPoP"
+            }
+        });
         for (index, (name, text)) in parameters.iter().enumerate() {
             let separator = if index == 0 { " " } else { ", " };
             let _ = write!(value, "{separator}{name}=\"{text}\"");
@@ -173,6 +264,11 @@ impl Refusal {
             Cause::CredentialRequired => ("credential-required", "Access token required"),
             Cause::InvalidRequest(_) => ("invalid-request", "Invalid request"),
             Cause::InvalidToken(_) => ("invalid-token", "Invalid access token"),
+            Cause::InvalidProof(_) => ("invalid-dpop-proof", "Invalid DPoP proof"),
+            Cause::UseDpopNonce(_) => ("use-dpop-nonce", "DPoP nonce required"),
+            Cause::StepUp(..) if self.unmet.is_some() => {
+                ("step-up-unmet", "Step-up authentication was not enough")
+            }
             Cause::StepUp(..) => {
                 ("insufficient-user-authentication", "Step-up authentication required")
             }
@@ -181,17 +277,17 @@ impl Refusal {
             Cause::Unavailable { .. } => ("unavailable", "Temporarily unavailable"),
             Cause::Misconfigured(_) => ("misconfigured", "Service misconfigured"),
         };
-        let words = |list: &Vec<String>| (!list.is_empty()).then(|| list.join(" "));
         let challenge = self.challenge();
         let problem = Problem {
             kind: format!("urn:stepup:problem:{kind}"),
             title,
             status: self.status().as_u16(),
-            detail: self.detail(),
+            detail: self.unmet.as_deref().unwrap_or(self.detail()),
             error: self.error(),
             acr_values: challenge.and_then(|challenge| words(&challenge.acr_values)),
             max_age: challenge.and_then(|challenge| challenge.max_age),
             scope: challenge.and_then(|challenge| words(&challenge.scope)),
+            claims: self.claims_challenge.as_ref().map(|entra| entra.claims.as_str()),
         };
         serde_json::to_string(&problem).unwrap_or_default()
     }
@@ -199,12 +295,12 @@ impl Refusal {
 
 /// The members of a problem body; those from `error` on are the challenge's parameters.
 #[derive(serde::Serialize)]
-struct Problem {
+struct Problem<'a> {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     status: u16,
-    detail: &'static str,
+    detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,6 +309,22 @@ struct Problem {
     max_age: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<&'a str>,
+}
+
+/// A list as one parameter, if there is anything in it.
+fn words(list: &[String]) -> Option<String> {
+    (!list.is_empty()).then(|| list.join(" "))
+}
+
+/// Whether the client has said that it understands claims challenges: its token's optional claim
+/// `xms_cc` holds `cp1`.
+fn understands_claims(verified: &Verified) -> bool {
+    match &verified.claims["xms_cc"] {
+        Value::Array(list) => list.iter().any(|capability| capability == "cp1"),
+        one => one == "cp1",
+    }
 }
 
 #[cfg(test)]
@@ -265,7 +377,9 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_cure_has_no_challenge() {
-        for cause in [Cause::Denied("x"), Cause::Unavailable { retry_after: 1 }, Cause::Misconfigured("x")] {
+        for cause in
+            [Cause::Denied("x"), Cause::Unavailable { retry_after: 1 }, Cause::Misconfigured("x")]
+        {
             assert_eq!(Refusal::from(cause).www_authenticate(), None);
         }
     }

@@ -16,6 +16,11 @@ impl IntoResponse for Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
+        if let Some(Ok(nonce)) = self.dpop_nonce().map(HeaderValue::from_str) {
+            headers.insert("dpop-nonce", nonce);
+            let exposed = HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce");
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        }
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -138,7 +138,7 @@ where
 
 fn enforceable(endpoint: Option<&Endpoint>) -> &Endpoint {
     let Some(endpoint) = endpoint else { unmountable("an endpoint's record cannot be read") };
-    if let Some(why) = unenforceable(&endpoint.requirement) {
+    if let Some(why) = unenforceable(&endpoint.requirement, true) {
         let handler = endpoint.handler.as_deref().unwrap_or_default();
         unmountable(&format!("{} ({handler}) cannot be mounted: {why}", endpoint.route()));
     }

@@ -1,14 +1,17 @@
 //! The one handle, and how it is built.
 
 use crate::clock::{Clock, SystemClock};
+use crate::credential::Scheme;
+use crate::dpop::{Dpop, Proofs};
 use crate::enforce::unenforceable;
-use crate::issuer::{Issuer, IssuerError};
+use crate::issuer::{Issuer, IssuerError, Trusted};
+use crate::protected_resource::{Resource, ResourceError};
 use crate::tokens::{TokenCache, Tokens};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use stepup_contract::Contract;
 use stepup_contract::collect::linked_base;
+use stepup_contract::{Contract, Finding, Severity};
 use thiserror::Error;
 
 /// Everything that enforcement needs. Cheap to clone; a guard takes it from its router's state.
@@ -33,6 +36,11 @@ pub(crate) struct Inner {
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) strict_routes: bool,
     pub(crate) resource_metadata: Option<Arc<str>>,
+    pub(crate) resource: Option<Resource>,
+    pub(crate) proofs: Option<Proofs>,
+    /// The scheme that a caller without a token is told to use.
+    pub(crate) scheme: Scheme,
+    pub(crate) publish_contract: bool,
     /// The prefix of every route, from `service!(base = …)`.
     pub(crate) base: String,
     pub(crate) drifted: AtomicU64,
@@ -47,6 +55,10 @@ impl StepUp {
             clock: Box::new(SystemClock),
             strict_routes: false,
             resource_metadata: None,
+            resource: None,
+            dpop: Dpop::default(),
+            publish_contract: false,
+            allow_unsatisfiable: false,
             token_cache: TokenCache::default(),
             contract: None,
         }
@@ -65,7 +77,8 @@ impl StepUp {
 
 impl fmt::Debug for StepUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let issuers: Vec<&str> = self.0.tokens.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+        let issuers: Vec<&str> =
+            self.0.tokens.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
         f.debug_struct("StepUp").field("issuers", &issuers).finish_non_exhaustive()
     }
 }
@@ -77,6 +90,10 @@ pub struct Builder {
     clock: Box<dyn Clock>,
     strict_routes: bool,
     resource_metadata: Option<String>,
+    resource: Option<String>,
+    dpop: Dpop,
+    publish_contract: bool,
+    allow_unsatisfiable: bool,
     token_cache: TokenCache,
     contract: Option<Contract>,
 }
@@ -99,6 +116,32 @@ pub enum BuildError {
     /// The contract asks for something that this version cannot enforce.
     #[error("the contract cannot be enforced: {0}")]
     Unenforceable(String),
+    /// Two issuers introspect opaque tokens, which do not say whose they are.
+    #[error("{0:?} and {1:?} both introspect opaque tokens; only one issuer can")]
+    TwoIntrospect(String, String),
+    /// Proofs of DPoP have to be checked, and it is not known for what address they are made.
+    #[error(
+        "{0:?} demands DPoP, whose proofs are made for this API's address; say \
+         .resource(\"https://api.example\")"
+    )]
+    DpopWithoutResource(String),
+    /// The contract is to be published, and there is none.
+    #[error("publish_contract needs a contract; say .contract(Contract::collect()?)")]
+    NothingToPublish,
+    /// The API's address is none.
+    #[error("the resource {0}")]
+    Resource(#[from] ResourceError),
+    /// An issuer cannot satisfy the contract.
+    #[error(
+        "the issuer {issuer:?} cannot satisfy the contract; mend it, or say \
+         .allow_unsatisfiable(true):\n{}", .findings.join("\n")
+    )]
+    Unsatisfiable {
+        /// The issuer.
+        issuer: String,
+        /// What stands between it and the contract, each with its fix.
+        findings: Vec<String>,
+    },
     /// The metadata's address cannot stand in a challenge.
     #[error("the resource metadata's URL {0}")]
     ResourceMetadata(stepup_contract::TextError),
@@ -124,7 +167,29 @@ impl Builder {
         self
     }
 
-    /// Tells clients in every challenge where this API's metadata is (RFC 9728 §5.1).
+    /// The address under which clients reach this API, as in `https://api.bank.example`: its
+    /// identifier as a protected resource (RFC 9728 §1.2), and what DPoP proofs are made for. Where a
+    /// proxy takes a prefix off the path, the prefix is part of it.
+    pub fn resource(mut self, url: impl Into<String>) -> Self {
+        self.resource = Some(url.into());
+        self
+    }
+
+    /// How DPoP proofs are checked.
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = dpop;
+        self
+    }
+
+    /// Whether [`StepUp::metadata_routes`] serves the contract to everybody. Not unless this says
+    /// so: it tells what every endpoint demands.
+    pub fn publish_contract(mut self, publish: bool) -> Self {
+        self.publish_contract = publish;
+        self
+    }
+
+    /// Tells clients in every challenge where this API's metadata is (RFC 9728 §5.1), when it is not
+    /// [`StepUp::metadata_routes`] that serves it.
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.resource_metadata = Some(url.into());
         self
@@ -136,7 +201,15 @@ impl Builder {
         self
     }
 
-    /// Checks at start that this contract can be enforced; usually [`Contract::collect`]'s.
+    /// Whether to start although an issuer cannot satisfy the contract. What stands in the way is
+    /// then logged. Without this it is an error.
+    pub fn allow_unsatisfiable(mut self, allow: bool) -> Self {
+        self.allow_unsatisfiable = allow;
+        self
+    }
+
+    /// Checks at start that this contract can be enforced, and that every issuer whose users may
+    /// step up can satisfy it; usually [`Contract::collect`]'s.
     pub fn contract(mut self, contract: Contract) -> Self {
         self.contract = Some(contract);
         self
@@ -148,8 +221,18 @@ impl Builder {
     /// When there is no issuer, an issuer's keys cannot be had, or the contract asks for something
     /// that cannot be enforced.
     pub async fn build(self) -> Result<StepUp, BuildError> {
-        let Self { issuers, clock, strict_routes, resource_metadata, token_cache, contract } =
-            self;
+        let Self {
+            issuers,
+            clock,
+            strict_routes,
+            resource_metadata,
+            resource,
+            dpop,
+            publish_contract,
+            allow_unsatisfiable,
+            token_cache,
+            contract,
+        } = self;
         if issuers.is_empty() {
             return Err(BuildError::NoIssuer);
         }
@@ -158,31 +241,70 @@ impl Builder {
                 return Err(BuildError::IssuerTwice(issuer.name().to_owned()));
             }
         }
+        let mut asked = issuers.iter().filter(|issuer| issuer.introspects());
+        if let (Some(one), Some(two)) = (asked.next(), asked.next()) {
+            return Err(BuildError::TwoIntrospect(one.name().to_owned(), two.name().to_owned()));
+        }
+        let resource = resource.as_deref().map(Resource::new).transpose()?;
+        let proofs = resource.as_ref().map(|resource| Proofs::new(&resource.identifier, &dpop));
+        if let Some(issuer) = issuers.iter().find(|issuer| issuer.needs_dpop() && proofs.is_none())
+        {
+            return Err(BuildError::DpopWithoutResource(issuer.name().to_owned()));
+        }
+        if publish_contract && contract.is_none() {
+            return Err(BuildError::NothingToPublish);
+        }
         if let Some(url) = &resource_metadata {
             stepup_contract::check_value(url).map_err(BuildError::ResourceMetadata)?;
         }
         let endpoints = contract.iter().flat_map(Contract::endpoints);
         let refused: Vec<String> = endpoints
             .filter_map(|endpoint| {
-                let why = unenforceable(&endpoint.requirement)?;
+                let why = unenforceable(&endpoint.requirement, proofs.is_some())?;
                 Some(format!("{}: {why}", endpoint.route()))
             })
             .collect();
         if !refused.is_empty() {
             return Err(BuildError::Unenforceable(refused.join("; ")));
         }
+        let all_bound = issuers.iter().all(Issuer::needs_dpop);
+        let scheme = if all_bound { Scheme::Dpop } else { Scheme::Bearer };
         let mut trusted = Vec::with_capacity(issuers.len());
         for issuer in issuers {
-            trusted.push(Arc::new(issuer.trust().await?));
+            let issuer = issuer.trust().await?;
+            if let Some(contract) = &contract {
+                check(&issuer, contract, allow_unsatisfiable)?;
+            }
+            trusted.push(Arc::new(issuer));
         }
         Ok(StepUp(Arc::new(Inner {
             tokens: Tokens::new(trusted, token_cache),
             clock,
             strict_routes,
             resource_metadata: resource_metadata.map(Into::into),
+            resource,
+            proofs,
+            scheme,
+            publish_contract,
             base: linked_base().unwrap_or_default(),
             drifted: AtomicU64::new(0),
             contract,
         })))
     }
+}
+
+/// Logs what stands between an issuer and the contract; errors are returned unless they are allowed.
+fn check(issuer: &Trusted, contract: &Contract, allow: bool) -> Result<(), BuildError> {
+    let (errors, warnings): (Vec<Finding>, Vec<Finding>) = issuer
+        .findings(contract)
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error && !allow);
+    for finding in warnings {
+        tracing::warn!(issuer = issuer.name, %finding, "the contract may not be satisfiable");
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let findings = errors.iter().map(Finding::to_string).collect();
+    Err(BuildError::Unsatisfiable { issuer: issuer.name.clone(), findings })
 }

@@ -20,6 +20,8 @@ pub(crate) struct Verified {
     pub(crate) amr: Vec<String>,
     pub(crate) authentication: Authentication,
     pub(crate) claims: Value,
+    /// The thumbprint of the key that the token is bound to (`cnf.jkt`, RFC 9449 §6.1).
+    pub(crate) bound_to: Option<String>,
     expires: Option<u64>,
     not_before: u64,
     source: Source,
@@ -34,18 +36,12 @@ pub(crate) enum Source {
     Introspected(Instant),
 }
 
-/// Verifies a JWT with the keys of the issuer that it names, and of no other.
+/// Verifies a JWT with the keys of this issuer, the one that it names.
 pub(crate) async fn verify(
-    token: &str,
-    issuers: &[Arc<Trusted>],
+    jws: Jws<'_>,
+    issuer: &Arc<Trusted>,
     now: u64,
 ) -> Result<Verified, Cause> {
-    let jws = Jws::read(token)?;
-    let named = jws.claims.get("iss").and_then(Value::as_str);
-    let issuer = issuers
-        .iter()
-        .find(|issuer| named == Some(issuer.name.as_str()))
-        .ok_or(Cause::InvalidToken("the token is of no issuer that is trusted here"))?;
     check_typ(&jws, issuer)?;
     // What has expired is refused anyway, and must not make keys be fetched that are long gone.
     if let Ok(Some(expires)) = date(&jws.claims, "exp") {
@@ -92,7 +88,7 @@ pub(crate) fn kinds(claims: &Map<String, Value>) -> [Option<bool>; 2] {
         let value = claims.get(name)?;
         Some(value.as_str().is_some_and(|kind| access.contains(&kind)))
     };
-    [kind("typ", &["Bearer", "DPoP"]), kind("token_use", &["access", "access_token"])]
+    [kind("typ", &["Bearer", "DPoP", "at+jwt"]), kind("token_use", &["access", "access_token"])]
 }
 
 fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, Cause> {
@@ -115,19 +111,26 @@ impl Verified {
         claims: Map<String, Value>,
         source: Source,
     ) -> Result<Self, Cause> {
-        if claims.contains_key("cnf") {
-            return Err(Cause::InvalidToken(
-                "the token is bound to a key, and no proof of it can be checked here",
-            ));
-        }
-        let audience = match claims.get("aud") {
+        let bound_to = match claims.get("cnf") {
+            None => None,
+            Some(Value::Object(cnf)) if cnf.len() == 1 && cnf["jkt"].is_string() => {
+                cnf["jkt"].as_str().map(str::to_owned)
+            }
+            Some(_) => {
+                return Err(Cause::InvalidToken(
+                    "the token is bound to a key in a way that cannot be checked here",
+                ));
+            }
+        };
+        let audience = match claims.get(&issuer.audience_claim) {
             Some(Value::String(audience)) => issuer.audiences.contains(audience),
             Some(Value::Array(list)) => {
                 let named = |value: &Value| value.as_str().map(str::to_owned);
                 let all: Option<Vec<String>> = list.iter().map(named).collect();
                 all.is_some_and(|all| all.iter().any(|one| issuer.audiences.contains(one)))
             }
-            _ => false,
+            None => matches!(source, Source::Introspected(_)) && issuer.audience_optional(),
+            Some(_) => false,
         };
         if !audience {
             return Err(Cause::InvalidToken("the token is for another audience"));
@@ -151,6 +154,7 @@ impl Verified {
             expires,
             not_before,
             claims: Value::Object(claims),
+            bound_to,
             source,
         })
     }

@@ -6,12 +6,14 @@
 //! so that nobody without one can fill it.
 
 use crate::credential::check_form;
+use crate::introspection::Introspector;
 use crate::issuer::Trusted;
 use crate::jws::Jws;
 use crate::refusal::{Cause, Refusal};
 use crate::token::{Verified, verify};
 use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// How many verified tokens are kept, so that each is verified once.
@@ -98,7 +100,7 @@ impl Tokens {
             return Ok(token);
         }
         let text = check_form(token)?;
-        let token = Arc::new(self.verify_anew(text, now).await?);
+        let token = self.verify_anew(text, digest, now).await?;
         if let Some(verified) = &self.verified {
             // Claims as a tree take about this much.
             let bytes = u32::try_from(1024 + 3 * text.len()).unwrap_or(u32::MAX);
@@ -107,10 +109,29 @@ impl Tokens {
         Ok(token)
     }
 
-    async fn verify_anew(&self, token: &str, now: u64) -> Result<Verified, Cause> {
+    /// The issuer of a JWT is the one that it names, and no other is asked. An opaque token names
+    /// none; the one issuer that introspects is asked.
+    async fn verify_anew(
+        &self,
+        token: &str,
+        digest: TokenDigest,
+        now: u64,
+    ) -> Result<Arc<Verified>, Cause> {
         if !Jws::has_form_of(token) {
-            return Err(Cause::InvalidToken("the token is not a signed JWT"));
+            let issuer = self.issuers.iter().find(|issuer| issuer.introspector.is_some());
+            let issuer = issuer.ok_or(Cause::InvalidToken("the token is not a signed JWT"))?;
+            return Introspector::introspect(issuer, token, digest, now).await;
         }
-        verify(token, &self.issuers, now).await
+        let jws = Jws::read(token)?;
+        let named = jws.claims.get("iss").and_then(Value::as_str);
+        let issuer = self
+            .issuers
+            .iter()
+            .find(|issuer| named == Some(issuer.name.as_str()))
+            .ok_or(Cause::InvalidToken("the token is of no issuer that is trusted here"))?;
+        if issuer.introspector.as_ref().is_some_and(Introspector::takes_jwts) {
+            return Introspector::introspect(issuer, token, digest, now).await;
+        }
+        verify(jws, issuer, now).await.map(Arc::new)
     }
 }

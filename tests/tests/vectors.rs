@@ -10,7 +10,7 @@ use stepup_contract::record::Record;
 use stepup_contract::{Challenge, Decision, Evidence, Reason, decide};
 use stepup_runtime::__private::{Guard, GuardedEndpoint, Slot};
 use stepup_runtime::StepUp;
-use stepup_runtime::testing::{TestClock, TestIssuer};
+use stepup_runtime::testing::{AUDIENCE, TestClock, TestIssuer};
 use stepup_tests::server::Server;
 use stepup_tests::vectors::{Vector, all};
 
@@ -105,7 +105,8 @@ async fn the_guard_on_a_socket_agrees_with_every_vector() {
         *CURRENT.get_or_init(|| Mutex::new(slot)).lock().expect("no panic") = slot;
         let issuer = idp.issuer().jwks(idp.jwks()).profile(vector.profile.clone());
         let clock = TestClock::at(vector.now);
-        let step_up = StepUp::builder().issuer(issuer).clock(clock).build().await.expect("built");
+        let builder = StepUp::builder().issuer(issuer).clock(clock).resource(AUDIENCE);
+        let step_up = builder.build().await.expect("built");
         async fn handler(_: Guard<Current>) -> &'static str {
             "reached"
         }
@@ -119,7 +120,7 @@ async fn the_guard_on_a_socket_agrees_with_every_vector() {
         let answer = server.call("POST", "/", Some(&token.mint())).await;
 
         let requirement = &vector.requirement;
-        let later = requirement.risk.is_some() || requirement.bound || requirement.per_action;
+        let later = requirement.risk.is_some() || requirement.per_action;
         let (status, error) = match vector.expect["decision"].as_str().expect("a decision") {
             // What cannot be enforced yet refuses every request, whatever the decision.
             _ if later => (500, None),
@@ -127,6 +128,7 @@ async fn the_guard_on_a_socket_agrees_with_every_vector() {
             "step-up" => (401, Some("insufficient_user_authentication")),
             "scope" => (403, Some("insufficient_scope")),
             "denied" => (403, None),
+            "not-bound" => (401, Some("invalid_token")),
             other => panic!("{}: unknown decision {other}", vector.name),
         };
         let challenge = &vector.expect["challenge"];

@@ -1,0 +1,82 @@
+//! Which proofs were seen before (RFC 9449 §11.1). Two generations, each for as long as a proof can be
+//! used; when both are full a new proof is refused, since forgetting an old one would let it be used
+//! again.
+
+use std::collections::HashSet;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+/// What stands for one proof: a digest.
+pub(crate) type Mark = [u8; 32];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Seconds for which a proof must be remembered.
+    window: u64,
+    /// Most proofs in one generation.
+    capacity: usize,
+    generations: Mutex<Generations>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    began: u64,
+    young: HashSet<Mark>,
+    old: HashSet<Mark>,
+}
+
+/// What becomes of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    First,
+    Again,
+    /// So many proofs are remembered that no further one can be.
+    Full,
+}
+
+impl Seen {
+    pub(crate) fn new(window: u64, capacity: usize) -> Self {
+        Self { window, capacity, generations: Mutex::default() }
+    }
+
+    /// Takes note of a proof that is otherwise in order.
+    pub(crate) fn see(&self, mark: Mark, now: u64) -> Sight {
+        // A poisoned lock holds plain data that is right at any time.
+        let mut all = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = now.saturating_sub(all.began);
+        if age >= self.window {
+            let young = mem::take(&mut all.young);
+            all.old = if age < 2 * self.window { young } else { HashSet::new() };
+            all.began = now;
+        }
+        if all.young.contains(&mark) || all.old.contains(&mark) {
+            Sight::Again
+        } else if all.young.len() >= self.capacity {
+            Sight::Full
+        } else {
+            all.young.insert(mark);
+            Sight::First
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_is_remembered_for_the_window_and_a_full_memory_lets_no_new_one_in() {
+        let seen = Seen::new(90, 2);
+        let mark = |n| [n; 32];
+        assert_eq!(seen.see(mark(1), 1000), Sight::First);
+        assert_eq!(seen.see(mark(1), 1000), Sight::Again);
+        assert_eq!(seen.see(mark(1), 990), Sight::Again, "also when the clock goes back");
+        assert_eq!(seen.see(mark(2), 1089), Sight::First);
+        assert_eq!(seen.see(mark(3), 1089), Sight::Full);
+        assert_eq!(seen.see(mark(1), 1090), Sight::Again);
+        assert_eq!(seen.see(mark(2), 1178), Sight::Again, "89 seconds later");
+        assert_eq!(seen.see(mark(1), 1180), Sight::First, "after the window it has aged anyway");
+        assert_eq!(seen.see(mark(2), 9000), Sight::First);
+    }
+}

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 pub mod peers;
+pub mod scripted;
 pub mod server;
 pub mod seven_arguments;
 pub mod vectors;

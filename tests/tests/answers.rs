@@ -245,7 +245,7 @@ async fn a_login_that_is_too_old_is_challenged_again() {
     let Setup { idp, server, clock } = setup().await;
     let token = idp.mfa_token();
     assert_eq!(server.call("POST", "/late/7", Some(&token)).await.body, "reached");
-    clock.advance(301);
+    clock.advance(400);
     let answer = server.call("POST", "/late/7", Some(&token)).await;
     assert_refusal(&answer, 401, "insufficient-user-authentication");
     assert_eq!(answer.parameter("max_age").as_deref(), Some("300"));

@@ -1,0 +1,140 @@
+//! Verified tokens are verified once: what a hit costs, and what it is never allowed to hide.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use http::Request;
+use http::request::Parts;
+use serde_json::json;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use stepup_runtime::testing::{TestAlgorithm, TestClock, TestIssuer};
+use stepup_runtime::{Contract, Endpoint, StepUp, TokenCache};
+
+fn endpoint() -> Endpoint {
+    let text =
+        r#"{"path": "/", "security": {"step-up": true, "methods": ["mfa"], "max-age": 300}}"#;
+    Contract::parse(text).expect("a contract").endpoints()[0].clone()
+}
+
+fn head(token: &str) -> Parts {
+    let request = Request::get("/").header("authorization", format!("Bearer {token}"));
+    request.body(()).expect("a request").into_parts().0
+}
+
+/// Enforces without waiting: the future of a token whose key is known is ready at the first poll.
+fn poll_once(step_up: &StepUp, endpoint: &Endpoint, head: &Parts) {
+    let enforced = pin!(step_up.enforce(endpoint, head));
+    let mut context = Context::from_waker(Waker::noop());
+    match enforced.poll(&mut context) {
+        Poll::Ready(outcome) => outcome.map(drop).expect("allowed"),
+        Poll::Pending => panic!("a token with a known key waits for nobody"),
+    }
+}
+
+#[tokio::test]
+async fn a_hit_allocates_twice_at_most_and_a_miss_is_what_is_compared_with() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let step_up = StepUp::builder().issuer(idp.issuer()).build().await.expect("built");
+    let (endpoint, head) = (endpoint(), head(&idp.mfa_token()));
+    let poll_once = || poll_once(&step_up, &endpoint, &head);
+    let miss = allocation_counter::measure(poll_once);
+    assert!(miss.count_total > 20, "the first call verifies: {miss:?}");
+    for _ in 0..1000 {
+        let hit = allocation_counter::measure(poll_once);
+        assert!(hit.count_total <= 2, "{hit:?}");
+    }
+}
+
+async fn status(step_up: &StepUp, token: &str) -> u16 {
+    let outcome = step_up.enforce(&endpoint(), &head(token)).await;
+    outcome.map_or_else(|refusal| refusal.status().as_u16(), |_| 200)
+}
+
+#[tokio::test]
+async fn a_hit_hides_no_time() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let now = 2_000_000_000;
+    let clock = TestClock::at(now);
+    let builder = StepUp::builder().issuer(idp.issuer()).clock(clock.clone());
+    let step_up = builder.build().await.expect("built");
+    let token = idp.token_at(now).claim("amr", json!(["mfa"])).claim("exp", now + 600).mint();
+    for (later, expected) in
+        [(0, 200), (300, 200), (301, 401), (599, 401), (600, 401), (60, 200), (0, 200)]
+    {
+        clock.set(now + later);
+        assert_eq!(status(&step_up, &token).await, expected, "{later} seconds later");
+    }
+    let early = idp.token_at(now + 1000).claim("amr", json!(["mfa"])).mint();
+    clock.set(now + 1000);
+    assert_eq!(status(&step_up, &early).await, 200);
+    clock.set(now);
+    assert_eq!(status(&step_up, &early).await, 401, "not valid yet, cached or not");
+}
+
+#[tokio::test]
+async fn a_hit_is_this_very_token() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let step_up = StepUp::builder().issuer(idp.issuer()).build().await.expect("built");
+    let token = idp.mfa_token();
+    assert_eq!(status(&step_up, &token).await, 200);
+    for index in (0..token.len()).step_by(7) {
+        let mut other = token.clone().into_bytes();
+        other[index] = if other[index] == b'A' { b'B' } else { b'A' };
+        let other = String::from_utf8(other).expect("ASCII");
+        assert_eq!(status(&step_up, &other).await, 401, "another byte at {index}");
+    }
+    for other in [format!("{token}="), format!("{token}A"), token[..token.len() - 1].to_owned()] {
+        assert_ne!(status(&step_up, &other).await, 200);
+    }
+    assert_eq!(status(&step_up, &token).await, 200);
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_takes_its_cached_tokens_with_it() {
+    for limits in [TokenCache::default(), TokenCache::off(), TokenCache::default().entries(1)] {
+        let idp = TestIssuer::start().await.expect("an issuer");
+        let issuer = idp.issuer().key_refresh_cooldown(Duration::ZERO);
+        let builder = StepUp::builder().issuer(issuer).token_cache(limits);
+        let step_up = builder.build().await.expect("built");
+        let token = idp.mfa_token();
+        assert_eq!(status(&step_up, &token).await, 200);
+        idp.rotate("new", TestAlgorithm::Rs256).expect("a new key");
+        assert_eq!(status(&step_up, &token).await, 200, "nobody has told yet");
+        assert_eq!(status(&step_up, &idp.mfa_token()).await, 200, "which gets the new keys");
+        assert_eq!(status(&step_up, &token).await, 401, "{limits:?}");
+    }
+}
+
+/// Whether this call was answered from the cache, told by what it allocates.
+fn is_hit(step_up: &StepUp, token: &str) -> bool {
+    let (endpoint, head) = (endpoint(), head(token));
+    let measured = allocation_counter::measure(|| poll_once(step_up, &endpoint, &head));
+    measured.count_total <= 2
+}
+
+#[tokio::test]
+async fn the_cache_is_bounded_in_entries_and_in_bytes() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    for (limits, most) in [
+        (TokenCache::default().entries(10), 10),
+        (TokenCache::default().bytes(30_000), 15),
+        (TokenCache::default().bytes(100), 0),
+        (TokenCache::off(), 0),
+    ] {
+        let builder = StepUp::builder().issuer(idp.issuer()).token_cache(limits);
+        let step_up = builder.build().await.expect("built");
+        let token = |n: usize| idp.token().claim("amr", json!(["mfa"])).claim("n", n).mint();
+        let tokens: Vec<String> = (0..200).map(token).collect();
+        for token in &tokens {
+            assert_eq!(status(&step_up, token).await, 200);
+        }
+        // Evictions are done now and then: a second round leaves the cache settled.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let hits = tokens.iter().filter(|token| is_hit(&step_up, token)).count();
+        assert!(hits <= most, "{limits:?}: {hits}");
+        if most > 0 {
+            assert!(hits > 0, "{limits:?}: nothing is kept");
+        }
+    }
+}

@@ -91,6 +91,16 @@ pub(crate) fn kinds(claims: &Map<String, Value>) -> [Option<bool>; 2] {
     [kind("typ", &["Bearer", "DPoP", "at+jwt"]), kind("token_use", &["access", "access_token"])]
 }
 
+/// The thumbprint in a `cnf` claim, which must hold that alone: every other member would have to be
+/// checked too.
+fn jkt(cnf: &Value) -> Result<String, Cause> {
+    let members = cnf.as_object().filter(|members| members.len() == 1);
+    let jkt = members.and_then(|members| members.get("jkt")).and_then(Value::as_str);
+    jkt.map(str::to_owned).ok_or(Cause::InvalidToken(
+        "the token is bound to a key in a way that cannot be checked here",
+    ))
+}
+
 fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, Cause> {
     match claims.get(name) {
         None => Ok(None),
@@ -111,17 +121,7 @@ impl Verified {
         claims: Map<String, Value>,
         source: Source,
     ) -> Result<Self, Cause> {
-        let bound_to = match claims.get("cnf") {
-            None => None,
-            Some(Value::Object(cnf)) if cnf.len() == 1 && cnf["jkt"].is_string() => {
-                cnf["jkt"].as_str().map(str::to_owned)
-            }
-            Some(_) => {
-                return Err(Cause::InvalidToken(
-                    "the token is bound to a key in a way that cannot be checked here",
-                ));
-            }
-        };
+        let bound_to = claims.get("cnf").map(jkt).transpose()?;
         let audience = match claims.get(&issuer.audience_claim) {
             Some(Value::String(audience)) => issuer.audiences.contains(audience),
             Some(Value::Array(list)) => {

@@ -283,7 +283,7 @@ const JWT: &str = "application/token-introspection+jwt";
 
 /// The API's own credentials at the issuer.
 const CLIENT_ID: &str = "test-api";
-const CLIENT_SECRET: &str = "the test API's secret";
+const CLIENT_SECRET: &str = "test-secret";
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)

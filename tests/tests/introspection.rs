@@ -1,0 +1,387 @@
+//! Opaque tokens: what is asked of the issuer, what its answers mean, and what happens when there is
+//! none.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use axum::Router;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use stepup_runtime::testing::{AUDIENCE, TestIssuer};
+use stepup_runtime::{BuildError, Introspection, Issuer, Principal, StepUp, routes, step_up};
+use stepup_tests::scripted::{Script, Scripted};
+use stepup_tests::server::{Answer, Server};
+
+#[step_up(get = "/profile", trust = "standard")]
+async fn profile(user: Principal) -> String {
+    user.subject().to_owned()
+}
+
+#[step_up(post = "/approve", methods = ["mfa"], max_age = 300, scopes = ["pay"])]
+async fn approve() -> &'static str {
+    "approved"
+}
+
+fn app(step_up: StepUp) -> Router {
+    routes![profile, approve].with_state(step_up)
+}
+
+async fn serve(issuer: Issuer) -> Server {
+    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+    Server::start(app(step_up)).await
+}
+
+async fn ask(server: &Server, token: &str) -> Answer {
+    server.call("GET", "/profile", Some(token)).await
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+#[tokio::test]
+async fn an_opaque_token_is_worth_what_its_issuer_says() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let server = serve(idp.issuer().introspect(idp.introspection())).await;
+    let strong = idp.token().claim("amr", json!(["pwd", "mfa"])).claim("scope", "pay");
+    let strong = idp.opaque(strong);
+    assert_eq!(ask(&server, &strong).await.body, "alice");
+    assert_eq!(server.call("POST", "/approve", Some(&strong)).await.body, "approved");
+
+    let weak = idp.opaque(idp.token().claim("amr", json!(["pwd"])).claim("scope", "pay"));
+    let answer = server.call("POST", "/approve", Some(&weak)).await;
+    assert_eq!(answer.parameter("acr_values").as_deref(), Some("mfa"));
+    assert_eq!(answer.parameter("max_age").as_deref(), Some("300"));
+
+    // A JWT of the same issuer is verified here, as before.
+    let asked = idp.introspections();
+    assert_eq!(ask(&server, &idp.mfa_token()).await.status, 200);
+    assert_eq!(idp.introspections(), asked);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_active_access_token_for_this_api_is_refused() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let server = serve(idp.issuer().introspect(idp.introspection())).await;
+    let token = || idp.token();
+    for (what, token) in [
+        ("not active", token().claim("active", false)),
+        ("active as text", token().claim("active", "true")),
+        ("active as a number", token().claim("active", 1)),
+        ("another issuer", token().claim("iss", "https://other.example")),
+        ("another audience", token().claim("aud", "https://other.example")),
+        ("no audience", token().without("aud")),
+        ("no subject", token().without("sub")),
+        ("expired", token().claim("exp", 1_700_000_000)),
+        ("an odd end", token().claim("exp", "never")),
+        ("not valid yet", token().claim("nbf", 4_000_000_000_u64)),
+        ("a refresh token by token_type", token().claim("token_type", "refresh_token")),
+        ("Keycloak's refresh token", token().claim("typ", "Refresh")),
+        ("Cognito's ID token", token().claim("token_use", "id")),
+        ("bound to a key, without a proof", token().claim("cnf", json!({"jkt": "x"}))),
+    ] {
+        let answer = ask(&server, &idp.opaque(token)).await;
+        assert_eq!(answer.status, 401, "{what}: {answer:?}");
+        assert_eq!(answer.parameter("error").as_deref(), Some("invalid_token"), "{what}");
+    }
+    assert_eq!(ask(&server, "never-issued").await.status, 401);
+    assert_eq!(ask(&server, &idp.opaque(token().without("exp"))).await.status, 200);
+    assert_eq!(ask(&server, &idp.opaque(token().without("iss"))).await.status, 200);
+    let dpop = token().claim("token_type", "bearer");
+    assert_eq!(ask(&server, &idp.opaque(dpop)).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_the_configured_time_and_a_revocation_counts_after_it() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let kept = Duration::from_millis(600);
+    let server = serve(idp.issuer().introspect(idp.introspection().cache(kept))).await;
+    let token = idp.opaque(idp.token());
+    for _ in 0..5 {
+        assert_eq!(ask(&server, &token).await.status, 200);
+    }
+    assert_eq!(idp.introspections(), 1);
+    idp.revoke(&token);
+    assert_eq!(ask(&server, &token).await.status, 200, "not noticed yet");
+    tokio::time::sleep(kept).await;
+    for _ in 0..5 {
+        assert_eq!(ask(&server, &token).await.status, 401);
+    }
+    assert_eq!(idp.introspections(), 2, "a refusal is kept as well");
+
+    let server = serve(idp.issuer().introspect(idp.introspection().cache(Duration::ZERO))).await;
+    let (token, asked) = (idp.opaque(idp.token()), idp.introspections());
+    for _ in 0..3 {
+        assert_eq!(ask(&server, &token).await.status, 200);
+    }
+    assert_eq!(idp.introspections() - asked, 3);
+    idp.revoke(&token);
+    assert_eq!(ask(&server, &token).await.status, 401, "at once");
+}
+
+#[tokio::test]
+async fn jwts_too_lets_a_revocation_count_for_jwts() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let introspection = idp.introspection().jwts_too();
+    let server = serve(idp.issuer().introspect(introspection)).await;
+    let jwt = idp.mfa_token();
+    assert_eq!(ask(&server, &jwt).await.status, 401, "the issuer knows nothing of it");
+    assert_eq!(idp.introspections(), 1);
+}
+
+/// An issuer whose answers are scripted.
+struct Peer {
+    http: Scripted,
+    idp: TestIssuer,
+}
+
+impl Peer {
+    async fn start() -> Self {
+        let (http, idp) =
+            (Scripted::start().await, TestIssuer::start().await.expect("an issuer"));
+        http.on(
+            "/.well-known/openid-configuration",
+            Script::json(&json!({
+                "issuer": http.url, "jwks_uri": format!("{}/jwks", idp.url()),
+                "introspection_endpoint": format!("{}/introspect", http.url),
+            })),
+        );
+        let peer = Self { http, idp };
+        peer.answer(&peer.active());
+        peer
+    }
+
+    fn active(&self) -> Value {
+        json!({"active": true, "sub": "alice", "aud": AUDIENCE, "exp": now() + 600})
+    }
+
+    fn answer(&self, value: &Value) {
+        self.http.on("/introspect", Script::json(value));
+    }
+
+    async fn serve(&self, introspection: Introspection) -> Server {
+        serve(Issuer::new(&self.http.url, AUDIENCE).introspect(introspection)).await
+    }
+
+    fn asked(&self) -> Vec<stepup_tests::scripted::Request> {
+        self.http.requests("/introspect")
+    }
+}
+
+fn basic() -> Introspection {
+    Introspection::basic("api", "secret")
+}
+
+#[tokio::test]
+async fn what_goes_wrong_at_the_issuer_is_503_and_opens_the_circuit() {
+    let bytes = b"{\"active\":true,\"sub\":\"a\",\"aud\":\"https://api.test\"}".to_vec();
+    let mut not_utf8 = bytes.clone();
+    not_utf8[10] = 0xff;
+    for (what, script) in [
+        ("500", Script::status(500)),
+        ("our credentials are refused", Script::status(401)),
+        ("too many requests", Script::status(429)),
+        ("closes", Script::Close),
+        ("half a body", Script::HalfBody(bytes.clone())),
+        ("50 MB", Script::Endless(50 << 20)),
+        ("a page", Script::Answer(200, Vec::new(), b"<html>".to_vec())),
+        ("invalid UTF-8", Script::Answer(200, Vec::new(), not_utf8)),
+        ("a member twice", Script::Answer(200, Vec::new(), b"{\"active\":true,\"active\":true}".to_vec())),
+        ("a redirect", Script::redirect("http://127.0.0.1:1/introspect")),
+    ] {
+        let peer = Peer::start().await;
+        let server = peer.serve(basic()).await;
+        let known = "known-token";
+        assert_eq!(ask(&server, known).await.status, 200, "{what}");
+        peer.http.on("/introspect", script);
+        let before = peer.asked().len();
+        for n in 0..20 {
+            let answer = ask(&server, &format!("token-{n}")).await;
+            assert_eq!(answer.status, 503, "{what}: {answer:?}");
+            assert!(answer.header("retry-after").is_some(), "{what}");
+        }
+        assert_eq!(peer.asked().len() - before, 5, "{what}: then the circuit is open");
+        assert_eq!(ask(&server, known).await.status, 200, "{what}: what is kept still serves");
+    }
+}
+
+#[tokio::test]
+async fn the_circuit_closes_again_when_the_issuer_is_back() {
+    let peer = Peer::start().await;
+    let server = peer.serve(basic()).await;
+    peer.http.on("/introspect", Script::status(500));
+    for n in 0..6 {
+        assert_eq!(ask(&server, &format!("token-{n}")).await.status, 503);
+    }
+    peer.answer(&peer.active());
+    assert_eq!(ask(&server, "token").await.status, 503, "not tried yet");
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(ask(&server, "token").await.status, 200);
+    assert_eq!(ask(&server, "another").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_issuer_that_finds_fault_with_a_token_does_not_open_the_circuit() {
+    let peer = Peer::start().await;
+    let server = peer.serve(basic()).await;
+    peer.http.on("/introspect", Script::status(400));
+    for n in 0..10 {
+        assert_eq!(ask(&server, &format!("token-{n}")).await.status, 401);
+    }
+    peer.answer(&peer.active());
+    assert_eq!(ask(&server, "good").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_one_token_asks_once_and_a_hanging_issuer_is_given_up() {
+    let peer = Peer::start().await;
+    let server = Arc::new(peer.serve(basic()).await);
+    let slow = Script::After(Duration::from_millis(300), Box::new(Script::json(&peer.active())));
+    peer.http.on("/introspect", slow);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let server = Arc::clone(&server);
+        calls.spawn(async move { ask(&server, "one-token").await.status });
+    }
+    assert!(calls.join_all().await.iter().all(|status| *status == 200));
+    assert_eq!(peer.asked().len(), 1);
+
+    peer.http.on("/introspect", Script::Hang);
+    let hanging = tokio::time::timeout(Duration::from_secs(8), ask(&server, "another")).await;
+    assert_eq!(hanging.expect("given up").status, 503);
+}
+
+/// The form of a request, decoded.
+fn form(body: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(body.as_bytes()).into_owned().collect()
+}
+
+#[tokio::test]
+async fn the_api_shows_who_it_is_in_each_of_three_ways() {
+    let peer = Peer::start().await;
+    let field = |body: &str, name: &str| {
+        form(body).into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    };
+    let server = peer.serve(Introspection::basic("api:1", "se cret%")).await;
+    assert_eq!(ask(&server, "a-token").await.status, 200);
+    let request = peer.asked().pop().expect("a request");
+    let expected = format!("Basic {}", STANDARD.encode("api%3A1:se+cret%25"));
+    assert_eq!(request.headers["authorization"], expected, "form-encoded first (RFC 6749 §2.3.1)");
+    assert_eq!(field(&request.body, "token").as_deref(), Some("a-token"));
+    assert_eq!(field(&request.body, "token_type_hint").as_deref(), Some("access_token"));
+    assert_eq!(field(&request.body, "client_secret"), None);
+
+    let server = peer.serve(Introspection::post("api", "se cret")).await;
+    assert_eq!(ask(&server, "a-token").await.status, 200);
+    let request = peer.asked().pop().expect("a request");
+    assert_eq!(request.headers.get("authorization"), None);
+    assert_eq!(field(&request.body, "client_id").as_deref(), Some("api"));
+    assert_eq!(field(&request.body, "client_secret").as_deref(), Some("se cret"));
+
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    let der = pair.to_pkcs8v1().expect("PKCS #8");
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        STANDARD.encode(der.as_ref())
+    );
+    let server = peer.serve(Introspection::private_key_jwt("api", Some("k1"), pem)).await;
+    assert_eq!(ask(&server, "a-token").await.status, 200);
+    let request = peer.asked().pop().expect("a request");
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    assert_eq!(field(&request.body, "client_assertion_type").as_deref(), Some(kind));
+    let assertion = field(&request.body, "client_assertion").expect("an assertion");
+    // An independent reader of JWTs checks it.
+    let key = jsonwebtoken::DecodingKey::from_ec_der(pair.public_key().as_ref());
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+    validation.set_audience(&[&peer.http.url]);
+    validation.set_issuer(&["api"]);
+    validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
+    let read = jsonwebtoken::decode::<Value>(&assertion, &key, &validation).expect("valid");
+    assert_eq!(read.header.kid.as_deref(), Some("k1"));
+    assert_eq!(read.claims["sub"], "api");
+    assert!(read.claims["jti"].as_str().is_some_and(|jti| jti.len() >= 16));
+}
+
+#[tokio::test]
+async fn signed_answers_are_verified_and_unsigned_ones_refused_where_they_are_asked() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let server = serve(idp.issuer().introspect(idp.introspection().signed_responses())).await;
+    assert_eq!(ask(&server, &idp.opaque(idp.token())).await.body, "alice");
+    assert_eq!(ask(&server, "never-issued").await.status, 401);
+
+    let peer = Peer::start().await;
+    let server = peer.serve(basic().signed_responses()).await;
+    assert_eq!(ask(&server, "token-0").await.status, 503, "unsigned");
+    let answer = |token: String| {
+        let kind = ("content-type", "application/token-introspection+jwt".to_owned());
+        Script::Answer(200, vec![kind], token.into_bytes())
+    };
+    let said = || {
+        peer.idp
+            .token()
+            .header("typ", "token-introspection+jwt")
+            .claim("iss", peer.http.url.as_str())
+            .claim("aud", "api")
+            .claim("token_introspection", peer.active())
+    };
+    let stranger = TestIssuer::start().await.expect("another issuer");
+    for (n, (what, token, expected)) in [
+        ("as it should be", said().mint(), 200),
+        ("for others as well", said().claim("aud", json!(["x", "api"])).mint(), 200),
+        ("of another type", said().header("typ", "at+jwt").mint(), 503),
+        ("of another issuer", said().claim("iss", "https://other.example").mint(), 503),
+        ("for another client", said().claim("aud", "other").mint(), 503),
+        ("of yesterday", said().claim("iat", now() - 86_400).mint(), 503),
+        ("without a time", said().without("iat").mint(), 503),
+        ("without what is said", said().without("token_introspection").mint(), 503),
+        ("signed by another", stranger.token().header("typ", "token-introspection+jwt").mint(), 503),
+        ("not a JWT", "x".into(), 503),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let server = peer.serve(basic().signed_responses()).await;
+        peer.http.on("/introspect", answer(token));
+        assert_eq!(ask(&server, &format!("token-{n}")).await.status, expected, "{what}");
+    }
+    // Such an answer is no access token, although the issuer has signed it.
+    let server = peer.serve(basic()).await;
+    assert_eq!(ask(&server, &said().mint()).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_answer_without_audience_is_accepted_only_on_demand() {
+    let peer = Peer::start().await;
+    let mut answer = peer.active();
+    answer.as_object_mut().expect("an object").remove("aud");
+    peer.answer(&answer);
+    assert_eq!(ask(&peer.serve(basic()).await, "a-token").await.status, 401);
+    assert_eq!(ask(&peer.serve(basic().audience_optional()).await, "a-token").await.status, 200);
+    answer["aud"] = "https://other.example".into();
+    peer.answer(&answer);
+    assert_eq!(ask(&peer.serve(basic().audience_optional()).await, "a-token").await.status, 401);
+}
+
+#[tokio::test]
+async fn mistakes_in_what_is_said_are_told_at_the_start() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let build = |issuer: Issuer| async { StepUp::builder().issuer(issuer).build().await };
+    let error = |built: Result<StepUp, BuildError>| built.expect_err("wrong").to_string();
+    let key = Introspection::private_key_jwt("api", None, "not a key");
+    let text = error(build(idp.issuer().introspect(key)).await);
+    assert!(text.contains("PKCS #8 PEM"), "{text}");
+    let plain = idp.introspection().endpoint("http://idp.example/introspect");
+    let text = error(build(idp.issuer().introspect(plain)).await);
+    assert!(text.contains("not https"), "{text}");
+    let no_endpoint = idp.issuer().jwks(idp.jwks()).introspect(idp.introspection());
+    let text = error(build(no_endpoint).await);
+    assert!(text.contains("Introspection::endpoint"), "{text}");
+    let other = TestIssuer::start().await.expect("an issuer");
+    let two = StepUp::builder()
+        .issuer(idp.issuer().introspect(idp.introspection()))
+        .issuer(other.issuer().introspect(other.introspection()));
+    let text = error(two.build().await);
+    assert!(text.contains("both introspect"), "{text}");
+}

@@ -1,0 +1,172 @@
+//! What the API says of itself (RFC 9728), its published contract, and what it tells a client that has
+//! tried already.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use axum::Router;
+use serde_json::{Value, json};
+use std::panic::AssertUnwindSafe;
+use stepup_runtime::testing::TestIssuer;
+use stepup_runtime::{BuildError, Builder, Contract, Method, StepUp, routes, step_up};
+use stepup_tests::server::{Answer, Server};
+
+#[step_up(get = "/profile", trust = "standard", scopes = ["read"])]
+async fn profile() -> &'static str {
+    "reached"
+}
+
+#[step_up(post = "/approve", methods = ["mfa"], max_age = 300, scopes = ["pay", "read"])]
+async fn approve() -> &'static str {
+    "approved"
+}
+
+async fn serve(idp: &TestIssuer, change: impl FnOnce(Builder) -> Builder) -> Server {
+    let builder = StepUp::builder().issuer(idp.issuer().proves("gold", [Method::Mfa]));
+    let step_up = change(builder).build().await.expect("built");
+    let app: Router<StepUp> = routes![profile, approve];
+    Server::start(app.merge(step_up.metadata_routes()).with_state(step_up)).await
+}
+
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+const CONTRACT: &str = "/.well-known/step-up-contract";
+
+#[tokio::test]
+async fn the_metadata_says_what_rfc_9728_asks_and_challenges_tell_where_it_is() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = Contract::collect().expect("this program's contract");
+    let server = serve(&idp, |b| b.resource("https://api.test").contract(contract)).await;
+    let answer = server.call("GET", METADATA, None).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(
+        answer.json(),
+        json!({
+            "resource": "https://api.test",
+            "authorization_servers": [idp.url()],
+            "bearer_methods_supported": ["header"],
+            "scopes_supported": ["pay", "read"],
+            "dpop_signing_alg_values_supported": [
+                "ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+            ],
+            "dpop_bound_access_tokens_required": false,
+        })
+    );
+    assert_eq!(server.call("GET", CONTRACT, None).await.status, 404, "not unless it is published");
+
+    let url = "https://api.test/.well-known/oauth-protected-resource";
+    let weak = idp.token().claim("scope", "pay read").mint();
+    for (what, answer) in [
+        ("no credential", server.call("GET", "/profile", None).await),
+        ("a bad token", server.call("GET", "/profile", Some("x")).await),
+        ("a lacking scope", server.call("GET", "/profile", Some(&idp.mfa_token())).await),
+        ("a step-up", server.call("POST", "/approve", Some(&weak)).await),
+    ] {
+        assert_eq!(answer.parameter("resource_metadata").as_deref(), Some(url), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn the_contract_is_served_with_its_digest_where_the_operator_publishes_it() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = Contract::collect().expect("this program's contract");
+    let expected = (contract.to_json(), format!("\"{}\"", contract.digest()));
+    let publish = |b: Builder| {
+        b.resource("https://api.test").contract(contract).publish_contract(true)
+    };
+    let server = serve(&idp, publish).await;
+    let metadata = server.call("GET", METADATA, None).await.json();
+    assert_eq!(metadata["step_up_contract"], format!("https://api.test{CONTRACT}"));
+    let answer = server.call("GET", CONTRACT, None).await;
+    assert_eq!((answer.status, &answer.body), (200, &expected.0));
+    assert_eq!(answer.header("etag"), Some(expected.1.as_str()));
+    let client = reqwest::Client::new();
+    let conditional = |tag: &str| {
+        client.get(server.url(CONTRACT)).header("if-none-match", tag.to_owned())
+    };
+    let again = Answer::of(conditional(&format!("\"x\", W/{}", expected.1))).await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert_eq!(Answer::of(conditional("\"x\"")).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_with_a_path_puts_the_well_known_part_before_it() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let server = serve(&idp, |b| b.resource("https://gate.test/v1")).await;
+    let path = format!("{METADATA}/v1");
+    let answer = server.call("GET", &path, None).await;
+    assert_eq!(answer.json()["resource"], "https://gate.test/v1");
+    let refused = server.call("GET", "/profile", None).await;
+    let url = format!("https://gate.test{path}");
+    assert_eq!(refused.parameter("resource_metadata"), Some(url));
+}
+
+#[tokio::test]
+async fn mistakes_are_told_at_the_start() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let builder = || StepUp::builder().issuer(idp.issuer());
+    let nothing = builder().publish_contract(true).build().await;
+    assert!(matches!(nothing, Err(BuildError::NothingToPublish)));
+    for resource in ["api.test", "https://api.test?x", "http://api.example"] {
+        let built = builder().resource(resource).build().await;
+        assert!(matches!(built, Err(BuildError::Resource(_))), "{resource}");
+    }
+    let step_up = builder().build().await.expect("built");
+    let panic = std::panic::catch_unwind(AssertUnwindSafe(|| step_up.metadata_routes::<()>()));
+    assert!(panic.is_err(), "without an address there is no metadata");
+}
+
+async fn attempt(server: &Server, token: &str, header: Option<&str>) -> Answer {
+    let mut request = reqwest::Client::new().post(server.url("/approve")).bearer_auth(token);
+    if let Some(value) = header {
+        request = request.header("step-up-attempt", value);
+    }
+    Answer::of(request).await
+}
+
+#[tokio::test]
+async fn a_client_that_has_tried_already_is_told_to_stop_and_why() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let server = serve(&idp, |b| b.resource("https://api.test")).await;
+    let token = idp.token().claim("amr", json!(["pwd", "sms"])).claim("scope", "pay read");
+    let token = token.claim("acr", "silver").without("auth_time").mint();
+    let first = attempt(&server, &token, None).await;
+    let kind = "urn:stepup:problem:insufficient-user-authentication";
+    assert_eq!(first.json()["type"], kind);
+    for header in ["1", "2", "17"] {
+        let again = attempt(&server, &token, Some(header)).await;
+        assert_eq!(again.status, first.status);
+        assert_eq!(again.header("www-authenticate"), first.header("www-authenticate"));
+        let body = again.json();
+        assert_eq!(body["type"], "urn:stepup:problem:step-up-unmet");
+        assert_eq!(
+            body["detail"],
+            "the new token does not satisfy either; asked were acr_values \"gold\", max_age 300, \
+             scope \"pay read\"; received were acr \"silver\", amr \"pwd sms\", auth_time none, \
+             scope \"pay read\""
+        );
+        assert_eq!(body["acr_values"], "gold");
+    }
+    for odd in ["0", "-1", "x", "", "1.5", "99999999999"] {
+        assert_eq!(attempt(&server, &token, Some(odd)).await.json()["type"], kind, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn the_attempt_header_never_influences_the_decision() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let server = serve(&idp, |b| b.resource("https://api.test")).await;
+    let scoped = |token: Value| idp.token().claim("amr", token).claim("scope", "pay read").mint();
+    for (token, expected) in [
+        (scoped(json!(["mfa"])), 200),
+        (scoped(json!(["pwd"])), 401),
+        (idp.mfa_token(), 403),
+        ("x".to_owned(), 401),
+    ] {
+        for header in [None, Some("1"), Some("2"), Some("x")] {
+            let answer = attempt(&server, &token, header).await;
+            assert_eq!(answer.status, expected, "{header:?}");
+            let unmet = answer.body.contains("step-up-unmet");
+            let step_up = answer.parameter("acr_values").is_some();
+            assert_eq!(unmet, step_up && header.is_some_and(|h| h != "x"), "{header:?}");
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! `stepup export`: from the program's link section to the canonical JSON.
 
-use crate::binary::{BinaryError, section};
-use crate::build::{BuildError, Target, program};
+use crate::binary::section;
+use crate::build::{Target, program};
+use crate::failure::Failure;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use stepup_contract::{Contract, ContractErrors};
-use thiserror::Error;
+use stepup_contract::Contract;
 
 /// Print the contract of a compiled program.
 #[derive(Debug, clap::Args)]
@@ -15,33 +15,6 @@ pub(crate) struct Arguments {
     file: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
-}
-
-/// Why nothing was exported.
-#[derive(Debug, Error)]
-pub(crate) enum Failure {
-    #[error("error: {0}")]
-    Binary(#[from] BinaryError),
-    #[error("error: {0}")]
-    Build(#[from] BuildError),
-    #[error("{}", report(.path, .errors))]
-    Contract { path: PathBuf, errors: ContractErrors },
-    #[error("error: the contract could not be written: {0}")]
-    Output(#[from] io::Error),
-}
-
-impl Failure {
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Contract { .. } => 1,
-            _ => 2,
-        }
-    }
-}
-
-fn report(path: &std::path::Path, errors: &ContractErrors) -> String {
-    let lines = errors.iter().map(|error| format!("error: {}: {error}", path.display()));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {

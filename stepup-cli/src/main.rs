@@ -1,12 +1,15 @@
 //! The `stepup` command. Each subcommand has a file of its own; this one reads the command line and
 //! turns the outcome into an exit code.
 //!
-//! Exit codes: 0 done; 1 the contract has errors, all of them on stderr and nothing on stdout; 2 bad
-//! usage, or a file that cannot be read.
+//! Exit codes: 0 done; 1 what was examined is not in order: a contract with errors, all of them on
+//! stderr and nothing on stdout, or an issuer that cannot satisfy it, with the findings on stdout; 2 bad
+//! usage, a file that cannot be read, an issuer that does not answer.
 
 mod binary;
 mod build;
+mod check;
 mod export;
+mod failure;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -23,12 +26,15 @@ struct Cli {
 enum Command {
     /// Print the contract of a compiled program as JSON, without running it.
     Export(export::Arguments),
+    /// Examine a contract, and ask an issuer whether it can satisfy it.
+    Check(check::Arguments),
 }
 
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let outcome = match command {
         Command::Export(arguments) => export::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

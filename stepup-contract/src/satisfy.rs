@@ -103,7 +103,7 @@ impl Check<'_> {
     }
 
     fn acr_values_are_published(&mut self, contract: &Contract) {
-        let asks = contract.endpoints().iter().any(|endpoint| asks_acr(endpoint));
+        let asks = contract.endpoints().iter().any(asks_acr);
         if asks && self.published.acr_values.is_none() {
             self.find(
                 Severity::Warning,

@@ -1,7 +1,6 @@
 //! Signing: this API's own assertions to an issuer (RFC 7523), and what a test issuer mints.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
@@ -10,18 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Map, Value};
-
-/// What signs a JWT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SigningAlgorithm {
-    /// ECDSA with P-256.
-    #[default]
-    Es256,
-    /// RSA PKCS #1 v1.5, with 2048 bits where a key is made here.
-    Rs256,
-    /// Ed25519.
-    EdDsa,
-}
 
 /// A private key.
 #[derive(Debug)]
@@ -32,18 +19,6 @@ pub(crate) enum Pair {
 }
 
 impl Pair {
-    /// A new key. Used by the test issuer only.
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "for tests"))]
-    pub(crate) fn generate(algorithm: SigningAlgorithm) -> Option<Self> {
-        match algorithm {
-            SigningAlgorithm::Es256 => {
-                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok().map(Self::Es256)
-            }
-            SigningAlgorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).ok().map(Self::Rs256),
-            SigningAlgorithm::EdDsa => Ed25519KeyPair::generate().ok().map(Self::EdDsa),
-        }
-    }
-
     /// A key in PKCS #8 PEM (`-----BEGIN PRIVATE KEY-----`); any kind that can be signed with.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, &'static str> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(

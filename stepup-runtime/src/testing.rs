@@ -10,13 +10,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use crate::guard::Guard;
-pub use crate::signing::SigningAlgorithm as TestAlgorithm;
 pub use holder::{TestHolder, TestProof};
 pub use issuer::TestIssuer;
 pub use token::TestToken;
 
 /// The audience of [`TestIssuer::issuer`] and of the tokens it mints.
 pub const AUDIENCE: &str = "https://api.test";
+
+/// What a test issuer or a [`TestHolder`] signs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TestAlgorithm {
+    /// ECDSA with P-256.
+    #[default]
+    Es256,
+    /// RSA PKCS #1 v1.5 with 2048 bits.
+    Rs256,
+    /// Ed25519.
+    EdDsa,
+}
 
 /// A clock that stands still until it is set. Clones share the time.
 #[derive(Debug, Clone)]

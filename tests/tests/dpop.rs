@@ -146,7 +146,10 @@ async fn an_unbound_token_is_shown_as_bearer_whatever_proof_comes_with_it() {
     assert_eq!(api.show("Bearer", &token, std::slice::from_ref(&proof)).await.status, 200);
     let answer = api.show("DPoP", &token, &[proof]).await;
     assert_eq!(answer.status, 401, "{answer:?}");
-    assert_eq!(answer.header("www-authenticate").map(|value| value.starts_with("Bearer")), Some(true));
+    assert_eq!(
+        answer.header("www-authenticate").map(|value| value.starts_with("Bearer")),
+        Some(true)
+    );
 }
 
 #[tokio::test]
@@ -208,7 +211,8 @@ async fn a_proof_that_is_not_for_this_request_or_not_by_this_key_is_refused() {
 fn jwk_of(proof: &str) -> Value {
     use base64::Engine;
     let header = proof.split('.').next().expect("a header");
-    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).expect("base64url");
+    let header =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).expect("base64url");
     serde_json::from_slice::<Value>(&header).expect("JSON")["jwk"].clone()
 }
 

@@ -3,36 +3,10 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::process::Output;
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
-
-fn cargo(arguments: &[&str]) {
-    let status = Command::new(env!("CARGO")).args(arguments).current_dir(workspace()).status();
-    assert!(status.expect("cargo runs").success(), "cargo {arguments:?}");
-}
-
-fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
-}
-
-/// The built command.
-fn stepup() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        cargo(&["build", "--quiet", "--package", "stepup-cli"]);
-        target().join("debug/stepup")
-    })
-}
-
-fn run(program: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new(program).args(arguments).current_dir(workspace()).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", program.display()))
-}
+use stepup_tests::command::{cargo, run, stepup, target, workspace};
 
 fn export(file: &Path) -> Output {
     run(stepup(), &["export", file.to_str().expect("a path of text")])

@@ -139,8 +139,7 @@ struct Peer {
 
 impl Peer {
     async fn start() -> Self {
-        let (http, idp) =
-            (Scripted::start().await, TestIssuer::start().await.expect("an issuer"));
+        let (http, idp) = (Scripted::start().await, TestIssuer::start().await.expect("an issuer"));
         http.on(
             "/.well-known/openid-configuration",
             Script::json(&json!({
@@ -188,7 +187,10 @@ async fn what_goes_wrong_at_the_issuer_is_503_and_opens_the_circuit() {
         ("50 MB", Script::Endless(50 << 20)),
         ("a page", Script::Answer(200, Vec::new(), b"<html>".to_vec())),
         ("invalid UTF-8", Script::Answer(200, Vec::new(), not_utf8)),
-        ("a member twice", Script::Answer(200, Vec::new(), b"{\"active\":true,\"active\":true}".to_vec())),
+        (
+            "a member twice",
+            Script::Answer(200, Vec::new(), b"{\"active\":true,\"active\":true}".to_vec()),
+        ),
         ("a redirect", Script::redirect("http://127.0.0.1:1/introspect")),
     ] {
         let peer = Peer::start().await;
@@ -336,7 +338,11 @@ async fn signed_answers_are_verified_and_unsigned_ones_refused_where_they_are_as
         ("of yesterday", said().claim("iat", now() - 86_400).mint(), 503),
         ("without a time", said().without("iat").mint(), 503),
         ("without what is said", said().without("token_introspection").mint(), 503),
-        ("signed by another", stranger.token().header("typ", "token-introspection+jwt").mint(), 503),
+        (
+            "signed by another",
+            stranger.token().header("typ", "token-introspection+jwt").mint(),
+            503,
+        ),
         ("not a JWT", "x".into(), 503),
     ]
     .into_iter()

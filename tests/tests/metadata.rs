@@ -69,9 +69,8 @@ async fn the_contract_is_served_with_its_digest_where_the_operator_publishes_it(
     let idp = TestIssuer::start().await.expect("an issuer");
     let contract = Contract::collect().expect("this program's contract");
     let expected = (contract.to_json(), format!("\"{}\"", contract.digest()));
-    let publish = |b: Builder| {
-        b.resource("https://api.test").contract(contract).publish_contract(true)
-    };
+    let publish =
+        |b: Builder| b.resource("https://api.test").contract(contract).publish_contract(true);
     let server = serve(&idp, publish).await;
     let metadata = server.call("GET", METADATA, None).await.json();
     assert_eq!(metadata["step_up_contract"], format!("https://api.test{CONTRACT}"));
@@ -79,9 +78,8 @@ async fn the_contract_is_served_with_its_digest_where_the_operator_publishes_it(
     assert_eq!((answer.status, &answer.body), (200, &expected.0));
     assert_eq!(answer.header("etag"), Some(expected.1.as_str()));
     let client = reqwest::Client::new();
-    let conditional = |tag: &str| {
-        client.get(server.url(CONTRACT)).header("if-none-match", tag.to_owned())
-    };
+    let conditional =
+        |tag: &str| client.get(server.url(CONTRACT)).header("if-none-match", tag.to_owned());
     let again = Answer::of(conditional(&format!("\"x\", W/{}", expected.1))).await;
     assert_eq!((again.status, again.body.as_str()), (304, ""));
     assert_eq!(Answer::of(conditional("\"x\"")).await.status, 200);

@@ -97,12 +97,18 @@ async fn auth0() {
     assert_challenge(api.call(mfa(), Some("JWT"), &bare).await, &format!("{BOTH}{ask}"));
     assert!(api.call(standard(), Some("JWT"), &bare).await.is_ok());
 
-    let claims = with(&bare, json!({
-        "https://api.bank.example/amr": ["pwd", "mfa"],
-        "https://api.bank.example/auth_time": NOW - 100,
-    }));
+    let claims = with(
+        &bare,
+        json!({
+            "https://api.bank.example/amr": ["pwd", "mfa"],
+            "https://api.bank.example/auth_time": NOW - 100,
+        }),
+    );
     let user = api.call(mfa(), Some("at+jwt"), &claims).await.expect("allowed");
-    assert_eq!((user.amr(), user.auth_time()), (&["pwd".into(), "mfa".into()][..], Some(NOW - 100)));
+    assert_eq!(
+        (user.amr(), user.auth_time()),
+        (&["pwd".into(), "mfa".into()][..], Some(NOW - 100))
+    );
     assert_eq!(user.client(), Some("aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"));
     let weak = with(&claims, json!({"https://api.bank.example/amr": ["pwd"]}));
     assert_challenge(api.call(mfa(), Some("JWT"), &weak).await, &format!("{STRONGER}{ask}"));
@@ -112,17 +118,23 @@ async fn auth0() {
     let plain = with(&bare, json!({"amr": ["mfa"], "auth_time": NOW, "https://x/amr": ["mfa"]}));
     assert_challenge(api.call(mfa(), Some("JWT"), &plain).await, &format!("{BOTH}{ask}"));
     // What the challenge asks for is no proof when it comes back.
-    let echo = with(&bare, json!({
-        "https://api.bank.example/acr": "http://schemas.openid.net/pape/policies/2007/06/multi-factor",
-        "https://api.bank.example/auth_time": NOW,
-    }));
+    let echo = with(
+        &bare,
+        json!({
+            "https://api.bank.example/acr": "http://schemas.openid.net/pape/policies/2007/06/multi-factor",
+            "https://api.bank.example/auth_time": NOW,
+        }),
+    );
     assert_challenge(api.call(mfa(), Some("JWT"), &echo).await, &format!("{STRONGER}{ask}"));
 
     let issuer = Issuer::auth0("bank.eu.auth0.com", audience).namespace("https://bank.example/");
     let api = Api::of(issuer).await;
-    let claims = with(&bare, json!({
-        "https://bank.example/amr": ["mfa"], "https://bank.example/auth_time": NOW,
-    }));
+    let claims = with(
+        &bare,
+        json!({
+            "https://bank.example/amr": ["mfa"], "https://bank.example/auth_time": NOW,
+        }),
+    );
     assert!(api.call(mfa(), Some("JWT"), &claims).await.is_ok());
 }
 
@@ -250,8 +262,11 @@ async fn keycloak() {
         &format!("{STRONGER}acr_values=\"silver\""),
     );
     for other in [
-        json!({"typ": "ID"}), json!({"typ": "Refresh"}), json!({"typ": "Offline"}),
-        json!({"typ": "Logout"}), json!({"aud": "account"}),
+        json!({"typ": "ID"}),
+        json!({"typ": "Refresh"}),
+        json!({"typ": "Offline"}),
+        json!({"typ": "Logout"}),
+        json!({"aud": "account"}),
     ] {
         let token = with(&claims, other.clone());
         let refusal = api.call(standard(), Some("JWT"), &token).await.expect_err("refused");

@@ -1,8 +1,12 @@
 //! Tokens in the making, and the keys that sign them.
 
-use crate::signing::{Pair, SigningAlgorithm};
-use crate::testing::TestHolder;
-use aws_lc_rs::signature::{KeyPair, RsaPublicKeyComponents};
+use crate::signing::Pair;
+use crate::testing::{TestAlgorithm, TestHolder};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
+    RsaPublicKeyComponents,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
@@ -17,9 +21,15 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    pub(crate) fn generate(kid: &str, algorithm: SigningAlgorithm) -> io::Result<Self> {
-        let pair = Pair::generate(algorithm);
-        let pair = pair.ok_or_else(|| io::Error::other("no key could be made"))?;
+    pub(crate) fn generate(kid: &str, algorithm: TestAlgorithm) -> io::Result<Self> {
+        let pair = match algorithm {
+            TestAlgorithm::Es256 => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Pair::Es256)
+            }
+            TestAlgorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).map(Pair::Rs256),
+            TestAlgorithm::EdDsa => Ed25519KeyPair::generate().map(Pair::EdDsa),
+        };
+        let pair = pair.map_err(|_| io::Error::other("no key could be made"))?;
         Ok(Self { kid: kid.to_owned(), pair })
     }
 

@@ -1,0 +1,120 @@
+//! `stepup check`: whether a contract is one, and whether an issuer can satisfy it.
+
+use crate::failure::Failure;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use stepup_contract::{Contract, Finding, Method, Severity};
+use stepup_runtime::{Issuer, Provider};
+
+/// Examine a contract.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The contract as JSON; `-` reads standard input.
+    #[arg(value_name = "CONTRACT")]
+    contract: PathBuf,
+    /// Ask this issuer whether it can satisfy the contract: its exact name, the `iss` of its tokens.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    #[command(flatten)]
+    vocabulary: Vocabulary,
+}
+
+/// What the program says of its issuer.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What the program says of its issuer")]
+struct Vocabulary {
+    /// Whose vocabulary the issuer speaks: standard, auth0, okta, entra, keycloak, cognito, pingone.
+    #[arg(long, value_name = "NAME", default_value = "standard", requires = "issuer")]
+    provider: Provider,
+    /// The audience that names the API; under it Auth0's claims stand.
+    #[arg(long, value_name = "AUDIENCE", requires = "issuer")]
+    audience: Option<String>,
+    /// Under what the claims stand instead: Issuer::namespace.
+    #[arg(long, value_name = "URL", requires = "issuer")]
+    namespace: Option<String>,
+    /// The acr values that ask for a method: Issuer::ask, as in mfa=urn:a,urn:b.
+    #[arg(long, value_name = "METHOD=ACR,…", value_parser = ask, requires = "issuer")]
+    ask: Vec<(Method, Vec<String>)>,
+    /// The methods that an acr proves: Issuer::proves, as in urn:a=mfa,otp.
+    #[arg(long, value_name = "ACR=METHOD,…", value_parser = proves, requires = "issuer")]
+    proves: Vec<(String, Vec<Method>)>,
+    /// Two methods of different factor kinds are mfa: Issuer::infer_mfa.
+    #[arg(long, requires = "issuer")]
+    infer_mfa: bool,
+}
+
+fn ask(text: &str) -> Result<(Method, Vec<String>), String> {
+    let (method, values) = text.split_once('=').ok_or("write it as METHOD=ACR,…")?;
+    let method = method.parse::<Method>().map_err(|error| error.to_string())?;
+    Ok((method, values.split(',').map(str::to_owned).collect()))
+}
+
+fn proves(text: &str) -> Result<(String, Vec<Method>), String> {
+    // An acr may hold an equals sign, a method does not.
+    let (acr, methods) = text.rsplit_once('=').ok_or("write it as ACR=METHOD,…")?;
+    let methods = methods.split(',').map(|name| name.parse::<Method>());
+    let methods: Result<Vec<_>, _> = methods.collect();
+    Ok((acr.to_owned(), methods.map_err(|error| error.to_string())?))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let contract = read(&arguments.contract)?;
+    let findings = match &arguments.issuer {
+        Some(issuer) => ask_issuer(issuer, &arguments.vocabulary, &contract)?,
+        None => Vec::new(),
+    };
+    let mut out = io::stdout().lock();
+    for finding in &findings {
+        writeln!(out, "{finding}")?;
+    }
+    let count = |severity| findings.iter().filter(|found| found.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let summary = format!(
+        "{}, {}, {}",
+        counted(contract.endpoints().len(), "endpoint"),
+        counted(errors, "error"),
+        counted(warnings, "warning")
+    );
+    if errors > 0 {
+        return Err(Failure::Found(summary));
+    }
+    eprintln!("{summary}");
+    Ok(())
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn read(path: &Path) -> Result<Contract, Failure> {
+    let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
+    let mut text = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut text).map_err(unreadable)?;
+    } else {
+        text = fs::read(path).map_err(unreadable)?;
+    }
+    Contract::parse(text).map_err(|errors| Failure::Contract { path: path.to_owned(), errors })
+}
+
+fn ask_issuer(
+    name: &str,
+    vocabulary: &Vocabulary,
+    contract: &Contract,
+) -> Result<Vec<Finding>, Failure> {
+    let Vocabulary { provider, audience, namespace, ask, proves, infer_mfa } = vocabulary;
+    let audience = audience.as_deref().unwrap_or(name);
+    let mut issuer = Issuer::of(*provider, name, audience).infer_mfa(*infer_mfa);
+    if let Some(namespace) = namespace {
+        issuer = issuer.namespace(namespace);
+    }
+    for (method, values) in ask {
+        issuer = issuer.ask(method.clone(), values.iter());
+    }
+    for (acr, methods) in proves {
+        issuer = issuer.proves(acr, methods.iter().cloned());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(issuer.check(contract))?)
+}

@@ -1,0 +1,44 @@
+//! Why a command did not come to a good end, and the exit code that says so.
+
+use crate::binary::BinaryError;
+use crate::build::BuildError;
+use std::io;
+use std::path::{Path, PathBuf};
+use stepup_contract::ContractErrors;
+use stepup_runtime::IssuerError;
+use thiserror::Error;
+
+/// See the module.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error("error: {0}")]
+    Binary(#[from] BinaryError),
+    #[error("error: {0}")]
+    Build(#[from] BuildError),
+    #[error("{}", report(.path, .errors))]
+    Contract { path: PathBuf, errors: ContractErrors },
+    #[error("error: {}: {why}", .path.display())]
+    Unreadable { path: PathBuf, why: io::Error },
+    #[error("error: {0}")]
+    Issuer(#[from] IssuerError),
+    /// What was found has been printed.
+    #[error("{0}")]
+    Found(String),
+    #[error("error: the output could not be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// 1 when what was examined is not in order, 2 when it could not be examined.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Contract { .. } | Self::Found(_) => 1,
+            _ => 2,
+        }
+    }
+}
+
+fn report(path: &Path, errors: &ContractErrors) -> String {
+    let lines = errors.iter().map(|error| format!("error: {}: {error}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,528 @@
+//! Tokens that somebody has made to be let in. Each is refused, by none of them anything panics, and
+//! where it is the signature that is wrong, jsonwebtoken's verification says so too.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use http::Request;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use serde_json::{Value, json};
+use stepup_runtime::testing::{TestAlgorithm, TestIssuer, TestToken};
+use stepup_runtime::{Contract, Endpoint, StepUp};
+
+struct Api {
+    idp: TestIssuer,
+    step_up: StepUp,
+    endpoint: Endpoint,
+}
+
+async fn api(algorithm: TestAlgorithm) -> Api {
+    let idp = TestIssuer::start_with(algorithm).await.expect("an issuer");
+    // Lenient in what can be configured, so that nothing else refuses what must be refused.
+    let issuer = idp.issuer().jwks(idp.jwks()).allow_untyped_tokens(true).clock_skew(300);
+    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+    let text =
+        r#"{"path": "/", "security": {"step-up": true, "methods": ["mfa"], "max-age": 300}}"#;
+    let endpoint = Contract::parse(text).expect("a contract").endpoints()[0].clone();
+    Api { idp, step_up, endpoint }
+}
+
+impl Api {
+    /// The status of a call with this Authorization header.
+    async fn status(&self, header: &[u8]) -> u16 {
+        let Ok(value) = http::HeaderValue::from_bytes(header) else { return 400 };
+        let request = Request::get("/").header("authorization", value);
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let outcome = self.step_up.enforce(&self.endpoint, &head).await;
+        outcome.map_or_else(|refusal| refusal.status().as_u16(), |_| 200)
+    }
+
+    fn token(&self) -> TestToken {
+        self.idp.token().claim("amr", json!(["mfa"])).claim("scope", "a")
+    }
+
+    fn jwk(&self) -> Value {
+        serde_json::from_str::<Value>(&self.idp.jwks()).expect("JSON")["keys"][0].clone()
+    }
+
+    async fn assert_refused(&self, what: &str, token: &str) {
+        let status = self.status(format!("Bearer {token}").as_bytes()).await;
+        assert!((400..402).contains(&status), "{what}: {status}");
+    }
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The three parts of a token.
+fn parts(token: &str) -> [String; 3] {
+    let parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    parts.try_into().expect("three parts")
+}
+
+fn claims_of(token: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&parts(token)[1]).expect("base64url"))
+        .expect("JSON")
+}
+
+const ALL: [TestAlgorithm; 3] = [TestAlgorithm::Es256, TestAlgorithm::Rs256, TestAlgorithm::EdDsa];
+
+#[tokio::test]
+async fn the_honest_token_is_let_in() {
+    for algorithm in ALL {
+        let api = api(algorithm).await;
+        let header = format!("Bearer {}", api.token().mint());
+        assert_eq!(api.status(header.as_bytes()).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn no_algorithm_but_the_keys_own_is_accepted() {
+    for algorithm in ALL {
+        let api = api(algorithm).await;
+        let honest = api.token().mint();
+        let [_, claims, signature] = parts(&honest);
+        for alg in [
+            "none",
+            "None",
+            "NONE",
+            "nOnE",
+            "",
+            "HS256",
+            "HS384",
+            "HS512",
+            "hs256",
+            "RS256",
+            "RS384",
+            "RS512",
+            "PS256",
+            "PS384",
+            "PS512",
+            "ES256",
+            "ES384",
+            "ES512",
+            "ES256K",
+            "EdDSA",
+            "Ed25519",
+            "A128KW",
+            "dir",
+            "RSA-OAEP",
+            "RS1",
+            "\u{0}RS256",
+            "RS256\n",
+        ] {
+            if alg == api.jwk()["alg"] {
+                continue;
+            }
+            let header = json!({"typ": "at+jwt", "alg": alg, "kid": api.jwk()["kid"]}).to_string();
+            let message = format!("{}.{claims}", encode(header));
+            api.assert_refused(&format!("{alg}, no signature"), &format!("{message}.")).await;
+            api.assert_refused(alg, &format!("{message}.{signature}")).await;
+            api.assert_refused(alg, &api.token().header("alg", alg).mint()).await;
+        }
+        for alg in [json!(null), json!(7), json!(["ES256"]), json!({"alg": "none"}), json!(true)] {
+            api.assert_refused(&alg.to_string(), &api.token().header("alg", alg.clone()).mint())
+                .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_public_key_is_no_shared_secret() {
+    for algorithm in ALL {
+        let api = api(algorithm).await;
+        let jwk = api.jwk();
+        let decoded = |name: &str| {
+            jwk[name].as_str().map(|text| URL_SAFE_NO_PAD.decode(text).expect("base64url"))
+        };
+        let claims = parts(&api.token().mint())[1].clone();
+        let secrets = [
+            jwk.to_string().into_bytes(),
+            api.idp.jwks().into_bytes(),
+            decoded("n").or(decoded("x")).expect("a number"),
+            jwk["n"].as_str().or(jwk["x"].as_str()).expect("a number").as_bytes().to_vec(),
+            b"".to_vec(),
+        ];
+        for (name, alg) in
+            [("HS256", Algorithm::HS256), ("HS384", Algorithm::HS384), ("HS512", Algorithm::HS512)]
+        {
+            for secret in &secrets {
+                let header = json!({"typ": "at+jwt", "alg": name, "kid": jwk["kid"]}).to_string();
+                let message = format!("{}.{claims}", encode(header));
+                let key = EncodingKey::from_secret(secret);
+                let signer = (DEFAULT_PROVIDER.signer_factory)(&alg, &key).expect("a signer");
+                let signature = signer.try_sign(message.as_bytes()).expect("signed");
+                api.assert_refused(name, &format!("{message}.{}", encode(signature))).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_token_brings_or_points_at_verifies_nothing() {
+    let api = api(TestAlgorithm::Es256).await;
+    let attacker = TestIssuer::start().await.expect("an issuer");
+    let forged = || {
+        attacker
+            .token()
+            .claim("iss", api.idp.url())
+            .claim("amr", json!(["mfa"]))
+            .claim("scope", "a")
+    };
+    let jwk = serde_json::from_str::<Value>(&attacker.jwks()).expect("JSON")["keys"][0].clone();
+    let point = jwk.to_string();
+    for (what, token) in [
+        ("its own jwk", forged().header("jwk", jwk.clone())),
+        ("its own jwk, no kid", forged().header("jwk", jwk.clone()).header("kid", Value::Null)),
+        ("a jku", forged().header("jku", format!("{}/jwks", attacker.url()))),
+        ("an x5u", forged().header("x5u", format!("{}/jwks", attacker.url()))),
+        ("an x5c", forged().header("x5c", json!([STANDARD.encode(&point)]))),
+        ("an x5t", forged().header("x5t", encode(&point))),
+        ("the issuer's kid", forged().header("kid", api.jwk()["kid"].clone())),
+    ] {
+        api.assert_refused(what, &token.mint()).await;
+    }
+    assert_eq!(attacker.key_requests(), 0, "nobody has asked the attacker for a key");
+    for kid in [
+        "../../../../dev/null",
+        "/dev/null",
+        "key' OR '1'='1",
+        "key-0'; DROP TABLE keys; --",
+        "key-0\u{0}",
+        "",
+        " key-0",
+        "KEY-0",
+        "http://127.0.0.1/key",
+        "$(id)",
+        "%00",
+        "\u{202e}0-yek",
+    ] {
+        api.assert_refused(kid, &forged().header("kid", kid).mint()).await;
+        api.assert_refused(kid, &api.token().header("kid", kid).mint()).await;
+    }
+    for kid in [json!(0), json!(["key-0"]), json!({"kid": "key-0"}), json!(true)] {
+        api.assert_refused(&kid.to_string(), &api.token().header("kid", kid.clone()).mint()).await;
+    }
+}
+
+#[tokio::test]
+async fn no_extension_of_the_header_is_understood() {
+    let api = api(TestAlgorithm::Es256).await;
+    for (name, value) in [
+        ("crit", json!(["exp"])),
+        ("crit", json!([])),
+        ("crit", json!("b64")),
+        ("crit", json!(["b64"])),
+        ("b64", json!(false)),
+        ("b64", json!(true)),
+        ("zip", json!("DEF")),
+        ("enc", json!("A256GCM")),
+    ] {
+        let token = api.token().header(name, value.clone()).mint();
+        api.assert_refused(&format!("{name}: {value}"), &token).await;
+    }
+    for typ in [
+        "JWE",
+        "dpop+jwt",
+        "secevent+jwt",
+        "logout+jwt",
+        "token-introspection+jwt",
+        "id_token",
+        "at+jwt ",
+        "application/application/at+jwt",
+        "text/at+jwt",
+        "",
+    ] {
+        api.assert_refused(typ, &api.token().header("typ", typ).mint()).await;
+    }
+}
+
+/// A token whose header and claims are these texts, really signed by the issuer.
+fn signed(api: &Api, payload: &[u8]) -> String {
+    api.token().mint_payload(payload)
+}
+
+#[tokio::test]
+async fn claims_that_could_be_read_in_two_ways_are_not_read_at_all() {
+    let api = api(TestAlgorithm::Es256).await;
+    let honest = claims_of(&api.token().mint()).to_string();
+    assert_eq!(
+        api.status(format!("Bearer {}", signed(&api, honest.as_bytes())).as_bytes()).await,
+        200
+    );
+    let inside = &honest[1..];
+    let mut payloads: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut add = |what: &str, text: String| payloads.push((what.to_owned(), text.into_bytes()));
+    for (name, value) in [
+        ("amr", "[\"pwd\"]"),
+        ("iss", "\"https://evil.example\""),
+        ("exp", "1"),
+        ("sub", "\"eve\""),
+        ("aud", "\"other\""),
+        ("auth_time", "1"),
+        ("\\u0061mr", "[\"pwd\"]"),
+    ] {
+        add("a member twice", format!("{{\"{name}\":{value},{inside}"));
+    }
+    add("nested members twice", format!("{{\"x\":{{\"a\":1,\"a\":2}},{inside}"));
+    add("text behind", format!("{honest}x"));
+    add("two documents", format!("{honest}{honest}"));
+    add("a byte order mark", format!("\u{feff}{honest}"));
+    add("a comment", format!("{{/**/{inside}"));
+    add("a trailing comma", format!("{},}}", &honest[..honest.len() - 1]));
+    add("single quotes", honest.replace('"', "'"));
+    add("a list", format!("[{honest}]"));
+    add("text", "\"claims\"".into());
+    add("nothing", String::new());
+    add("null", "null".into());
+    add("depth", format!("{{\"x\":{}{},{inside}", "[".repeat(3000), "]".repeat(3000)));
+    add(
+        "depth of objects",
+        format!("{{\"x\":{}1{},{inside}", "{\"a\":".repeat(1500), "}".repeat(1500)),
+    );
+    for number in
+        ["1e400", "-1e400", "NaN", "Infinity", "-Infinity", "0x10", "01", "1.", ".5", "+1"]
+    {
+        add(number, format!("{{\"x\":{number},{inside}"));
+    }
+    payloads.push(("not UTF-8".into(), [b"{\"x\":\"\xff\",", inside.as_bytes()].concat()));
+    payloads
+        .push(("a lone surrogate".into(), format!("{{\"x\":\"\\ud800\",{inside}").into_bytes()));
+    for (what, payload) in payloads {
+        api.assert_refused(&what, &signed(&api, &payload)).await;
+    }
+}
+
+#[tokio::test]
+async fn dates_that_are_no_dates_make_no_token_valid_and_no_login_fresh() {
+    let api = api(TestAlgorithm::Es256).await;
+    let now = claims_of(&api.token().mint())["iat"].as_u64().expect("a time");
+    let odd = [
+        json!("never"),
+        json!(now.to_string()),
+        json!((now + 600).to_string()),
+        json!(null),
+        json!(true),
+        json!([now + 600]),
+        json!({"seconds": now + 600}),
+        json!(-1),
+        json!(-1.5),
+        json!(i64::MIN),
+        json!(1e300),
+        json!(f64::MAX),
+        json!(f64::MIN_POSITIVE),
+        json!(0),
+    ];
+    for value in &odd {
+        for name in ["exp", "auth_time"] {
+            let token = api.token().claim(name, value.clone()).mint();
+            api.assert_refused(&format!("{name}: {value}"), &token).await;
+        }
+    }
+    for value in &odd[..12] {
+        for name in ["nbf", "iat"] {
+            let token = api.token().claim(name, value.clone()).mint();
+            api.assert_refused(&format!("{name}: {value}"), &token).await;
+        }
+    }
+    for (name, value) in [
+        ("auth_time", json!(now * 1000)),
+        ("auth_time", json!(now + 1000)),
+        ("auth_time", json!(u64::MAX)),
+        ("nbf", json!(u64::MAX)),
+        ("iat", json!(now * 1000)),
+    ] {
+        let token = api.token().claim(name, value.clone()).mint();
+        api.assert_refused(&format!("{name}: {value}"), &token).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_has_one_spelling() {
+    for algorithm in ALL {
+        let api = api(algorithm).await;
+        let token = api.token().mint();
+        let [header, claims, signature] = parts(&token);
+        let raw = URL_SAFE_NO_PAD.decode(&signature).expect("base64url");
+        let last = same_bytes(&signature);
+        let mut spellings = vec![
+            format!("{token}."),
+            format!("{token}.."),
+            format!(".{token}"),
+            format!("{header}..{claims}.{signature}"),
+            format!("{header}.{claims}"),
+            format!("{header}.{claims}.."),
+            format!("{header}=.{claims}.{signature}"),
+            format!("{header}.{claims}=.{signature}"),
+            format!("{header}.{claims}.{signature}="),
+            format!("{header}.{claims}.{signature}=="),
+            format!("{header}.{claims}.{}", URL_SAFE.encode(&raw) + "="),
+            format!("{header}.{claims}.{signature}A"),
+            format!("{header}.{claims}.A{signature}"),
+            format!("{header}.{claims}.{}", encode([&raw[..], b"\0"].concat())),
+            format!("{header}.{claims}.{}", encode([b"\0", &raw[..]].concat())),
+            format!("{header}.{claims}.{}", encode(&raw[..raw.len() - 1])),
+            format!("{header}.{claims}.{}.{}", signature, signature),
+            format!("{header}.{claims}.{} {}", &signature[..5], &signature[5..]),
+            format!("{header}.{claims}\u{a0}.{signature}"),
+            format!("{claims}.{header}.{signature}"),
+            format!("{signature}.{claims}.{header}"),
+        ];
+        // The last character has bits that no byte needs: another that decodes to the same bytes.
+        spellings.extend(last.iter().map(|other| format!("{header}.{claims}.{other}")));
+        for spelling in spellings {
+            if spelling != token {
+                api.assert_refused("another spelling", &spelling).await;
+            }
+        }
+    }
+}
+
+/// Other texts that a lenient decoder reads as the same bytes.
+fn same_bytes(text: &str) -> Vec<String> {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let free = match text.len() % 4 {
+        2 => 16,
+        3 => 4,
+        _ => return Vec::new(),
+    };
+    let (start, end) = text.split_at(text.len() - 1);
+    let last = ALPHABET.find(end).expect("base64url");
+    let same = (1..free).map(|bits| &ALPHABET[last + bits..=last + bits]);
+    same.map(|character| format!("{start}{character}")).collect()
+}
+
+/// Whether jsonwebtoken finds that the issuer's key has made this signature.
+fn jsonwebtoken_verifies(jwk: &Value, message: &[u8], signature: &[u8]) -> bool {
+    let alg: Algorithm = serde_json::from_value(jwk["alg"].clone()).expect("an algorithm");
+    let jwk: Jwk = serde_json::from_value(jwk.clone()).expect("a JWK");
+    let key = DecodingKey::from_jwk(&jwk).expect("a key");
+    (DEFAULT_PROVIDER.verifier_factory)(&alg, &key)
+        .is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
+}
+
+/// DER of an ECDSA signature: SEQUENCE { INTEGER r, INTEGER s }.
+fn der(fixed: &[u8]) -> Vec<u8> {
+    let integer = |bytes: &[u8]| {
+        let bytes: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
+        let pad = if bytes.first().is_none_or(|byte| *byte > 127) { vec![0] } else { vec![] };
+        let length = u8::try_from(bytes.len() + pad.len()).expect("short");
+        [vec![2, length], pad, bytes].concat()
+    };
+    let (r, s) = fixed.split_at(fixed.len() / 2);
+    let body = [integer(r), integer(s)].concat();
+    [vec![0x30, u8::try_from(body.len()).expect("short")], body].concat()
+}
+
+#[tokio::test]
+async fn both_verifications_agree_on_every_odd_signature() {
+    // The order of P-256's group, for s → n − s and for numbers that are zero modulo n.
+    let order = "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551";
+    let order: Vec<u8> = (0..32)
+        .map(|i| u8::from_str_radix(&order[2 * i..2 * i + 2], 16).expect("hexadecimal"))
+        .collect();
+    for algorithm in ALL {
+        let api = api(algorithm).await;
+        let jwk = api.jwk();
+        let token = api.token().mint();
+        let (message, signature) = token.rsplit_once('.').expect("three parts");
+        let honest = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+        let size = honest.len();
+        let (zero, one) = (vec![0; size / 2], [vec![0; size / 2 - 1], vec![1]].concat());
+        let half = |first: &[u8], second: &[u8]| [first, second].concat();
+        let mut odd = vec![
+            Vec::new(),
+            vec![0; size],
+            vec![0xff; size],
+            vec![0; 64],
+            half(&zero, &one),
+            half(&one, &zero),
+            half(&one, &one),
+            half(&order, &order),
+            half(&order, &one),
+            half(&one, &order),
+            honest.iter().rev().copied().collect(),
+            honest[..size / 2].to_vec(),
+            half(&honest, &honest),
+        ];
+        if size == 64 {
+            odd.push(der(&honest));
+        }
+        // Every byte, one bit at a time.
+        for index in 0..size {
+            let mut flipped = honest.clone();
+            flipped[index] ^= 1 << (index % 8);
+            odd.push(flipped);
+        }
+        assert!(jsonwebtoken_verifies(&jwk, message.as_bytes(), &honest));
+        for signature in odd {
+            let what = format!("{algorithm:?} {signature:02x?}");
+            assert!(!jsonwebtoken_verifies(&jwk, message.as_bytes(), &signature), "{what}");
+            api.assert_refused(&what, &format!("{message}.{}", encode(&signature))).await;
+        }
+        // A signature over another message of the same issuer.
+        let other = api.token().claim("sub", "eve").mint();
+        let (_, others) = other.rsplit_once('.').expect("three parts");
+        api.assert_refused("another token's signature", &format!("{message}.{others}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_short_rsa_key_is_not_used_although_the_issuer_publishes_it() {
+    // aws-lc-rs makes no key of 1024 bits; a modulus of that size is enough to see it passed over.
+    let idp = TestIssuer::start_with(TestAlgorithm::Rs256).await.expect("an issuer");
+    let long = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let modulus = long.public_key().modulus().big_endian_without_leading_zero().to_vec();
+    let short = json!({
+        "kty": "RSA", "alg": "RS256", "kid": "short", "e": "AQAB", "n": encode(&modulus[..128]),
+    });
+    let mut keys: Value = serde_json::from_str(&idp.jwks()).expect("JSON");
+    keys["keys"].as_array_mut().expect("a list").push(short.clone());
+    let issuer = idp.issuer().jwks(keys.to_string());
+    let built = StepUp::builder().issuer(issuer).build().await;
+    assert!(built.is_ok(), "the other key serves");
+    let alone = idp.issuer().jwks(json!({"keys": [short]}).to_string());
+    let error = StepUp::builder().issuer(alone).build().await.expect_err("no key is left");
+    assert!(error.to_string().contains("2048 to 8192 bits"), "{error}");
+}
+
+#[tokio::test]
+async fn huge_and_random_headers_are_refused_without_a_panic() {
+    let api = api(TestAlgorithm::Es256).await;
+    let token = api.token().mint();
+    let mut headers: Vec<Vec<u8>> = vec![
+        format!("Bearer {}", "a".repeat(1 << 20)).into_bytes(),
+        format!("Bearer {}", ".".repeat(1 << 16)).into_bytes(),
+        format!("Bearer {}.{}.{}", "a".repeat(5000), "b".repeat(5000), "c".repeat(5000))
+            .into_bytes(),
+        format!("Bearer {}", encode("{\"a\":".repeat(3000))).into_bytes(),
+        b"Bearer \xff\xfe".to_vec(),
+    ];
+    // A simple generator with a fixed seed: the same bytes on every run.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for _ in 0..5000 {
+        let mut bytes = token.clone().into_bytes();
+        for _ in 0..1 + random() % 3 {
+            let index = usize::try_from(random()).unwrap_or_default() % bytes.len();
+            bytes[index] = u8::try_from(random() % 255 + 1).unwrap_or(1);
+        }
+        if bytes != token.as_bytes() {
+            headers.push([b"Bearer ", &bytes[..]].concat());
+        }
+    }
+    for header in headers {
+        let status = api.status(&header).await;
+        assert!((400..402).contains(&status), "{status}: {}", String::from_utf8_lossy(&header));
+    }
+}

@@ -3,15 +3,17 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::{Receiver, channel};
 
 /// The real oidc-provider, with one user who has a password and a TOTP second factor.
 #[derive(Debug)]
 pub struct OidcProvider {
     /// Its issuer.
     pub issuer: String,
-    _process: Child,
+    process: Child,
+    said: Receiver<String>,
 }
 
 /// The user's secret, in base32.
@@ -49,7 +51,39 @@ impl OidcProvider {
             }
         };
         // What it says later must go somewhere, or it dies of a closed pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { issuer, _process: process }
+        let (sender, said) = channel(16);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let _ = sender.try_send(line);
+            }
+        });
+        Self { issuer, process, said }
+    }
+
+    /// Signs with a new key from now on, and publishes the old ones beside it.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn rotate(&mut self) {
+        self.command("rotate").await;
+    }
+
+    /// Publishes the newest key alone.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn retire(&mut self) {
+        self.command("retire").await;
+    }
+
+    async fn command(&mut self, line: &str) {
+        let stdin = self.process.stdin.as_mut().expect("its standard input");
+        stdin.write_all(format!("{line}\n").as_bytes()).await.expect("it reads");
+        while let Some(said) = self.said.recv().await {
+            if said.contains(&format!("\"done\":\"{line}\"")) {
+                return;
+            }
+        }
+        panic!("oidc-provider has ended");
     }
 }

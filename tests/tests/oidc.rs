@@ -3,17 +3,14 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use axum::Router;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::{Client, redirect};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::time::{SystemTime, UNIX_EPOCH};
-use stepup_runtime::testing::{AUDIENCE, TestClock};
-use stepup_runtime::{Issuer, Method, Principal, StepUp, routes, step_up};
-use stepup_tests::peers::{OidcProvider, PASSWORD, TOTP_SECRET};
-use stepup_tests::server::Server;
-use totp_rs::{Builder, Secret};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestClock, TestHolder};
+use stepup_runtime::{Introspection, Issuer, Method, Principal, StepUp, routes, step_up};
+use stepup_tests::browser::{Ask, Browser};
+use stepup_tests::peers::OidcProvider;
+use stepup_tests::server::{Answer, Server};
 
 #[step_up(get = "/user-profile", trust = "standard")]
 async fn profile(user: Principal) -> String {
@@ -27,99 +24,6 @@ async fn approve(user: Principal) -> String {
 
 fn app(step_up: StepUp) -> Router {
     routes![profile, approve].with_state(step_up)
-}
-
-/// A browser with a session at the provider, and the client whose code it carries.
-struct Browser {
-    http: Client,
-    issuer: String,
-}
-
-struct Tokens {
-    access: String,
-    id: String,
-}
-
-/// What a client asks for in an authorization request.
-#[derive(Default)]
-struct Ask<'a> {
-    acr_values: Option<&'a str>,
-    max_age: Option<&'a str>,
-    resource: Option<&'a str>,
-}
-
-impl Browser {
-    fn new(provider: &OidcProvider) -> Self {
-        let http = Client::builder().cookie_store(true).redirect(redirect::Policy::none());
-        Self { http: http.build().expect("a client"), issuer: provider.issuer.clone() }
-    }
-
-    /// The authorization code flow with PKCE (RFC 7636); the second factor is shown where `totp`
-    /// says so. `None` when the provider has asked for no login.
-    async fn log_in(&self, ask: Ask<'_>, totp: bool) -> (Tokens, bool) {
-        let verifier = "a-verifier-that-is-long-enough-for-rfc-7636-and-no-secret-here";
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
-        let resource = ask.resource.unwrap_or(AUDIENCE);
-        let mut query = vec![
-            ("client_id", "bank-app"),
-            ("response_type", "code"),
-            ("redirect_uri", "http://127.0.0.1/callback"),
-            ("scope", "openid pay read"),
-            ("resource", resource),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ];
-        query.extend(ask.acr_values.map(|values| ("acr_values", values)));
-        query.extend(ask.max_age.map(|seconds| ("max_age", seconds)));
-        let request = self.http.get(format!("{}/auth", self.issuer)).query(&query);
-        let mut response = request.send().await.expect("an answer");
-        let mut prompted = false;
-        let code = loop {
-            let location = response.headers().get("location");
-            let location = location.unwrap_or_else(|| panic!("no redirect: {response:?}"));
-            let location = location.to_str().expect("text").to_owned();
-            if let Some(query) = location.strip_prefix("http://127.0.0.1/callback?") {
-                let mut parameters = form_urlencoded::parse(query.as_bytes());
-                let code = parameters.find(|(name, _)| name == "code");
-                break code.unwrap_or_else(|| panic!("no code: {location}")).1.into_owned();
-            }
-            let url = match location.strip_prefix('/') {
-                Some(path) => format!("{}/{path}", self.issuer),
-                None => location,
-            };
-            response = self.http.get(&url).send().await.expect("an answer");
-            if url.contains("/interaction/") {
-                let details: Value = response.json().await.expect("details of the prompt");
-                assert_eq!(details["prompt"], "login");
-                assert!(!prompted, "asked twice for one login: {details}");
-                prompted = true;
-                let mut form = vec![("user", "alice".to_owned()), ("password", PASSWORD.into())];
-                form.extend(totp.then(|| ("totp", one_time_code())));
-                response = self.http.post(&url).form(&form).send().await.expect("an answer");
-            }
-        };
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("client_id", "bank-app"),
-            ("redirect_uri", "http://127.0.0.1/callback"),
-            ("code", &code),
-            ("code_verifier", verifier),
-        ];
-        let request = self.http.post(format!("{}/token", self.issuer)).form(&form);
-        let answer: Value = request.send().await.expect("sent").json().await.expect("tokens");
-        let text = |name: &str| match answer[name].as_str() {
-            Some(text) => text.to_owned(),
-            None => panic!("no {name}: {answer}"),
-        };
-        (Tokens { access: text("access_token"), id: text("id_token") }, prompted)
-    }
-}
-
-fn one_time_code() -> String {
-    let secret = Secret::try_from_base32(TOTP_SECRET).expect("base32");
-    let totp = Builder::new().with_secret(secret).build().expect("a generator");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    totp.generate(now).to_string()
 }
 
 async fn api(provider: &OidcProvider) -> (Server, TestClock) {
@@ -200,4 +104,149 @@ async fn tokens_that_were_made_for_something_else_are_refused() {
             assert_eq!(answer.parameter("error").as_deref(), Some("invalid_token"), "{what}");
         }
     }
+}
+
+const MFA: Ask<'_> =
+    Ask { acr_values: Some("urn:test:acr:mfa"), max_age: None, resource: None, holder: None };
+
+fn issuer(provider: &OidcProvider, audience: &str) -> Issuer {
+    Issuer::new(&provider.issuer, audience).proves("urn:test:acr:mfa", [Method::Mfa])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs oidc-provider, which tests/run installs; run tests/run"]
+async fn not_one_valid_request_is_refused_while_the_provider_rotates_its_keys() {
+    let mut provider = OidcProvider::start().await;
+    let issuer = issuer(&provider, AUDIENCE).key_refresh_cooldown(Duration::from_millis(200));
+    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+    let server = Arc::new(Server::start(app(step_up)).await);
+    let browser = Browser::new(&provider);
+    let (old, _) = browser.log_in(MFA, true).await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (served, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let load = |token: &str| {
+        let (server, stop) = (Arc::clone(&server), Arc::clone(&stop));
+        let (served, refused) = (Arc::clone(&served), Arc::clone(&refused));
+        let token = token.to_owned();
+        tokio::spawn(async move {
+            let client = reqwest::Client::new();
+            while !stop.load(Ordering::SeqCst) {
+                let request = client.post(server.url("/approve-transaction")).bearer_auth(&token);
+                let good = request.send().await.expect("an answer").status() == 200;
+                (if good { &served } else { &refused }).fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    let mut workers: Vec<_> = (0..4).map(|_| load(&old.access)).collect();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        provider.rotate().await;
+        // From the first request on, the token of the new key is good.
+        let (new, _) = browser.log_in(MFA, true).await;
+        workers.extend((0..2).map(|_| load(&new.access)));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.store(true, Ordering::SeqCst);
+    for worker in workers {
+        worker.await.expect("no panic");
+    }
+    let (served, refused) = (served.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
+    assert_eq!(refused, 0, "of {}", served + refused);
+    assert!(served > 500, "{served}");
+
+    // A key that the provider publishes no more takes its tokens with it.
+    provider.retire().await;
+    provider.rotate().await;
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let (new, _) = browser.log_in(MFA, true).await;
+    let status = async |token| server.call("GET", "/user-profile", Some(token)).await.status;
+    assert_eq!(status(&new.access).await, 200);
+    assert_eq!(status(&old.access).await, 401);
+}
+
+const OPAQUE: &str = "https://opaque.api.test";
+
+#[tokio::test]
+#[ignore = "needs oidc-provider, which tests/run installs; run tests/run"]
+async fn an_opaque_token_is_introspected_and_its_revocation_counts_after_the_cache_time() {
+    let provider = OidcProvider::start().await;
+    let kept = Duration::from_millis(1500);
+    let how = || Introspection::basic("test-api", "test-secret").cache(kept);
+    for introspection in [how(), how().signed_responses()] {
+        let issuer = issuer(&provider, OPAQUE).introspect(introspection);
+        let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+        let server = Server::start(app(step_up)).await;
+        let approve =
+            async |token: &str| server.call("POST", "/approve-transaction", Some(token)).await;
+        let browser = Browser::new(&provider);
+        let ask = Ask { resource: Some(OPAQUE), ..Ask::default() };
+        let (weak, _) = browser.log_in(ask, false).await;
+        assert!(!weak.access.contains('.'), "it is opaque");
+        let refused = approve(&weak.access).await;
+        assert_eq!(refused.parameter("acr_values").as_deref(), Some("urn:test:acr:mfa"));
+
+        let ask = Ask { acr_values: Some("urn:test:acr:mfa"), ..ask };
+        let (strong, _) = browser.log_in(ask, true).await;
+        let approved = approve(&strong.access).await;
+        assert_eq!(approved.body, "approved by alice with pwd+otp+mfa", "{approved:?}");
+        browser.revoke(&strong.access).await;
+        assert_eq!(approve(&strong.access).await.status, 200, "within the cache time");
+        tokio::time::sleep(kept).await;
+        let revoked = approve(&strong.access).await;
+        assert_eq!(revoked.parameter("error").as_deref(), Some("invalid_token"));
+
+        // The provider answers for what is no access token for this API, too.
+        let refresh = weak.refresh.expect("a refresh token");
+        for other in [weak.id.as_str(), &refresh, "never-issued"] {
+            let profile = server.call("GET", "/user-profile", Some(other)).await;
+            assert_eq!(profile.status, 401, "{other}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs oidc-provider, which tests/run installs; run tests/run"]
+async fn a_token_that_the_provider_has_bound_needs_the_proof_of_its_key() {
+    let provider = OidcProvider::start().await;
+    let builder = StepUp::builder().issuer(issuer(&provider, AUDIENCE).dpop_required());
+    let step_up = builder.resource(AUDIENCE).build().await.expect("built");
+    let server = Server::start(app(step_up)).await;
+    let holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let thief = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let browser = Browser::new(&provider);
+    let (tokens, _) = browser.log_in(Ask { holder: Some(&holder), ..MFA }, true).await;
+    let url = format!("{AUDIENCE}/approve-transaction");
+    let show = async |scheme: &str, proof: Option<String>| {
+        let request = reqwest::Client::new()
+            .post(server.url("/approve-transaction"))
+            .header("authorization", format!("{scheme} {}", tokens.access));
+        Answer::of(match proof {
+            Some(proof) => request.header("dpop", proof),
+            None => request,
+        })
+        .await
+    };
+    let proof = |holder: &TestHolder| Some(holder.proof("POST", &url, &tokens.access).sign());
+    assert_eq!(show("DPoP", proof(&holder)).await.body, "approved by alice with pwd+otp+mfa");
+    assert_eq!(show("DPoP", proof(&thief)).await.status, 401, "a thief's own proof");
+    assert_eq!(show("DPoP", None).await.status, 401);
+    assert_eq!(show("Bearer", proof(&holder)).await.status, 401);
+    let used = proof(&holder);
+    assert_eq!(show("DPoP", used.clone()).await.status, 200);
+    assert_eq!(show("DPoP", used).await.status, 401, "the same proof again");
+
+    let (unbound, _) = Browser::new(&provider).log_in(MFA, true).await;
+    let answer = server.call("GET", "/user-profile", Some(&unbound.access)).await;
+    assert_eq!(answer.status, 401, "this issuer must bind");
+}
+
+#[tokio::test]
+#[ignore = "needs oidc-provider, which tests/run installs; run tests/run"]
+async fn a_level_that_the_provider_cannot_reach_comes_back_as_unmet() {
+    let provider = OidcProvider::start().await;
+    let browser = Browser::new(&provider);
+    let ask = Ask { acr_values: Some("urn:test:acr:hardware"), ..Ask::default() };
+    let error = browser.try_log_in(ask, true).await.expect_err("it cannot be reached");
+    assert_eq!(error, "unmet_authentication_requirements");
 }

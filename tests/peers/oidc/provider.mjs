@@ -1,6 +1,9 @@
 // An OIDC provider (oidc-provider, certified) with one user, a password and a TOTP second factor.
-// Prints its issuer as one line of JSON when it is ready; stops with its standard input.
+// Prints its issuer as one line of JSON when it is ready; stops with its standard input. The lines
+// `rotate` (sign with a new key, publish the old ones too) and `retire` (publish the newest key alone)
+// on its standard input are answered with a line of JSON.
 import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
 import { generateKeyPairSync } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { Provider, interactionPolicy } from 'oidc-provider';
@@ -10,13 +13,21 @@ const USER = 'alice';
 const PASSWORD = 'correct horse battery staple';
 const SECRET = process.env.TOTP_SECRET;
 const AUDIENCE = 'https://api.test';
+// The same API, for tokens that tell nothing.
+const OPAQUE = 'https://opaque.api.test';
 const LEVELS = { pwd: 'urn:test:acr:pwd', mfa: 'urn:test:acr:mfa' };
 
 const server = createServer();
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
-const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+let keys = [];
+function newKey() {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const kid = `es256-${Date.now()}-${keys.length}`;
+  keys = [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid }, ...keys];
+}
+
 const policy = interactionPolicy.base();
 // Consent is given by loadExistingGrant below.
 policy.remove('consent');
@@ -29,7 +40,7 @@ policy.get('login').checks.add(new interactionPolicy.Check(
   },
 ));
 
-const provider = new Provider(issuer, {
+const build = () => new Provider(issuer, {
   acrValues: Object.values(LEVELS),
   claims: { openid: ['sub'], acr: null, amr: null, auth_time: null },
   clients: [{
@@ -37,14 +48,30 @@ const provider = new Provider(issuer, {
     token_endpoint_auth_method: 'none',
     application_type: 'native',
     redirect_uris: ['http://127.0.0.1/callback'],
-    grant_types: ['authorization_code'],
+    grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
+    introspection_signed_response_alg: 'ES256',
+  }, {
+    client_id: 'test-api',
+    client_secret: 'test-secret',
+    redirect_uris: [],
+    grant_types: [],
+    response_types: [],
+    id_token_signed_response_alg: 'ES256',
+    introspection_signed_response_alg: 'ES256',
   }],
   cookies: { keys: ['only-for-tests'] },
-  jwks: { keys: [{ ...key, use: 'sig', alg: 'ES256', kid: 'es256' }] },
-  enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+  jwks: { keys },
+  enabledJWA: {
+    idTokenSigningAlgValues: ['ES256'],
+    introspectionSigningAlgValues: ['ES256'],
+  },
   features: {
+    dPoP: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: (_ctx, client) => client.clientId === 'test-api' },
+    jwtIntrospection: { enabled: true },
+    revocation: { enabled: true },
     devInteractions: { enabled: false },
     resourceIndicators: {
       enabled: true,
@@ -53,12 +80,13 @@ const provider = new Provider(issuer, {
       getResourceServerInfo: (_ctx, resource) => ({
         scope: 'pay read',
         audience: resource,
-        accessTokenFormat: 'jwt',
+        accessTokenFormat: resource === OPAQUE ? 'opaque' : 'jwt',
         accessTokenTTL: 3600,
         jwt: { sign: { alg: 'ES256' } },
       }),
     },
   },
+  issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
   // What the API must see in the access token (RFC 9068 §2.2.1).
   extraTokenClaims({ oidc }) {
     const grant = oidc.entities.AuthorizationCode ?? oidc.entities.RefreshToken;
@@ -79,6 +107,10 @@ const provider = new Provider(issuer, {
   },
 });
 
+newKey();
+let provider = build();
+let callback = provider.callback();
+
 async function interaction(req, res) {
   const { prompt, params } = await provider.interactionDetails(req, res);
   if (req.method === 'GET') {
@@ -89,6 +121,13 @@ async function interaction(req, res) {
   const form = new URLSearchParams(await text(req));
   const known = form.get('user') === USER && form.get('password') === PASSWORD;
   const code = form.get('totp');
+  const wanted = params.acr_values?.split(' ') ?? [];
+  if (known && wanted.length > 0 && !wanted.some((acr) => Object.values(LEVELS).includes(acr))) {
+    // RFC 9470 §5: what is asked cannot be done here.
+    const error = 'unmet_authentication_requirements';
+    await provider.interactionFinished(req, res, { error });
+    return;
+  }
   if (!known || (code !== null && !authenticator.check(code, SECRET))) {
     res.statusCode = 403;
     res.end('wrong credentials');
@@ -103,7 +142,6 @@ async function interaction(req, res) {
   await provider.interactionFinished(req, res, { login }, { mergeWithLastSubmission: false });
 }
 
-const callback = provider.callback();
 server.on('request', (req, res) => {
   if (!req.url.startsWith('/interaction/')) {
     callback(req, res);
@@ -115,5 +153,13 @@ server.on('request', (req, res) => {
   });
 });
 
-process.stdin.on('end', () => process.exit(0)).resume();
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    if (line === 'rotate') newKey();
+    if (line === 'retire') keys = keys.slice(0, 1);
+    provider = build();
+    callback = provider.callback();
+    console.log(JSON.stringify({ done: line, kids: keys.map(({ kid }) => kid) }));
+  })
+  .on('close', () => process.exit(0));
 console.log(JSON.stringify({ issuer }));

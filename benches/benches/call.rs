@@ -1,5 +1,6 @@
-//! One in-process call of an axum router: unguarded, guarded at a standard and at a sensitive
-//! endpoint, and refused. Same router, same token in the request, one thread.
+//! One in-process call of an axum router: unguarded, and guarded at a standard and at a sensitive
+//! endpoint, with a token that is cached and with one that is verified on each call. Same handlers,
+//! same token in the request, one thread.
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
 use axum::Router;
@@ -7,10 +8,9 @@ use axum::body::Body;
 use axum::routing::get;
 use criterion::Criterion;
 use http::{Request, StatusCode};
-use serde_json::json;
-use stepup_benches::{criterion, print_ratios};
+use stepup_benches::{criterion, print_ratios, token};
 use stepup_runtime::testing::{TestAlgorithm, TestIssuer};
-use stepup_runtime::{StepUp, routes, step_up};
+use stepup_runtime::{StepUp, TokenCache, routes, step_up};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
@@ -28,37 +28,45 @@ async fn sensitive() -> &'static str {
     "hello"
 }
 
-fn setup(runtime: &Runtime, algorithm: TestAlgorithm) -> (Router, String) {
+fn setup(runtime: &Runtime, algorithm: TestAlgorithm) -> (Router, Router, String) {
     runtime.block_on(async {
         let idp = TestIssuer::start_with(algorithm).await.expect("an issuer");
-        let issuer = idp.issuer().jwks(idp.jwks());
-        let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
-        let guarded: Router<StepUp> = routes![standard, sensitive];
-        let app = guarded.route("/unguarded", get(unguarded)).with_state(step_up);
-        let token = idp.token().claim("amr", json!(["pwd", "mfa"])).claim("scope", "a b").mint();
-        (app, token)
+        let app = |cache| {
+            let issuer = idp.issuer().jwks(idp.jwks());
+            let step_up = StepUp::builder().issuer(issuer).token_cache(cache).build();
+            async {
+                let guarded: Router<StepUp> = routes![standard, sensitive];
+                let app = guarded.route("/unguarded", get(unguarded));
+                app.with_state(step_up.await.expect("built"))
+            }
+        };
+        let (cached, cold) = (app(TokenCache::default()).await, app(TokenCache::off()).await);
+        (cached, cold, token(&idp))
     })
 }
 
-const CASES: [(&str, &str, StatusCode); 3] = [
-    ("unguarded", "/unguarded", StatusCode::OK),
-    ("standard", "/standard", StatusCode::OK),
-    ("sensitive", "/sensitive", StatusCode::OK),
+const CASES: [(&str, &str); 5] = [
+    ("unguarded", "/unguarded"),
+    ("standard-cached", "/standard"),
+    ("sensitive-cached", "/sensitive"),
+    ("standard-cold", "/standard"),
+    ("sensitive-cold", "/sensitive"),
 ];
 
 fn benches(c: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     for (name, algorithm) in ALGORITHMS {
-        let (app, token) = setup(&runtime, algorithm);
+        let (cached, cold, token) = setup(&runtime, algorithm);
         let bearer = format!("Bearer {token}");
         let mut group = c.benchmark_group(name);
-        for (case, path, expected) in CASES {
+        for (case, path) in CASES {
+            let app = if case.ends_with("cold") { &cold } else { &cached };
             group.bench_function(case, |b| {
                 b.iter(|| {
                     let request = Request::get(path).header("authorization", bearer.as_str());
                     let request = request.body(Body::empty()).expect("a request");
                     let response = runtime.block_on(app.clone().oneshot(request));
-                    assert_eq!(response.expect("infallible").status(), expected);
+                    assert_eq!(response.expect("infallible").status(), StatusCode::OK);
                 });
             });
         }
@@ -77,6 +85,6 @@ fn main() {
     benches(&mut criterion);
     criterion.final_summary();
     for (name, _) in ALGORITHMS {
-        print_ratios(name, &CASES.map(|(case, ..)| case));
+        print_ratios(name, &CASES.map(|(case, _)| case));
     }
 }

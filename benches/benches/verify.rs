@@ -1,5 +1,6 @@
-//! Cold enforcement of one token beside the raw-signature-check of the very same token by aws-lc-rs,
-//! which is the floor: parsing and decision come on top.
+//! Enforcement of one token, cold (each call verifies it) and cached, beside what any verifier must do
+//! with the very same token: the raw check of its signature by aws-lc-rs, and that check with the
+//! parsing of header and claims, which is the floor.
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
 use aws_lc_rs::signature::{
@@ -10,11 +11,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use criterion::Criterion;
 use http::Request;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::hint::black_box;
-use stepup_benches::{criterion, print_ratios};
+use stepup_benches::{criterion, print_ratios, token};
 use stepup_runtime::testing::{TestAlgorithm, TestIssuer};
-use stepup_runtime::{Contract, StepUp};
+use stepup_runtime::{Contract, StepUp, TokenCache};
 use tokio::runtime::Builder;
 
 const ALGORITHMS: [(&str, TestAlgorithm); 3] = [
@@ -59,15 +60,18 @@ fn benches(c: &mut Criterion) {
     let contract = Contract::parse(text).expect("a contract");
     let endpoint = &contract.endpoints()[0];
     for (name, algorithm) in ALGORITHMS {
-        let (step_up, jwks, token) = runtime.block_on(async {
+        let (cold, cached, jwks, token) = runtime.block_on(async {
             let idp = TestIssuer::start_with(algorithm).await.expect("an issuer");
-            let issuer = idp.issuer().jwks(idp.jwks());
-            let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
-            let token = idp.token().claim("amr", json!(["pwd", "mfa"])).claim("scope", "a b");
-            (step_up, idp.jwks(), token.mint())
+            let build = |cache| {
+                let issuer = idp.issuer().jwks(idp.jwks());
+                StepUp::builder().issuer(issuer).token_cache(cache).build()
+            };
+            let cold = build(TokenCache::off()).await.expect("built");
+            let cached = build(TokenCache::default()).await.expect("built");
+            (cold, cached, idp.jwks(), token(&idp))
         });
-        let (message, signature) = token.rsplit_once('.').expect("three parts");
-        let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+        let (message, encoded) = token.rsplit_once('.').expect("three parts");
+        let signature = URL_SAFE_NO_PAD.decode(encoded).expect("base64url");
         let check = raw(&jwks);
         let request = Request::get("/").header("authorization", format!("Bearer {token}"));
         let (head, ()) = request.body(()).expect("a request").into_parts();
@@ -78,15 +82,29 @@ fn benches(c: &mut Criterion) {
         });
         group.bench_function(CASES[1], |b| {
             b.iter(|| {
-                let result = runtime.block_on(step_up.enforce(endpoint, black_box(&head)));
-                assert!(result.is_ok());
+                let (message, signature) = black_box(&token).rsplit_once('.').expect("parts");
+                let (header, claims) = message.split_once('.').expect("parts");
+                let decode = |part| URL_SAFE_NO_PAD.decode(part).expect("base64url");
+                let header: Value = serde_json::from_slice(&decode(header)).expect("JSON");
+                let claims: Value = serde_json::from_slice(&decode(claims)).expect("JSON");
+                assert!(check(message.as_bytes(), &decode(signature)));
+                (header, claims)
             });
         });
+        for (case, step_up) in [(CASES[2], &cold), (CASES[3], &cached)] {
+            group.bench_function(case, |b| {
+                b.iter(|| {
+                    let result = runtime.block_on(step_up.enforce(endpoint, black_box(&head)));
+                    assert!(result.is_ok());
+                });
+            });
+        }
         group.finish();
     }
 }
 
-const CASES: [&str; 2] = ["raw-signature-check", "cold-enforcement"];
+const CASES: [&str; 4] =
+    ["raw-signature-check", "raw-check-and-parsing", "cold-enforcement", "cached-enforcement"];
 
 fn main() {
     let mut criterion = criterion();

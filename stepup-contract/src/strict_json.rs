@@ -2,6 +2,7 @@
 //! token or a contract must mean one thing (RFC 8259 §4, RFC 7519 §4).
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 use thiserror::Error as ThisError;
@@ -95,11 +96,13 @@ impl<'de> Visitor<'de> for Strict {
                     .map(Value::Number)
                     .map_err(A::Error::custom);
             }
-            if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the key `{key}` stands twice")));
-            }
-            let value = entries.next_value_seed(Strict)?;
-            map.insert(key, value);
+            match map.entry(key) {
+                Entry::Vacant(place) => place.insert(entries.next_value_seed(Strict)?),
+                Entry::Occupied(there) => {
+                    let key = there.key();
+                    return Err(A::Error::custom(format_args!("the key `{key}` stands twice")));
+                }
+            };
         }
         Ok(map.into())
     }

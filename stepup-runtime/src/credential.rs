@@ -72,9 +72,10 @@ pub(crate) fn check_form(token: &[u8]) -> Result<&str, Refusal> {
         return Err(invalid("the Authorization header holds more than one credential"));
     }
     let body = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    // A table and no branches: every token that is not cached comes through here.
+    let fits = token[..body].iter().fold(true, |fits, byte| fits & FITS[usize::from(*byte)]);
     let text = std::str::from_utf8(token).ok();
-    let Some(text) = text.filter(|_| body > 0 && token[..body].iter().all(fits)) else {
+    let Some(text) = text.filter(|_| body > 0 && fits) else {
         return Err(invalid("the token has characters that no token has"));
     };
     if token.len() > MAX_TOKEN {
@@ -82,6 +83,20 @@ pub(crate) fn check_form(token: &[u8]) -> Result<&str, Refusal> {
     }
     Ok(text)
 }
+
+/// The characters of a token, padding apart.
+const FITS: [bool; 256] = {
+    let mut fits = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let character = byte as u8;
+        fits[byte] = character.is_ascii_alphanumeric()
+            || matches!(character, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        byte += 1;
+    }
+    fits
+};
 
 fn invalid(detail: &'static str) -> Refusal {
     Cause::InvalidRequest(detail).into()

@@ -74,7 +74,6 @@ impl Slot {
 }
 
 async fn check(step_up: &StepUp, slot: &Slot, parts: &mut Parts) -> Result<(), Refusal> {
-    parts.extensions.remove::<Admitted>();
     let Some(endpoint) = slot.endpoint() else {
         return Err(Cause::Misconfigured("the endpoint cannot be enforced").into());
     };

@@ -10,7 +10,7 @@ use crate::issuer::Trusted;
 use crate::jws::Jws;
 use crate::refusal::Cause;
 use crate::token::{Source, Verified, kinds};
-use crate::tokens::TokenDigest;
+use crate::tokens::{TokenDigest, digest_of};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use moka::sync::Cache;
 use reqwest::Client;
@@ -166,12 +166,8 @@ impl Introspector {
     }
 
     /// What the issuer says of this token.
-    pub(crate) async fn introspect(
-        issuer: &Arc<Trusted>,
-        token: &str,
-        digest: TokenDigest,
-        now: u64,
-    ) -> Answer {
+    pub(crate) async fn introspect(issuer: &Arc<Trusted>, token: &str, now: u64) -> Answer {
+        let digest = digest_of(token.as_bytes());
         let Some(this) = &issuer.introspector else {
             return Err(Cause::InvalidToken("the token is not a signed JWT"));
         };

@@ -36,6 +36,10 @@ impl<'a> Jws<'a> {
         else {
             return false;
         };
+        // Base64 of `{"`, which every issuer begins with.
+        if header.starts_with("ey") {
+            return true;
+        }
         // Leniently, so that an odd JWS is refused as one and is not taken for an opaque token.
         let engine = base64::engine::GeneralPurpose::new(
             &base64::alphabet::URL_SAFE,

@@ -92,35 +92,31 @@ impl Tokens {
     /// What this token says. Not whether it may be used now: that is for the caller to check, each
     /// time.
     pub(crate) async fn verify(&self, token: &[u8], now: u64) -> Result<Arc<Verified>, Refusal> {
+        let Some(verified) = &self.verified else {
+            return Ok(Box::pin(self.verify_anew(check_form(token)?, now)).await?);
+        };
         let digest = digest_of(token);
-        let kept = self.verified.as_ref().and_then(|verified| verified.get(&digest));
-        if let Some(Kept { token, .. }) = kept
+        if let Some(Kept { token, .. }) = verified.get(&digest)
             && token.still_stands()
         {
             return Ok(token);
         }
         let text = check_form(token)?;
-        let token = self.verify_anew(text, digest, now).await?;
-        if let Some(verified) = &self.verified {
-            // Claims as a tree take about this much.
-            let bytes = u32::try_from(1024 + 3 * text.len()).unwrap_or(u32::MAX);
-            verified.insert(digest, Kept { token: Arc::clone(&token), bytes });
-        }
+        // Boxed, so that the future of a request whose token is known stays small.
+        let token = Box::pin(self.verify_anew(text, now)).await?;
+        // Claims as a tree take about this much.
+        let bytes = u32::try_from(1024 + 3 * text.len()).unwrap_or(u32::MAX);
+        verified.insert(digest, Kept { token: Arc::clone(&token), bytes });
         Ok(token)
     }
 
     /// The issuer of a JWT is the one that it names, and no other is asked. An opaque token names
     /// none; the one issuer that introspects is asked.
-    async fn verify_anew(
-        &self,
-        token: &str,
-        digest: TokenDigest,
-        now: u64,
-    ) -> Result<Arc<Verified>, Cause> {
+    async fn verify_anew(&self, token: &str, now: u64) -> Result<Arc<Verified>, Cause> {
         if !Jws::has_form_of(token) {
             let issuer = self.issuers.iter().find(|issuer| issuer.introspector.is_some());
             let issuer = issuer.ok_or(Cause::InvalidToken("the token is not a signed JWT"))?;
-            return Introspector::introspect(issuer, token, digest, now).await;
+            return Introspector::introspect(issuer, token, now).await;
         }
         let jws = Jws::read(token)?;
         let named = jws.claims.get("iss").and_then(Value::as_str);
@@ -130,7 +126,7 @@ impl Tokens {
             .find(|issuer| named == Some(issuer.name.as_str()))
             .ok_or(Cause::InvalidToken("the token is of no issuer that is trusted here"))?;
         if issuer.introspector.as_ref().is_some_and(Introspector::takes_jwts) {
-            return Introspector::introspect(issuer, token, digest, now).await;
+            return Introspector::introspect(issuer, token, now).await;
         }
         verify(jws, issuer, now).await.map(Arc::new)
     }

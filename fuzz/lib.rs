@@ -9,6 +9,9 @@ use tokio::runtime::{Builder, Runtime};
 /// The time that all of them have, in seconds since the epoch.
 pub const NOW: u64 = 1_800_000_000;
 
+/// The API's address, for which DPoP proofs are made.
+pub const RESOURCE: &str = "https://api.test";
+
 /// An API with one endpoint.
 pub struct Api {
     pub idp: TestIssuer,
@@ -22,7 +25,7 @@ pub static API: LazyLock<Api> = LazyLock::new(|| {
     let (idp, step_up) = runtime.block_on(async {
         let idp = TestIssuer::start().await.expect("an issuer");
         let issuer = idp.issuer().jwks(idp.jwks());
-        let builder = StepUp::builder().issuer(issuer).clock(TestClock::at(NOW));
+        let builder = StepUp::builder().issuer(issuer).clock(TestClock::at(NOW)).resource(RESOURCE);
         let step_up = builder.build().await.expect("built");
         (idp, step_up)
     });
@@ -35,7 +38,19 @@ pub static API: LazyLock<Api> = LazyLock::new(|| {
 impl Api {
     /// Enforces the endpoint on a request with this Authorization header and this path.
     pub fn call(&self, authorization: &[u8], path: &str) -> Option<Result<Principal, Refusal>> {
-        let request = Request::builder().uri(path).header("authorization", authorization);
+        self.call_with(path, &[("authorization", authorization)])
+    }
+
+    /// Enforces the endpoint on a request with these headers and this path.
+    pub fn call_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &[u8])],
+    ) -> Option<Result<Principal, Refusal>> {
+        let mut request = Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let (head, ()) = request.body(()).ok()?.into_parts();
         Some(self.runtime.block_on(self.step_up.enforce(&self.endpoint, &head)))
     }

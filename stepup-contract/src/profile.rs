@@ -188,6 +188,11 @@ impl Profile {
         self.clock_skew
     }
 
+    /// The declared levels, the weakest first.
+    pub fn acr_levels(&self) -> &[String] {
+        &self.acr_order
+    }
+
     /// Whether this issuer's users may call sensitive endpoints.
     pub fn steps_up(&self) -> bool {
         self.may_step_up
@@ -269,7 +274,8 @@ impl Profile {
         };
         let stated = stated.into_iter().filter(|acr| !acr.is_empty() && *acr != NO_LEVEL);
         let stated: Vec<&str> = stated.collect();
-        let level = self.acr_order.iter().rposition(|known| stated.contains(&known.as_str()));
+        let level_of = |acr: &&str| self.acr_order.iter().position(|known| known == acr);
+        let level = stated.iter().filter_map(level_of).max();
         let weaker = level.map_or(&[][..], |level| &self.acr_order[..level]);
         unique(stated.into_iter().chain(weaker.iter().rev().map(String::as_str)))
     }

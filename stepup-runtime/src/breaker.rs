@@ -26,6 +26,8 @@ struct State {
 struct Open {
     until: Instant,
     pause: Duration,
+    /// Whether one was let through to try.
+    trial: bool,
 }
 
 impl Breaker {
@@ -39,6 +41,7 @@ impl Breaker {
             return Err(open.until - now);
         }
         open.until = now + open.pause;
+        open.trial = true;
         Ok(())
     }
 
@@ -51,10 +54,13 @@ impl Breaker {
     pub(crate) fn failed(&self) {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
-        if state.failures >= FAILURES {
-            let pause = state.open.map_or(FIRST, |open| (open.pause * 2).min(LONGEST));
-            state.open = Some(Open { until: Instant::now() + pause, pause });
-        }
+        let pause = match state.open {
+            None if state.failures >= FAILURES => FIRST,
+            Some(Open { pause, trial: true, .. }) => (pause * 2).min(LONGEST),
+            // Those that were under way when it opened say nothing new.
+            None | Some(_) => return,
+        };
+        state.open = Some(Open { until: Instant::now() + pause, pause, trial: false });
     }
 
     /// A poisoned lock holds plain data that is right at any time.
@@ -78,7 +84,10 @@ mod tests {
             assert!(breaker.check().is_ok());
             breaker.failed();
         }
-        assert_eq!(breaker.check(), Err(FIRST));
+        for _ in 0..10 {
+            breaker.failed();
+        }
+        assert_eq!(breaker.check(), Err(FIRST), "whatever was under way changes nothing");
         tokio::time::advance(FIRST).await;
         assert!(breaker.check().is_ok(), "one may try");
         assert!(breaker.check().is_err(), "the others wait for it");

@@ -94,7 +94,7 @@ impl ClientAuth {
         }
         let claims = json!({
             "iss": self.client_id, "sub": self.client_id, "aud": issuer,
-            "jti": URL_SAFE_NO_PAD.encode(jti), "iat": now, "exp": now + ASSERTION_LIFE,
+            "jti": URL_SAFE_NO_PAD.encode(jti), "iat": now, "exp": now.saturating_add(ASSERTION_LIFE),
         });
         pair.compact(header.as_object()?, claims.to_string().as_bytes())
     }

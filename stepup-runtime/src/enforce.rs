@@ -31,12 +31,20 @@ impl StepUp {
         let credential = credential(&head.headers, head.uri.query())
             .map_err(|refusal| refusal.in_scheme(self.0.scheme))?;
         let Credential { scheme, token } = credential;
-        let now = self.0.clock.now();
-        let verified =
-            self.0.tokens.verify(token, now).await.map_err(|refusal| refusal.in_scheme(scheme))?;
+        let mut now = self.0.clock.now();
+        let verified = match self.0.tokens.known(token) {
+            Ok(known) => known,
+            Err(unknown) => {
+                // Boxed, so that the future of a request whose token is known stays small.
+                let verified = Box::pin(self.0.tokens.verify(token, unknown, now)).await;
+                // The issuer may have been waited for.
+                now = self.0.clock.now();
+                verified.map_err(|refusal| refusal.in_scheme(scheme))?
+            }
+        };
         // From here on the token says how it must be presented.
         let must_be_bound = verified.bound_to.is_some() || verified.issuer.dpop_required;
-        let scheme = if must_be_bound || requirement.bound { Scheme::Dpop } else { Scheme::Bearer };
+        let scheme = if must_be_bound { Scheme::Dpop } else { Scheme::Bearer };
         let refuse = |cause: Cause| Refusal::from(cause).in_scheme(scheme);
         verified.check_times(now).map_err(refuse)?;
         let request = Presented {
@@ -47,6 +55,8 @@ impl StepUp {
         };
         let proofs = self.0.proofs.as_ref();
         let bound = check_binding(proofs, &credential, &request, &verified, now).map_err(refuse)?;
+        // It is valid, so that it may be told what the endpoint demands.
+        let scheme = if requirement.bound { Scheme::Dpop } else { scheme };
         let evidence = Evidence { bound, ..Evidence::of(&verified.authentication) };
         match decide(requirement, &evidence, now) {
             Decision::Allow => Ok(Principal::new(verified)),

@@ -3,7 +3,8 @@
 
 use crate::algorithm::ACCEPTED;
 use crate::http_client::checked_url;
-use crate::introspection::{Introspection, Introspector};
+use crate::introspection::Introspection;
+use crate::introspector::Introspector;
 use crate::keys::{Keys, Location, Renewal};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,9 @@ pub struct Issuer {
     introspection: Option<Introspection>,
     dpop_required: bool,
 }
+
+/// Ten years: longer than any program runs, and short enough to be added to a time.
+pub(crate) const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Why an issuer cannot be used.
 #[derive(Debug, Error)]
@@ -139,7 +143,7 @@ impl Issuer {
     /// the `typ` must be `at+jwt` (RFC 9068 §4).
     ///
     /// Such a token must then have a claim that only access tokens have (`scope`, `scp`, `client_id`,
-    /// `cid`, `appid`, `roles`, or a claim that names its kind), and none that only ID tokens have.
+    /// `cid`, `appid`, `azpacr`, `appidacr`, or a claim that names its kind), and none that only ID tokens have.
     /// Give this API an audience of its own, which is no client's id: an ID token is for the client.
     pub fn allow_untyped_tokens(mut self, allow: bool) -> Self {
         self.untyped = allow;
@@ -149,21 +153,21 @@ impl Issuer {
     /// The shortest time between two fetches of the keys, whatever tokens come: 30 seconds unless
     /// given.
     pub fn key_refresh_cooldown(mut self, cooldown: Duration) -> Self {
-        self.renewal.cooldown = cooldown;
+        self.renewal.cooldown = cooldown.min(LONG);
         self
     }
 
     /// The longest time between two fetches of the keys: 10 minutes unless given. The issuer's
     /// `Cache-Control` may shorten it.
     pub fn key_refresh_interval(mut self, interval: Duration) -> Self {
-        self.renewal.interval = interval;
+        self.renewal.interval = interval.min(LONG);
         self
     }
 
     /// How long keys serve while the issuer cannot be heard: 24 hours unless given. After that its
     /// tokens are answered with 503.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
-        self.renewal.max_stale = max_stale;
+        self.renewal.max_stale = max_stale.min(LONG);
         self
     }
 
@@ -244,6 +248,14 @@ impl Issuer {
         if let Dialect::EntraClaims { authorization_uri } = profile.challenge_dialect() {
             check_value(authorization_uri)
                 .map_err(|why| wrong(format!("the authorization_uri {why}")))?;
+        }
+        let levels = profile.acr_levels();
+        for (index, level) in levels.iter().enumerate() {
+            if level.is_empty() || level == "0" || levels[..index].contains(level) {
+                return Err(wrong(format!(
+                    "the acr order names {level:?}, which is no level or stands twice"
+                )));
+            }
         }
         if profile.skew() > 300 {
             return Err(wrong(

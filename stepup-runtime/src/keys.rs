@@ -1,7 +1,8 @@
 //! An issuer's keys and their renewal: on a schedule, and when a token comes whose key is unknown or
 //! whose signature a known key does not confirm. At most one fetch per cooldown, once for all who
 //! wait, in a task of its own. No lock is held across a fetch. A failure keeps the old keys, until
-//! they have not been confirmed for too long.
+//! they have not been confirmed for too long; a set without a usable key is no failure, but withdraws
+//! them.
 
 use crate::discovery::{Metadata, discover};
 use crate::flight::Flight;
@@ -13,9 +14,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use reqwest::Client;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -86,7 +88,6 @@ struct Remote {
     started: Instant,
     /// When the issuer last confirmed the keys, in milliseconds after `started`, plus one; 0: never.
     confirmed: AtomicU64,
-    schedule: OnceLock<AbortHandle>,
 }
 
 /// What the renewals have come to.
@@ -95,7 +96,10 @@ struct State {
     /// When the last one began, and what it came to.
     last: Option<(Instant, Renewed)>,
     running: Option<Flight<Renewed>>,
-    etag: Option<String>,
+    /// The set's address and the tag that it had there.
+    tag: Option<(String, String)>,
+    /// Renews on schedule.
+    schedule: Option<AbortHandle>,
     /// Until when these key ids are known to be unknown, so that they cost no further fetch.
     unknown: HashMap<String, Instant>,
 }
@@ -135,7 +139,6 @@ impl Keys {
             metadata: ArcSwapOption::empty(),
             started: Instant::now(),
             confirmed: AtomicU64::new(0),
-            schedule: OnceLock::new(),
         };
         let keys = Arc::new(Self { current: ArcSwap::default(), remote: Some(remote) });
         let first = match keys.fetch().await {
@@ -147,10 +150,20 @@ impl Keys {
             Err(why) => return Err(why),
         };
         if let Some(remote) = &keys.remote {
-            let task = tokio::spawn(on_schedule(Arc::downgrade(&keys), remote.pause(first)));
-            let _ = remote.schedule.set(task.abort_handle());
+            keys.schedule(remote, remote.pause(first));
         }
         Ok(keys)
+    }
+
+    /// Renews on schedule from now on, unless that is done already.
+    fn schedule(self: &Arc<Self>, remote: &Remote, pause: Duration) {
+        let mut state = remote.state();
+        if state.schedule.as_ref().is_none_or(AbortHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let task = runtime.spawn(on_schedule(Arc::downgrade(self), pause));
+            state.schedule = Some(task.abort_handle());
+        }
     }
 
     /// The keys at hand.
@@ -164,10 +177,18 @@ impl Keys {
     }
 
     /// Whether the keys may be used: the issuer has confirmed them, not too long ago.
-    pub(crate) fn check_fresh(&self) -> Result<(), Cause> {
-        match &self.remote {
-            Some(remote) if !remote.is_fresh() => Err(remote.unavailable()),
-            _ => Ok(()),
+    pub(crate) fn check_fresh(self: &Arc<Self>) -> Result<(), Cause> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        let Renewal { cooldown, interval, max_stale, .. } = remote.renewal;
+        match remote.age() {
+            Some(age) if age < max_stale => {
+                if age > 2 * (interval + cooldown) {
+                    // An outage; or the runtime in which they were renewed is gone.
+                    self.schedule(remote, Duration::ZERO);
+                }
+                Ok(())
+            }
+            _ => Err(remote.unavailable()),
         }
     }
 
@@ -258,20 +279,24 @@ impl Keys {
                 url
             }
         };
-        let etag = remote.state().etag.clone();
-        let max_age = match fetch(&remote.client, &url, etag.as_deref()).await? {
+        // A tag says something of the document at its own address only.
+        let known = remote.state().tag.clone().filter(|(tagged, _)| *tagged == url);
+        let tag = known.as_ref().map(|(_, tag)| tag.as_str());
+        let max_age = match fetch(&remote.client, &url, tag).await? {
             Fetched::NotModified { max_age } => max_age,
             Fetched::Document { body, etag, max_age } => {
-                let old = self.current();
-                let new = KeySet::parse(&body)?.continuing(&old);
-                let mut state = remote.state();
-                state.etag = etag;
-                if !new.is_same(&old) {
-                    tracing::info!(issuer = remote.issuer, keys = ?new, "the issuer's keys are new");
-                    state.unknown.clear();
-                    let new = Arc::new(new);
-                    self.current.store(Arc::clone(&new));
-                    old.withdraw_for(&new);
+                match KeySet::parse(&body) {
+                    Ok(new) => {
+                        self.replace(remote, new);
+                        remote.state().tag = etag.map(|tag| (url, tag));
+                    }
+                    Err(none @ KeySetError::NoneUsable(_)) => {
+                        // That is no outage: the issuer says that the keys it had are its no more.
+                        self.replace(remote, KeySet::default());
+                        remote.state().tag = None;
+                        return Err(none.into());
+                    }
+                    Err(odd) => return Err(odd.into()),
                 }
                 max_age
             }
@@ -280,11 +305,25 @@ impl Keys {
         remote.confirmed.store(age + 1, Ordering::Release);
         Ok(max_age)
     }
+
+    /// Puts a set in use, and withdraws what it holds no more.
+    fn replace(&self, remote: &Remote, new: KeySet) {
+        let old = self.current();
+        let new = new.continuing(&old);
+        if new.is_same(&old) {
+            return;
+        }
+        tracing::info!(issuer = remote.issuer, keys = ?new, "the issuer's keys are new");
+        remote.state().unknown.clear();
+        let new = Arc::new(new);
+        self.current.store(Arc::clone(&new));
+        old.withdraw_for(&new);
+    }
 }
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        if let Some(task) = self.remote.as_ref().and_then(|remote| remote.schedule.get()) {
+        if let Some(task) = self.remote.as_ref().and_then(|remote| remote.state().schedule.take()) {
             task.abort();
         }
     }
@@ -315,11 +354,10 @@ impl Remote {
         max_age.unwrap_or(interval).min(interval).max(cooldown).max(Duration::from_millis(10))
     }
 
-    fn is_fresh(&self) -> bool {
-        let confirmed = self.confirmed.load(Ordering::Acquire);
-        let Some(millis) = confirmed.checked_sub(1) else { return false };
-        let age = self.started.elapsed().saturating_sub(Duration::from_millis(millis));
-        age < self.renewal.max_stale
+    /// How long ago the issuer has confirmed the keys, if it ever has.
+    fn age(&self) -> Option<Duration> {
+        let millis = self.confirmed.load(Ordering::Acquire).checked_sub(1)?;
+        Some(self.started.elapsed().saturating_sub(Duration::from_millis(millis)))
     }
 
     /// The refusal while the keys cannot be had, with the seconds until the next attempt.

@@ -21,9 +21,11 @@
 //! ```
 //!
 //! A request takes one way through this crate: the guard (`guard`) calls [`StepUp::enforce`]
-//! (`enforce`), which takes the one credential from the request (`credential`), has its issuer
-//! verify it (`token`, `keys`), and asks [`decide`](stepup_contract::decide) of `stepup-contract`.
-//! The handler gets the [`Principal`], or the client a [`Refusal`].
+//! (`enforce`), which takes the one credential from the request (`credential`) and asks what it says
+//! (`tokens`): it is known, or its issuer's keys verify it (`token`, `jws`, `keys`), or its issuer is
+//! asked (`introspection`). Then come, on every request, its times, the proof of its key (`dpop`), and
+//! [`decide`](stepup_contract::decide) of `stepup-contract`. The handler gets the [`Principal`], or the
+//! client a [`Refusal`].
 
 extern crate self as stepup_runtime;
 
@@ -42,6 +44,7 @@ mod flight;
 mod guard;
 mod http_client;
 mod introspection;
+mod introspector;
 mod issuer;
 mod jwks;
 mod jws;
@@ -55,6 +58,7 @@ mod replay;
 mod request_path;
 mod response;
 mod routes;
+mod said;
 mod signing;
 mod state;
 mod step_up;

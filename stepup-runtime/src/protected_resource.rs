@@ -36,6 +36,9 @@ pub enum ResourceError {
     /// It has a query or a fragment (RFC 9728 §1.2).
     #[error("{0:?} has a query or a fragment; leave it out")]
     QueryOrFragment(String),
+    /// A segment of its path begins with `:` or `*`, at which nothing can be served.
+    #[error("{0:?} has a segment that begins with `:` or `*`; nothing can be served there")]
+    Path(String),
     /// It is neither https nor on loopback.
     #[error("{0:?} is not https; only loopback addresses may be http")]
     NotHttps(String),
@@ -47,6 +50,9 @@ impl Resource {
         let url = Url::parse(text).map_err(|_| no_url())?;
         if !url.has_host() || url.cannot_be_a_base() || check_value(text).is_err() {
             return Err(no_url());
+        }
+        if url.path().contains("/:") || url.path().contains("/*") {
+            return Err(ResourceError::Path(text.to_owned()));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(ResourceError::QueryOrFragment(text.to_owned()));
@@ -189,7 +195,14 @@ mod tests {
 
     #[test]
     fn only_an_address_without_query_and_fragment_identifies_an_api() {
-        for text in ["api.example", "urn:api", "https://a/?x", "https://a/#x", "http://a.example"] {
+        for text in [
+            "api.example",
+            "urn:api",
+            "https://a/?x",
+            "https://a/#x",
+            "http://a.example",
+            "https://a/:x",
+        ] {
             assert!(Resource::new(text).is_err(), "{text}");
         }
         assert!(Resource::new("http://localhost:8080").is_ok());

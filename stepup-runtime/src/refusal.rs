@@ -252,6 +252,8 @@ impl Refusal {
         });
         for (index, (name, text)) in parameters.iter().enumerate() {
             let separator = if index == 0 { " " } else { ", " };
+            // Configured values were checked for this; a requirement made by hand was not.
+            let text = text.replace(['"', '\\'], "");
             let _ = write!(value, "{separator}{name}=\"{text}\"");
         }
         Some(value)

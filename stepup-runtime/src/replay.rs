@@ -44,10 +44,11 @@ impl Seen {
     pub(crate) fn see(&self, mark: Mark, now: u64) -> Sight {
         // A poisoned lock holds plain data that is right at any time.
         let mut all = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = now.saturating_sub(all.began);
-        if age >= self.window {
-            let young = mem::take(&mut all.young);
-            all.old = if age < 2 * self.window { young } else { HashSet::new() };
+        if now.saturating_sub(all.began) >= self.window {
+            // Never both at once, however far the clock has jumped: it may jump back.
+            all.old = mem::take(&mut all.young);
+            all.began = now;
+        } else if all.began.saturating_sub(now) > self.window {
             all.began = now;
         }
         if all.young.contains(&mark) || all.old.contains(&mark) {
@@ -77,6 +78,17 @@ mod tests {
         assert_eq!(seen.see(mark(1), 1090), Sight::Again);
         assert_eq!(seen.see(mark(2), 1178), Sight::Again, "89 seconds later");
         assert_eq!(seen.see(mark(1), 1180), Sight::First, "after the window it has aged anyway");
-        assert_eq!(seen.see(mark(2), 9000), Sight::First);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_loses_no_proof_and_goes_on_forgetting() {
+        let seen = Seen::new(90, 2);
+        let mark = |n| [n; 32];
+        assert_eq!(seen.see(mark(1), 1000), Sight::First);
+        assert_eq!(seen.see(mark(2), 900_000), Sight::First, "ahead");
+        assert_eq!(seen.see(mark(1), 1001), Sight::Again, "and back");
+        assert_eq!(seen.see(mark(3), 1001), Sight::First);
+        assert_eq!(seen.see(mark(4), 1002), Sight::Full);
+        assert_eq!(seen.see(mark(4), 1091), Sight::First);
     }
 }

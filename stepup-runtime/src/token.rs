@@ -24,16 +24,16 @@ pub(crate) struct Verified {
     pub(crate) bound_to: Option<String>,
     expires: Option<u64>,
     not_before: u64,
-    source: Source,
+    pub(crate) source: Source,
 }
 
-/// What the claims rest on.
+/// What the claims rest on: a signature, the issuer's word, or both.
 #[derive(Debug)]
-pub(crate) enum Source {
-    /// A signature by this key.
-    Signed(Arc<Key>),
-    /// The issuer's own word, good until then.
-    Introspected(Instant),
+pub(crate) struct Source {
+    /// The key that has signed them.
+    pub(crate) key: Option<Arc<Key>>,
+    /// Until when the issuer's own word is good.
+    pub(crate) said_until: Option<Instant>,
 }
 
 /// Verifies a JWT with the keys of this issuer, the one that it names.
@@ -48,13 +48,14 @@ pub(crate) async fn verify(
         check_end(expires, now)?;
     }
     let key = issuer.keys.verify(&jws).await?;
-    Verified::new(issuer, jws.claims, Source::Signed(key))
+    Verified::new(issuer, jws.claims, Source { key: Some(key), said_until: None })
 }
 
 /// RFC 9068 §4: the type keeps other JWTs of the same issuer from being used as access tokens.
 fn check_typ(jws: &Jws<'_>, issuer: &Trusted) -> Result<(), Cause> {
     const ID_TOKEN: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
-    const ACCESS_TOKEN: [&str; 6] = ["scope", "scp", "client_id", "cid", "appid", "roles"];
+    const ACCESS_TOKEN: [&str; 7] =
+        ["scope", "scp", "client_id", "cid", "appid", "azpacr", "appidacr"];
     match jws.typ.as_deref() {
         Some("at+jwt") => return Ok(()),
         None | Some("jwt") if issuer.untyped => {}
@@ -129,7 +130,7 @@ impl Verified {
                 let all: Option<Vec<String>> = list.iter().map(named).collect();
                 all.is_some_and(|all| all.iter().any(|one| issuer.audiences.contains(one)))
             }
-            None => matches!(source, Source::Introspected(_)) && issuer.audience_optional(),
+            None => source.key.is_none() && issuer.audience_optional(),
             Some(_) => false,
         };
         if !audience {
@@ -140,7 +141,7 @@ impl Verified {
             _ => return Err(Cause::InvalidToken("the token names no subject")),
         };
         let expires = date(&claims, "exp")?;
-        if expires.is_none() && matches!(source, Source::Signed(_)) {
+        if expires.is_none() && source.key.is_some() {
             return Err(Cause::InvalidToken("the token never expires"));
         }
         let not_before = date(&claims, "nbf")?.max(date(&claims, "iat")?).unwrap_or(0);
@@ -162,10 +163,11 @@ impl Verified {
     /// Whether what the claims rest on still holds: the key is the issuer's, the issuer was heard
     /// not too long ago. If not, the token has to be verified anew.
     pub(crate) fn still_stands(&self) -> bool {
-        match &self.source {
-            Source::Signed(key) => !key.is_withdrawn() && self.issuer.keys.check_fresh().is_ok(),
-            Source::Introspected(until) => Instant::now() < *until,
-        }
+        let Source { key, said_until } = &self.source;
+        let signed = key
+            .as_ref()
+            .is_none_or(|key| !key.is_withdrawn() && self.issuer.keys.check_fresh().is_ok());
+        signed && said_until.is_none_or(|until| Instant::now() < until)
     }
 
     /// Whether the token may be used now. Its end is exact; its beginning may be ahead of our clock

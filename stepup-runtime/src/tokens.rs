@@ -1,17 +1,18 @@
 //! From a token to what its issuer says, through the cache of verified tokens.
 //!
-//! The cache is keyed by the SHA-256 digest of the whole token, so that a hit is this very token and
-//! no token is kept. It holds what a token says and never whether it may be used: times, and whether
-//! the key is still the issuer's, are looked at on every hit. Only tokens that were verified are kept,
-//! so that nobody without one can fill it.
+//! A hit is this very token: its signature by the SHA-256 digest, and all before it byte by byte. That
+//! is less to digest than the whole, and what is kept is no token, since its signature is not. The cache
+//! holds what a token says and never whether it may be used: times, and whether the key is still the
+//! issuer's, are looked at on every hit. Only tokens that were verified are kept, so that nobody without
+//! one can fill it.
 
 use crate::credential::check_form;
-use crate::introspection::Introspector;
+use crate::introspector::Introspector;
 use crate::issuer::Trusted;
 use crate::jws::Jws;
 use crate::refusal::{Cause, Refusal};
 use crate::token::{Verified, verify};
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::SHA256;
 use moka::sync::Cache;
 use serde_json::Value;
 use std::sync::Arc;
@@ -51,27 +52,36 @@ impl TokenCache {
     }
 }
 
-/// The SHA-256 digest of a token.
-pub(crate) type TokenDigest = [u8; 32];
+/// A SHA-256 digest.
+pub(crate) type Digest = [u8; 32];
 
-/// The digest that stands for this token.
-pub(crate) fn digest_of(token: &[u8]) -> TokenDigest {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, token).as_ref());
-    bytes
+/// The digest of these bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&SHA256, bytes).as_ref());
+    digest
 }
 
 /// The issuers, and the tokens of theirs that were verified.
 pub(crate) struct Tokens {
     pub(crate) issuers: Vec<Arc<Trusted>>,
-    verified: Option<Cache<TokenDigest, Kept>>,
+    /// By the digest of the signature, or of an opaque token as a whole.
+    verified: Option<Cache<Digest, Kept>>,
 }
 
-/// A verified token and about how many bytes it takes.
+/// A verified token.
 #[derive(Clone)]
 struct Kept {
     token: Arc<Verified>,
-    bytes: u32,
+    /// All of the token before its signature; nothing of an opaque one.
+    message: Arc<[u8]>,
+}
+
+/// A token that has to be verified.
+pub(crate) struct Unknown {
+    digest: Option<Digest>,
+    /// Whether it was verified before, and what that rested on has changed or is too old.
+    pub(crate) seen_before: bool,
 }
 
 impl Tokens {
@@ -83,40 +93,55 @@ impl Tokens {
             let share = u32::try_from(bytes.div_ceil(entries)).unwrap_or(u32::MAX);
             Cache::builder()
                 .max_capacity(bytes)
-                .weigher(move |_, kept: &Kept| kept.bytes.max(share))
+                .weigher(move |_, kept: &Kept| weight(kept).max(share))
                 .build()
         });
         Self { issuers, verified }
     }
 
-    /// What this token says. Not whether it may be used now: that is for the caller to check, each
-    /// time.
-    pub(crate) async fn verify(&self, token: &[u8], now: u64) -> Result<Arc<Verified>, Refusal> {
+    /// What this token says, if it is known. Not whether it may be used now: that is for the caller
+    /// to check, each time.
+    pub(crate) fn known(&self, token: &[u8]) -> Result<Arc<Verified>, Unknown> {
         let Some(verified) = &self.verified else {
-            return Ok(Box::pin(self.verify_anew(check_form(token)?, now)).await?);
+            return Err(Unknown { digest: None, seen_before: false });
         };
-        let digest = digest_of(token);
-        if let Some(Kept { token, .. }) = verified.get(&digest)
-            && token.still_stands()
-        {
-            return Ok(token);
+        let (message, signature) = parts(token);
+        let digest = digest_of(signature);
+        match verified.get(&digest).filter(|kept| *kept.message == *message) {
+            Some(Kept { token, .. }) if token.still_stands() => Ok(token),
+            kept => Err(Unknown { digest: Some(digest), seen_before: kept.is_some() }),
         }
+    }
+
+    /// What this token says, from its issuer.
+    pub(crate) async fn verify(
+        &self,
+        token: &[u8],
+        unknown: Unknown,
+        now: u64,
+    ) -> Result<Arc<Verified>, Refusal> {
         let text = check_form(token)?;
-        // Boxed, so that the future of a request whose token is known stays small.
-        let token = Box::pin(self.verify_anew(text, now)).await?;
-        // Claims as a tree take about this much.
-        let bytes = u32::try_from(1024 + 3 * text.len()).unwrap_or(u32::MAX);
-        verified.insert(digest, Kept { token: Arc::clone(&token), bytes });
-        Ok(token)
+        let verified = Arc::new(self.verify_anew(text, unknown.seen_before, now).await?);
+        if let (Some(cache), Some(digest)) = (&self.verified, unknown.digest) {
+            let (message, _) = parts(token);
+            cache.insert(digest, Kept { token: Arc::clone(&verified), message: message.into() });
+        }
+        Ok(verified)
     }
 
     /// The issuer of a JWT is the one that it names, and no other is asked. An opaque token names
     /// none; the one issuer that introspects is asked.
-    async fn verify_anew(&self, token: &str, now: u64) -> Result<Arc<Verified>, Cause> {
+    async fn verify_anew(
+        &self,
+        token: &str,
+        seen_before: bool,
+        now: u64,
+    ) -> Result<Verified, Cause> {
         if !Jws::has_form_of(token) {
             let issuer = self.issuers.iter().find(|issuer| issuer.introspector.is_some());
             let issuer = issuer.ok_or(Cause::InvalidToken("the token is not a signed JWT"))?;
-            return Introspector::introspect(issuer, token, now).await;
+            let said = Introspector::ask(issuer, token, seen_before, now).await?;
+            return said.verified(issuer);
         }
         let jws = Jws::read(token)?;
         let named = jws.claims.get("iss").and_then(Value::as_str);
@@ -125,9 +150,34 @@ impl Tokens {
             .iter()
             .find(|issuer| named == Some(issuer.name.as_str()))
             .ok_or(Cause::InvalidToken("the token is of no issuer that is trusted here"))?;
+        let verified = verify(jws, issuer, now).await?;
         if issuer.introspector.as_ref().is_some_and(Introspector::takes_jwts) {
-            return Introspector::introspect(issuer, token, now).await;
+            let said = Introspector::ask(issuer, token, seen_before, now).await?;
+            return said.confirms(verified);
         }
-        verify(jws, issuer, now).await.map(Arc::new)
+        Ok(verified)
     }
+}
+
+/// A token's signature, and what stands before it; all of an opaque token is signature.
+fn parts(token: &[u8]) -> (&[u8], &[u8]) {
+    let dot = token.iter().rposition(|byte| *byte == b'.');
+    dot.map_or((&[], token), |dot| token.split_at(dot + 1))
+}
+
+/// About how many bytes a verified token takes.
+fn weight(kept: &Kept) -> u32 {
+    let bytes = 1024 + kept.message.len() + tree(&kept.token.claims);
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// About how many bytes a JSON value takes as a tree.
+fn tree(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(tree).sum(),
+        Value::Object(map) => map.iter().map(|(name, value)| 48 + name.len() + tree(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    32 + inside
 }

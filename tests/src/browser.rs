@@ -58,7 +58,7 @@ impl Browser {
     /// says so. Tells as well whether the provider has asked for a login.
     ///
     /// # Errors
-    /// The error that the provider sends the client back with.
+    /// The address that the provider sends the client back to, where it holds an error.
     ///
     /// # Panics
     /// When the provider does anything else.
@@ -84,14 +84,10 @@ impl Browser {
             let location = location.unwrap_or_else(|| panic!("no redirect: {response:?}"));
             let location = location.to_str().expect("text").to_owned();
             if let Some(query) = location.strip_prefix("http://127.0.0.1/callback?") {
-                let field = |wanted: &str| {
-                    let mut fields = form_urlencoded::parse(query.as_bytes());
-                    fields.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
-                };
-                match (field("code"), field("error")) {
-                    (Some(code), _) => break code,
-                    (None, Some(error)) => return Err(error),
-                    (None, None) => panic!("neither code nor error: {location}"),
+                let mut fields = form_urlencoded::parse(query.as_bytes());
+                match fields.find(|(name, _)| name == "code") {
+                    Some((_, code)) => break code.into_owned(),
+                    None => return Err(location),
                 }
             }
             let url = match location.strip_prefix('/') {

@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::Path;
-use stepup_contract::{Contract, Method, Profile, Requirement, RiskLevel};
+use std::str::FromStr;
+use stepup_contract::{ClaimPath, Contract, Method, Profile, Requirement, RiskLevel};
 
 /// One vector.
 #[derive(Debug, Clone)]
@@ -77,6 +78,18 @@ fn profile(value: Option<&Value>) -> Profile {
                 let methods = methods.iter().map(|m| m.parse::<Method>().expect("a method"));
                 profile.proves(acr, methods)
             }),
+            "amr-proves" => list(value).fold(profile, |profile, pair| {
+                let methods = |value| {
+                    let names = strings(value).into_iter();
+                    names.map(|name| Method::from_str(&name).expect("a method")).collect::<Vec<_>>()
+                };
+                profile.amr_proves(methods(&pair[0]), methods(&pair[1]))
+            }),
+            "acr-order" => profile.acr_order(strings(value)),
+            "amr-claim" => profile.amr_claim(path(value)),
+            "acr-claim" => profile.acr_claim(path(value)),
+            "acr-list-claim" => profile.acr_list_claim(path(value)),
+            "auth-time-claim" => profile.auth_time_claim(path(value)),
             "infer-mfa" => profile.infer_mfa(value == &Value::Bool(true)),
             "may-step-up" => profile.may_step_up(value == &Value::Bool(true)),
             "clock-skew" => {
@@ -91,9 +104,25 @@ fn profile(value: Option<&Value>) -> Profile {
 
 /// `[["key", ["value", …]], …]`: an order of preference, which a JSON object does not have.
 fn pairs(value: &Value) -> impl Iterator<Item = (&str, Vec<String>)> {
-    value.as_array().expect("a list of pairs").iter().map(|pair| {
-        let list = pair[1].as_array().expect("a list").iter();
-        let list = list.map(|item| item.as_str().expect("text").to_owned()).collect();
-        (pair[0].as_str().expect("a key"), list)
-    })
+    list(value).map(|pair| (pair[0].as_str().expect("a key"), strings(&pair[1])))
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().expect("a list").iter()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    list(value).map(|item| item.as_str().expect("text").to_owned()).collect()
+}
+
+/// A claim's name, or names from the outside in; two are enough here.
+fn path(value: &Value) -> ClaimPath {
+    match value {
+        Value::String(name) => name.as_str().into(),
+        names => {
+            let names = strings(names);
+            let [outer, inner] = &names[..] else { panic!("two names: {names:?}") };
+            [outer.as_str(), inner.as_str()].into()
+        }
+    }
 }

@@ -373,3 +373,44 @@ async fn a_proof_is_for_the_address_that_the_client_sees() {
         assert_eq!(answer.status, expected, "{url}: {answer:?}");
     }
 }
+
+#[tokio::test]
+async fn a_path_that_means_another_has_no_proof() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let builder = StepUp::builder().issuer(idp.issuer()).resource(RESOURCE);
+    let step_up = builder.build().await.expect("built");
+    let holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let token = idp.token().bound_to(&holder).mint();
+    let contract = Contract::parse(r#"{"path": "/{*rest}", "security": {"step-up": false}}"#);
+    let contract = contract.expect("a contract");
+    for (path, url, allowed) in [
+        ("/b", "/b", true),
+        ("/a%20b/ü", "/a%20b/ü", false),
+        ("/files/../b", "/b", false),
+        ("/files/../b", "/files/../b", false),
+        ("/files/%2e%2e/b", "/b", false),
+        ("/files\\b", "/files/b", false),
+        ("/files/./b", "/files/b", false),
+    ] {
+        let proof = holder.proof("GET", &format!("{RESOURCE}{url}"), &token).sign();
+        let request = http::Request::get(path).header("authorization", format!("DPoP {token}"));
+        let Ok(request) = request.header("dpop", proof).body(()) else { continue };
+        let (head, ()) = request.into_parts();
+        let outcome = step_up.enforce(&contract.endpoints()[0], &head).await;
+        assert_eq!(outcome.is_ok(), allowed, "{path} with a proof for {url}");
+    }
+}
+
+#[tokio::test]
+async fn that_an_endpoint_is_bound_is_not_told_to_who_has_no_valid_token() {
+    let api = api().await;
+    let expired = api.idp.token().claim("exp", 1_700_000_000).mint();
+    let early = api.idp.token().claim("nbf", 4_000_000_000_u64).mint();
+    for token in [expired.as_str(), &early, "x"] {
+        for (method, path) in [("GET", "/profile"), ("POST", "/pay/7")] {
+            let answer = api.call(method, path, "Bearer", token, &[]).await;
+            let (scheme, _) = answer.challenge().expect("a challenge");
+            assert_eq!(scheme, "Bearer", "{path}");
+        }
+    }
+}

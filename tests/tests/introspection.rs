@@ -122,13 +122,48 @@ async fn an_answer_is_kept_for_the_configured_time_and_a_revocation_counts_after
 }
 
 #[tokio::test]
-async fn jwts_too_lets_a_revocation_count_for_jwts() {
+async fn jwts_too_lets_a_revocation_count_for_jwts_that_are_valid_themselves() {
     let idp = TestIssuer::start().await.expect("an issuer");
-    let introspection = idp.introspection().jwts_too();
+    let kept = Duration::from_millis(400);
+    let introspection = idp.introspection().jwts_too().cache(kept);
     let server = serve(idp.issuer().introspect(introspection)).await;
     let jwt = idp.mfa_token();
     assert_eq!(ask(&server, &jwt).await.status, 401, "the issuer knows nothing of it");
-    assert_eq!(idp.introspections(), 1);
+    tokio::time::sleep(kept).await;
+    idp.say_of(&jwt, json!({"token_type": "Bearer", "sub": "alice"}));
+    assert_eq!(ask(&server, &jwt).await.status, 200);
+    idp.revoke(&jwt);
+    assert_eq!(ask(&server, &jwt).await.status, 200, "within the cache time");
+    tokio::time::sleep(kept).await;
+    assert_eq!(ask(&server, &jwt).await.status, 401);
+
+    // What is said of it makes no JWT valid that is not.
+    let asked = idp.introspections();
+    let stranger = TestIssuer::start().await.expect("an issuer");
+    for (what, token) in [
+        ("an ID token", idp.token().header("typ", "JWT").mint()),
+        ("expired", idp.token().claim("exp", 1_700_000_000).mint()),
+        ("another audience", idp.token().claim("aud", "https://other.example").mint()),
+        ("signed by another", stranger.token().claim("iss", idp.url()).mint()),
+    ] {
+        idp.say_of(&token, json!({"token_type": "Bearer", "aud": AUDIENCE, "sub": "alice"}));
+        assert_eq!(ask(&server, &token).await.status, 401, "{what}");
+    }
+    assert_eq!(idp.introspections(), asked, "nobody is asked about what is not valid");
+
+    // Nor may it differ: of whom it is, and to which key it is bound.
+    let bound = idp.token().claim("cnf", json!({"jkt": "x"})).mint();
+    idp.say_of(&bound, json!({"token_type": "Bearer", "sub": "alice"}));
+    let answer = ask(&server, &bound).await;
+    assert_eq!(answer.status, 401, "a binding that the answer leaves out still binds");
+    let other = idp.token().claim("jti", "2").mint();
+    for said in [json!({"sub": "eve"}), json!({"sub": "alice", "cnf": {"jkt": "x"}})] {
+        let mut said = said;
+        said["token_type"] = "Bearer".into();
+        idp.say_of(&other, said.clone());
+        tokio::time::sleep(kept).await;
+        assert_eq!(ask(&server, &other).await.status, 401, "{said}");
+    }
 }
 
 /// An issuer whose answers are scripted.
@@ -180,7 +215,6 @@ async fn what_goes_wrong_at_the_issuer_is_503_and_opens_the_circuit() {
     not_utf8[10] = 0xff;
     for (what, script) in [
         ("500", Script::status(500)),
-        ("our credentials are refused", Script::status(401)),
         ("too many requests", Script::status(429)),
         ("closes", Script::Close),
         ("half a body", Script::HalfBody(bytes.clone())),
@@ -225,15 +259,54 @@ async fn the_circuit_closes_again_when_the_issuer_is_back() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_finds_fault_with_a_token_does_not_open_the_circuit() {
-    let peer = Peer::start().await;
-    let server = peer.serve(basic()).await;
-    peer.http.on("/introspect", Script::status(400));
-    for n in 0..10 {
-        assert_eq!(ask(&server, &format!("token-{n}")).await.status, 401);
+async fn a_status_that_a_token_can_cause_does_not_open_the_circuit() {
+    let error = |error: &str| {
+        Script::Answer(400, Vec::new(), json!({"error": error}).to_string().into_bytes())
+    };
+    for (script, expected) in [
+        (Script::status(400), 401),
+        (error("invalid_request"), 401),
+        (error("invalid_client"), 503),
+        (error("unauthorized_client"), 503),
+        (Script::status(401), 503),
+        (Script::status(403), 503),
+        (Script::status(413), 503),
+    ] {
+        let peer = Peer::start().await;
+        let server = peer.serve(basic()).await;
+        peer.http.on("/introspect", script.clone());
+        for n in 0..10 {
+            let answer = ask(&server, &format!("token-{n}")).await;
+            assert_eq!(answer.status, expected, "{script:?}");
+        }
+        assert_eq!(peer.asked().len(), 10);
+        peer.answer(&peer.active());
+        assert_eq!(ask(&server, "good").await.status, 200, "{script:?}");
     }
-    peer.answer(&peer.active());
-    assert_eq!(ask(&server, "good").await.status, 200);
+}
+
+/// The certified provider answers for a refresh token as for an access token, without `token_type`
+/// and without `aud`.
+#[tokio::test]
+async fn without_an_audience_an_answer_must_say_that_the_token_is_an_access_token() {
+    let peer = Peer::start().await;
+    let claims = json!({"active": true, "sub": "alice", "client_id": "c", "scope": "pay"});
+    for (mark, expected) in [
+        (json!({}), 401),
+        (json!({"token_type": "Bearer"}), 200),
+        (json!({"typ": "Bearer"}), 200),
+        (json!({"token_use": "access_token"}), 200),
+        (json!({"token_type": "refresh_token"}), 401),
+        (json!({"token_type": "Bearer", "typ": "Refresh"}), 401),
+        (json!({"token_type": 1}), 401),
+        (json!({"aud": AUDIENCE}), 200),
+    ] {
+        let mut claims = claims.clone();
+        claims.as_object_mut().expect("an object").extend(mark.as_object().cloned().expect("one"));
+        peer.answer(&claims);
+        let server = peer.serve(basic().audience_optional()).await;
+        assert_eq!(ask(&server, "a-token").await.status, expected, "{mark}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -362,6 +435,7 @@ async fn an_answer_without_audience_is_accepted_only_on_demand() {
     let peer = Peer::start().await;
     let mut answer = peer.active();
     answer.as_object_mut().expect("an object").remove("aud");
+    answer["token_type"] = "Bearer".into();
     peer.answer(&answer);
     assert_eq!(ask(&peer.serve(basic()).await, "a-token").await.status, 401);
     assert_eq!(ask(&peer.serve(basic().audience_optional()).await, "a-token").await.status, 200);

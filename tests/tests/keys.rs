@@ -195,6 +195,112 @@ async fn the_document_of_rfc_8414_serves_where_the_other_is_missing() {
 }
 
 #[tokio::test]
+async fn a_set_without_a_usable_key_withdraws_all_that_were_there() {
+    for keys in
+        [json!([]), json!([{"kty": "oct", "k": "AA"}]), json!([{"kty": "EC", "crv": "P-521"}])]
+    {
+        let peer = Peer::start().await;
+        let issuer = peer.issuer().key_refresh_cooldown(Duration::from_millis(100));
+        let server = serve(issuer.key_refresh_interval(Duration::from_millis(100))).await;
+        let token = peer.token().mint();
+        assert_eq!(status(&server, &token).await, 200);
+        peer.http.on("/jwks", Script::json(&json!({"keys": keys})));
+        tokio::time::sleep(Duration::from_millis(350)).await;
+        assert_eq!(status(&server, &token).await, 503, "{keys}: cached");
+        assert_eq!(status(&server, &peer.token().claim("jti", "2").mint()).await, 503, "{keys}");
+        peer.mend();
+        tokio::time::sleep(Duration::from_millis(350)).await;
+        assert_eq!(status(&server, &token).await, 200, "{keys}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_while_its_key_is_fetched_has_ended() {
+    let peer = Peer::start().await;
+    let clock = TestClock::system();
+    let builder = StepUp::builder().issuer(peer.issuer()).clock(clock.clone());
+    let step_up = builder.build().await.expect("built");
+    let server = Arc::new(Server::start(app(step_up)).await);
+    peer.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
+    let slow = Script::After(Duration::from_millis(500), Box::new(Script::json(&peer.keys())));
+    peer.http.on("/jwks", slow);
+    let token = peer.token().mint();
+    let waiting = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { status(&server, &token).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    clock.advance(3700);
+    assert_eq!(waiting.await.expect("no panic"), 401);
+}
+
+#[tokio::test]
+async fn a_tag_of_another_address_confirms_nothing() {
+    let peer = Peer::start().await;
+    let tagged = |keys: &Value| {
+        let headers = vec![("etag", "\"1\"".to_owned()), ("cache-control", "max-age=0".to_owned())];
+        Script::Answer(200, headers, keys.to_string().into_bytes())
+    };
+    peer.http.on("/jwks", tagged(&peer.keys()));
+    let server = serve(peer.issuer().key_refresh_cooldown(Duration::from_millis(100))).await;
+    let token = peer.token().mint();
+    assert_eq!(status(&server, &token).await, 200);
+    peer.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
+    let mut discovery = peer.discovery();
+    discovery["jwks_uri"] = format!("{}/elsewhere", peer.http.url).into();
+    peer.http.on(DISCOVERY, Script::json(&discovery));
+    peer.http.on("/elsewhere", tagged(&peer.keys()));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let first = &peer.http.requests("/elsewhere")[0];
+    assert_eq!(first.headers.get("if-none-match"), None);
+    assert_eq!(status(&server, &token).await, 401);
+}
+
+#[test]
+fn keys_are_renewed_although_the_runtime_that_built_the_handle_is_gone() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let outer = runtime().expect("a runtime");
+    let peer = outer.block_on(Peer::start());
+    let building = runtime().expect("a runtime");
+    let issuer = peer.issuer().key_refresh_cooldown(Duration::from_millis(100));
+    let issuer = issuer.key_refresh_interval(Duration::from_millis(100));
+    let step_up = building.block_on(built(issuer)).expect("built");
+    drop(building);
+    outer.block_on(async {
+        let server = Server::start(app(step_up)).await;
+        let token = peer.token().mint();
+        assert_eq!(status(&server, &token).await, 200);
+        peer.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
+        peer.mend();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // A request with a known token notices that nobody renews, and lets it be done.
+        assert_eq!(status(&server, &token).await, 200);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(status(&server, &token).await, 401, "the withdrawal was noticed");
+    });
+}
+
+#[test]
+fn odd_settings_are_no_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let peer = Peer::start().await;
+        let forever = Duration::MAX;
+        let issuer = peer.issuer().key_refresh_cooldown(forever).key_refresh_interval(forever);
+        let server = serve(issuer.max_stale(forever)).await;
+        assert_eq!(status(&server, &peer.token().header("kid", "x").mint()).await, 401);
+        assert_eq!(status(&server, &peer.token().mint()).await, 200);
+        let issuer = peer.issuer().key_refresh_cooldown(Duration::ZERO);
+        let issuer = issuer.key_refresh_interval(Duration::ZERO).max_stale(Duration::ZERO);
+        assert_eq!(status(&serve(issuer).await, &peer.token().mint()).await, 503);
+        let twice = peer.issuer().adjust(|profile| profile.acr_order(["silver", "gold", "silver"]));
+        let error = built(twice).await.expect_err("an order has no repetition").to_string();
+        assert!(error.contains("silver"), "{error}");
+    });
+}
+
+#[tokio::test]
 async fn one_broken_key_of_the_set_does_not_spoil_the_others() {
     let peer = Peer::start().await;
     let mut keys = peer.keys();

@@ -4,10 +4,14 @@
 
 use axum::Router;
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
 use stepup_runtime::testing::TestIssuer;
 use stepup_runtime::{BuildError, Builder, Contract, Method, StepUp, routes, step_up};
 use stepup_tests::server::{Answer, Server};
+use tracing::field::{Field, Visit};
+use tracing::{Metadata, span};
 
 #[step_up(get = "/profile", trust = "standard", scopes = ["read"])]
 async fn profile() -> &'static str {
@@ -167,4 +171,65 @@ async fn the_attempt_header_never_influences_the_decision() {
             assert_eq!(unmet, step_up && header.is_some_and(|h| h != "x"), "{header:?}");
         }
     }
+}
+
+/// What the log is told, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let _ = write!(self.0, " {}={value:?}", field.name());
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("stepup")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().expect("no panic").push(line.0);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn the_log_says_which_claim_was_lacking_and_where_it_was_looked_for() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let issuer = idp.issuer().adjust(|profile| profile.amr_claim(["session", "amr"]));
+    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+    let contract = Contract::collect().expect("this program's contract");
+    let approve = contract.endpoints().iter().find(|e| e.path == "/approve").expect("it is there");
+    let token = idp.token().claim("amr", json!(["mfa"])).claim("auth_time", 1).mint();
+    let request =
+        http::Request::post("/approve").header("authorization", format!("Bearer {token}"));
+    let (head, ()) = request.header("step-up-attempt", "1").body(()).expect("one").into_parts();
+    let log = Log::default();
+    let refused = {
+        let _log = tracing::subscriber::set_default(log.clone());
+        step_up.enforce(approve, &head).await
+    };
+    assert!(refused.is_err());
+    let lines = log.0.lock().expect("no panic").join("\n");
+    assert!(lines.contains("WARN"), "{lines}");
+    assert!(lines.contains("POST /approve"), "{lines}");
+    assert!(lines.contains("session → amr: missing"), "{lines}");
+    assert!(lines.contains("auth_time: not enough"), "{lines}");
+    assert!(!lines.contains(&token), "no token in the log");
 }

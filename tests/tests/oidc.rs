@@ -9,6 +9,7 @@ use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestClock, TestHolder};
 use stepup_runtime::{Introspection, Issuer, Method, Principal, StepUp, routes, step_up};
 use stepup_tests::browser::{Ask, Browser};
+use stepup_tests::command::workspace;
 use stepup_tests::peers::OidcProvider;
 use stepup_tests::server::{Answer, Server};
 
@@ -243,10 +244,33 @@ async fn a_token_that_the_provider_has_bound_needs_the_proof_of_its_key() {
 
 #[tokio::test]
 #[ignore = "needs oidc-provider, which tests/run installs; run tests/run"]
-async fn a_level_that_the_provider_cannot_reach_comes_back_as_unmet() {
+async fn the_documented_client_understands_the_api_and_gives_up_when_the_provider_does() {
     let provider = OidcProvider::start().await;
+    let (api, _) = api(&provider).await;
     let browser = Browser::new(&provider);
+    let (weak, _) = browser.log_in(Ask::default(), false).await;
+    let refused = api.call("POST", "/approve-transaction", Some(&weak.access)).await;
+    let request = reqwest::Client::new()
+        .post(api.url("/approve-transaction"))
+        .bearer_auth(&weak.access)
+        .header("step-up-attempt", "1");
+    let again = Answer::of(request).await;
+
+    // A level that the provider does not have (RFC 9470 §5).
     let ask = Ask { acr_values: Some("urn:test:acr:hardware"), ..Ask::default() };
-    let error = browser.try_log_in(ask, true).await.expect_err("it cannot be reached");
-    assert_eq!(error, "unmet_authentication_requirements");
+    let callback = browser.try_log_in(ask, true).await.expect_err("it cannot be reached");
+    assert!(callback.contains("error=unmet_authentication_requirements"), "{callback}");
+
+    let output = tokio::process::Command::new("node")
+        .args(["--test", "tests/docs/docs.test.mjs"])
+        .current_dir(workspace())
+        .env("REFUSAL", &refused.body)
+        .env("AGAIN", &again.body)
+        .env("CALLBACK", &callback)
+        .output()
+        .await
+        .expect("node runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("the client understands a real API and a real provider"), "{text}");
 }

@@ -224,6 +224,14 @@ async fn entra() {
     // An `acr` beside `acrs`, or `acrs` as text, states nothing.
     let odd = with(&weak, json!({"acrs": "c1", "acr": "c1", "xms_cc": null}));
     assert_challenge(api.call(mfa(), Some("JWT"), &odd).await, &ask);
+    // An ID token of the same app registration, of a user with app roles.
+    let id_token = with(
+        &claims,
+        json!({
+            "scp": null, "azp": null, "azpacr": null, "roles": ["Payments.Approve"],
+        }),
+    );
+    assert_eq!(api.call(standard(), Some("JWT"), &id_token).await.expect_err("no").status(), 401);
     // Version 1.0 tokens are of another issuer.
     let v1 = with(&claims, json!({"iss": format!("https://sts.windows.net/{tenant}/")}));
     assert_eq!(api.call(mfa(), Some("JWT"), &v1).await.expect_err("refused").status(), 401);

@@ -178,6 +178,12 @@ impl TestIssuer {
         name
     }
 
+    /// Says this of a token when it is asked about it, whatever the token is.
+    pub fn say_of(&self, token: &str, claims: Value) {
+        let claims = claims.as_object().cloned().unwrap_or_default();
+        write(&self.shared.opaque).insert(token.to_owned(), claims);
+    }
+
     /// Makes an opaque token inactive.
     pub fn revoke(&self, opaque: &str) {
         if let Some(claims) = write(&self.shared.opaque).get_mut(opaque) {

@@ -1,0 +1,146 @@
+//! What an issuer's answer to an introspection says: as JSON (RFC 7662 §2.2) or as a signed JWT
+//! (RFC 9701 §5).
+
+use crate::http_client::FetchError;
+use crate::issuer::Trusted;
+use crate::jws::Jws;
+use crate::refusal::Cause;
+use crate::token::{Source, Verified, kinds};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use stepup_contract::{numeric_date, parse_strict};
+use thiserror::Error;
+use tokio::time::Instant;
+
+/// The media type of a signed answer.
+pub(crate) const JWT_RESPONSE: &str = "application/token-introspection+jwt";
+
+pub(crate) const INACTIVE: Cause = Cause::InvalidToken("the token is not active");
+
+/// What was said of an active access token.
+#[derive(Debug)]
+pub(crate) struct Said {
+    claims: Map<String, Value>,
+    until: Instant,
+}
+
+/// Why there is nothing that could be relied on.
+#[derive(Debug, Error)]
+pub(crate) enum NoAnswer {
+    #[error("its discovery document names no introspection_endpoint; say .endpoint(…)")]
+    NoEndpoint,
+    #[error("the client assertion could not be signed")]
+    NotSigned,
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("the answer {0}")]
+    Odd(&'static str),
+    #[error("the issuer has answered {0}, and not said whether the token is active")]
+    NotTaken(u16),
+    #[error("the issuer refuses this API as its client: {0}")]
+    Client(String),
+    /// There is an answer: the token is not to be accepted.
+    #[error("the token is refused")]
+    Refused(Cause),
+}
+
+impl NoAnswer {
+    /// Whether this says that the endpoint is out of order. A status that a token can cause does not,
+    /// since a client chooses the token.
+    pub(crate) fn is_the_endpoints(&self) -> bool {
+        !matches!(self, Self::NotTaken(_) | Self::Client(_) | Self::Refused(_))
+    }
+}
+
+/// What a status of 400 means.
+pub(crate) fn fault(body: &[u8]) -> NoAnswer {
+    let error = parse_strict(body).ok();
+    let error = error.as_ref().and_then(|body| body.get("error")?.as_str());
+    match error {
+        Some(ours @ ("invalid_client" | "unauthorized_client" | "unsupported_token_type")) => {
+            NoAnswer::Client(ours.to_owned())
+        }
+        _ => NoAnswer::Refused(INACTIVE),
+    }
+}
+
+/// The claims in a signed answer to this client.
+pub(crate) async fn signed(
+    issuer: &Trusted,
+    client_id: &str,
+    body: &[u8],
+    now: u64,
+) -> Result<Map<String, Value>, NoAnswer> {
+    let text = std::str::from_utf8(body).map_err(|_| NoAnswer::Odd("is no JWT"))?;
+    let mut jws = Jws::read(text.trim()).map_err(|_| NoAnswer::Odd("is no JWT"))?;
+    if jws.typ.as_deref() != Some("token-introspection+jwt") {
+        return Err(NoAnswer::Odd("is a JWT of another type"));
+    }
+    issuer.keys.verify(&jws).await.map_err(|_| NoAnswer::Odd("is not signed by the issuer"))?;
+    let for_us = match jws.claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().any(|one| one == client_id),
+        Some(one) => one == client_id,
+        None => false,
+    };
+    if jws.claims.get("iss").and_then(Value::as_str) != Some(&issuer.name) || !for_us {
+        return Err(NoAnswer::Odd("names another issuer or another audience"));
+    }
+    let skew = u64::from(issuer.profile.skew());
+    let issued = jws.claims.get("iat").and_then(numeric_date);
+    if !issued.is_some_and(|issued| {
+        issued <= now.saturating_add(skew) && now.saturating_sub(issued) <= 60 + skew
+    }) {
+        return Err(NoAnswer::Odd("was not signed just now"));
+    }
+    match jws.claims.remove("token_introspection") {
+        Some(Value::Object(claims)) => Ok(claims),
+        _ => Err(NoAnswer::Odd("holds no `token_introspection`")),
+    }
+}
+
+impl Said {
+    /// Reads an answer that is good until then.
+    pub(crate) fn new(
+        issuer: &Trusted,
+        mut claims: Map<String, Value>,
+        until: Instant,
+    ) -> Result<Self, Cause> {
+        if claims.remove("active") != Some(Value::Bool(true)) {
+            return Err(INACTIVE);
+        }
+        if claims.get("iss").is_some_and(|named| named != issuer.name.as_str()) {
+            return Err(Cause::InvalidToken("the token is of another issuer"));
+        }
+        // Issuers answer for refresh tokens and ID tokens as well. One that names no audience must
+        // say that it is an access token.
+        let token_type = claims.get("token_type").map(|kind| {
+            let kind = kind.as_str().unwrap_or_default();
+            kind.eq_ignore_ascii_case("bearer") || kind.eq_ignore_ascii_case("dpop")
+        });
+        let [typ, token_use] = kinds(&claims);
+        let kinds = [token_type, typ, token_use];
+        let marked = kinds.contains(&Some(true)) || claims.contains_key(&issuer.audience_claim);
+        if kinds.contains(&Some(false)) || !marked {
+            return Err(Cause::InvalidToken("the token is not an access token"));
+        }
+        Ok(Self { claims, until })
+    }
+
+    /// An opaque token is what is said of it.
+    pub(crate) fn verified(&self, issuer: &Arc<Trusted>) -> Result<Verified, Cause> {
+        let source = Source { key: None, said_until: Some(self.until) };
+        Verified::new(issuer, self.claims.clone(), source)
+    }
+
+    /// A JWT is what it says itself, once it is verified; what is said of it must not differ.
+    pub(crate) fn confirms(&self, mut verified: Verified) -> Result<Verified, Cause> {
+        let same = |name: &str| {
+            self.claims.get(name).is_none_or(|said| verified.claims.get(name) == Some(said))
+        };
+        if !(same("sub") && same("cnf")) {
+            return Err(Cause::InvalidToken("the token's issuer says otherwise of it"));
+        }
+        verified.source.said_until = Some(self.until);
+        Ok(verified)
+    }
+}

@@ -9,11 +9,20 @@ const CURABLE = ['insufficient_user_authentication', 'insufficient_claims', 'ins
 /** What a refused call asks for, or undefined if no login can cure it. */
 export async function challengeOf(response) {
   if (response.status !== 401 && response.status !== 403) return undefined;
-  const problem = await response.clone().json().catch(() => ({}));
+  const problem = await response.clone().json().catch(() => undefined)
+    ?? parameters(response.headers.get('www-authenticate') ?? '');
   if (problem.type === 'urn:stepup:problem:step-up-unmet') throw new StepUpUnmet(problem.detail);
   if (!CURABLE.includes(problem.error)) return undefined;
   const { acr_values, max_age, scope, claims } = problem;
   return { acr_values, max_age, scope, claims };
+}
+
+/** The parameters of a challenge (RFC 9110 §11.6.1): quoted strings or tokens. */
+function parameters(header) {
+  const found = header.matchAll(/([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g);
+  const all = Object.fromEntries([...found].map(([, name, quoted, plain]) => [name, quoted ?? plain]));
+  // Entra's claims request stands in the header as base64.
+  return all.claims ? { ...all, claims: atob(all.claims) } : all;
 }
 
 /** The address of the authorization request that cures a challenge. */

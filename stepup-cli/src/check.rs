@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use stepup_contract::{Contract, Finding, Method, Severity};
+use stepup_contract::{Contract, Finding, Method, Profile, Severity};
 use stepup_runtime::{Issuer, Provider};
 
 /// Examine a contract.
@@ -39,6 +39,18 @@ struct Vocabulary {
     /// The methods that an acr proves: Issuer::proves, as in urn:a=mfa,otp.
     #[arg(long, value_name = "ACR=METHOD,…", value_parser = proves, requires = "issuer")]
     proves: Vec<(String, Vec<Method>)>,
+    /// The acr values that are levels, the weakest first: Profile::acr_order.
+    #[arg(long, value_name = "ACR,…", value_delimiter = ',', requires = "issuer")]
+    acr_order: Vec<String>,
+    /// The claim that states the methods: Profile::amr_claim.
+    #[arg(long, value_name = "CLAIM", requires = "issuer")]
+    amr_claim: Option<String>,
+    /// The claim that states the level: Profile::acr_claim.
+    #[arg(long, value_name = "CLAIM", requires = "issuer")]
+    acr_claim: Option<String>,
+    /// The claim that states the time of the login: Profile::auth_time_claim.
+    #[arg(long, value_name = "CLAIM", requires = "issuer")]
+    auth_time_claim: Option<String>,
     /// Two methods of different factor kinds are mfa: Issuer::infer_mfa.
     #[arg(long, requires = "issuer")]
     infer_mfa: bool,
@@ -87,6 +99,35 @@ fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+impl Vocabulary {
+    /// The provider's profile with what is said beside it.
+    fn adjust(&self, profile: Profile) -> Profile {
+        let mut profile = profile.infer_mfa(self.infer_mfa);
+        if let Some(namespace) = &self.namespace {
+            profile = profile.namespace(namespace);
+        }
+        if !self.acr_order.is_empty() {
+            profile = profile.acr_order(self.acr_order.iter());
+        }
+        if let Some(claim) = &self.amr_claim {
+            profile = profile.amr_claim(claim.as_str());
+        }
+        if let Some(claim) = &self.acr_claim {
+            profile = profile.acr_claim(claim.as_str());
+        }
+        if let Some(claim) = &self.auth_time_claim {
+            profile = profile.auth_time_claim(claim.as_str());
+        }
+        for (method, values) in &self.ask {
+            profile = profile.ask(method.clone(), values.iter());
+        }
+        for (acr, methods) in &self.proves {
+            profile = profile.proves(acr, methods.iter().cloned());
+        }
+        profile
+    }
+}
+
 fn read(path: &Path) -> Result<Contract, Failure> {
     let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
     let mut text = Vec::new();
@@ -103,18 +144,17 @@ fn ask_issuer(
     vocabulary: &Vocabulary,
     contract: &Contract,
 ) -> Result<Vec<Finding>, Failure> {
-    let Vocabulary { provider, audience, namespace, ask, proves, infer_mfa } = vocabulary;
-    let audience = audience.as_deref().unwrap_or(name);
-    let mut issuer = Issuer::of(*provider, name, audience).infer_mfa(*infer_mfa);
-    if let Some(namespace) = namespace {
-        issuer = issuer.namespace(namespace);
+    if vocabulary.provider == Provider::Auth0
+        && vocabulary.audience.is_none()
+        && vocabulary.namespace.is_none()
+    {
+        return Err(Failure::Usage(
+            "Auth0's claims stand under the API's audience; say --audience, or --namespace".into(),
+        ));
     }
-    for (method, values) in ask {
-        issuer = issuer.ask(method.clone(), values.iter());
-    }
-    for (acr, methods) in proves {
-        issuer = issuer.proves(acr, methods.iter().cloned());
-    }
+    // Any name does for what is not looked at.
+    let audience = vocabulary.audience.as_deref().unwrap_or(name);
+    let issuer = Issuer::of(vocabulary.provider, name, audience).adjust(|p| vocabulary.adjust(p));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(issuer.check(contract))?)
 }

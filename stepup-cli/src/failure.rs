@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     Unreadable { path: PathBuf, why: io::Error },
     #[error("error: {0}")]
     Issuer(#[from] IssuerError),
+    #[error("error: {0}")]
+    Usage(String),
     /// What was found has been printed.
     #[error("{0}")]
     Found(String),

@@ -16,7 +16,8 @@ use serde_json::{Map, Value};
 pub struct Profile {
     ask: Vec<(Method, Vec<String>)>,
     proves: Vec<(String, Vec<Method>)>,
-    amr_proves: Vec<(Vec<Method>, Vec<Method>)>,
+    amr_proves: Vec<(Vec<String>, Vec<Method>)>,
+    states_amr: bool,
     acr_order: Vec<String>,
     amr_claim: ClaimPath,
     acr_claim: ClaimPath,
@@ -52,6 +53,7 @@ impl Default for Profile {
             ask: Vec::new(),
             proves: Vec::new(),
             amr_proves: Vec::new(),
+            states_amr: true,
             acr_order: Vec::new(),
             amr_claim: "amr".into(),
             acr_claim: "acr".into(),
@@ -98,16 +100,25 @@ impl Profile {
         self
     }
 
-    /// States that a token whose `amr` holds all of `amr` proves `methods` as well. This is how an
-    /// issuer's own values come to prove a group, above all `phishing_resistant`, which no registered
-    /// value does.
+    /// States that a token whose `amr` holds all of these values proves `methods` as well. This is how
+    /// an issuer's own values come to prove a group, above all `phishing_resistant`, which no
+    /// registered value does. No values prove nothing.
     #[must_use]
-    pub fn amr_proves(
+    pub fn amr_proves<V: Into<String>>(
         mut self,
-        amr: impl IntoIterator<Item = Method>,
+        values: impl IntoIterator<Item = V>,
         methods: impl IntoIterator<Item = Method>,
     ) -> Self {
-        self.amr_proves.push((amr.into_iter().collect(), methods.into_iter().collect()));
+        let values = values.into_iter().map(Into::into).collect();
+        self.amr_proves.push((values, methods.into_iter().collect()));
+        self
+    }
+
+    /// Whether the issuer's access tokens state their methods at all (`amr`). On by default; where it
+    /// is off, a method that only `amr` could prove is found not to be satisfiable.
+    #[must_use]
+    pub fn states_amr(mut self, states: bool) -> Self {
+        self.states_amr = states;
         self
     }
 
@@ -121,6 +132,15 @@ impl Profile {
     ) -> Self {
         self.acr_order = weakest_first.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Where the token states all three, under one namespace: `https://bank.example/amr` and so on for
+    /// `https://bank.example`.
+    #[must_use]
+    pub fn namespace(self, namespace: &str) -> Self {
+        let namespace = namespace.trim_end_matches('/');
+        let claim = |name: &str| format!("{namespace}/{name}");
+        self.amr_claim(claim("amr")).acr_claim(claim("acr")).auth_time_claim(claim("auth_time"))
     }
 
     /// Where the token states its methods, an array of strings: `amr` unless given.
@@ -200,8 +220,23 @@ impl Profile {
 
     /// Whether a token's `amr` can prove this method, by stating it or by what the profile derives.
     pub fn amr_can_prove(&self, method: &Method) -> bool {
-        let derived = self.amr_proves.iter().any(|(_, methods)| methods.contains(method));
-        derived || *method != Method::PhishingResistant
+        let mut derived = self.amr_proves.iter().filter(|(values, _)| !values.is_empty());
+        self.states_amr
+            && (*method != Method::PhishingResistant
+                || derived.any(|(_, methods)| methods.contains(method)))
+    }
+
+    /// Whether a token at this `acr` satisfies a requirement of one of these, by itself or as a higher
+    /// level.
+    pub fn meets(&self, acr: &str, required: &[String]) -> bool {
+        let level = self.acr_order.iter().position(|known| known == acr);
+        let weaker = level.map_or(&[][..], |level| &self.acr_order[..level]);
+        required.iter().any(|one| one == acr || weaker.contains(one))
+    }
+
+    /// Whether a token states several `acr` values at once.
+    pub fn states_several_acr(&self) -> bool {
+        self.acr_is_list
     }
 
     /// The `acr` values that prove this method, those of higher levels among them.
@@ -239,14 +274,13 @@ impl Profile {
     /// seconds that is not negative; `iat` never stands in for it.
     pub fn authentication(&self, claims: &Map<String, Value>) -> Authentication {
         let acr = self.acr(claims);
-        let stated: MethodSet = self.amr(claims).into_iter().filter_map(Method::from_amr).collect();
-        let by_amr = self
-            .amr_proves
-            .iter()
-            .filter(|(amr, _)| !amr.is_empty() && amr.iter().all(|method| stated.contains(method)));
+        let values = self.amr(claims);
+        let mut methods: MethodSet = values.iter().copied().filter_map(Method::from_amr).collect();
+        let by_amr = self.amr_proves.iter().filter(|(amr, _)| {
+            !amr.is_empty() && amr.iter().all(|value| values.contains(&value.as_str()))
+        });
         let by_acr = self.proves.iter().filter(|(known, _)| acr.contains(known));
         let proven = by_amr.map(|(_, methods)| methods).chain(by_acr.map(|(_, methods)| methods));
-        let mut methods = stated.clone();
         proven.flatten().for_each(|method| methods.insert(method.clone()));
         methods.close(self.infer_mfa);
         Authentication {
@@ -283,40 +317,56 @@ impl Profile {
     /// The `acr_values` to request so that a login satisfies this requirement, in order of
     /// preference; one of them is enough (RFC 9470 §4).
     ///
-    /// They are the values known for *all* required methods, and lie in the requirement's own `acr`
-    /// list where it has one. Where the profile knows no value for the methods, their own names are
-    /// sent, unless the requirement names acr values to send.
+    /// They are the values known for *all* required methods, and satisfy the requirement's own `acr`
+    /// list where it has one. Where there are none, and a method is asked that nothing but an `acr` can
+    /// prove, they are the values known for these methods at least. Where there are none either, the
+    /// requirement's own are sent, or the methods' names.
     pub fn acr_values(&self, requirement: &Requirement) -> Vec<String> {
         let Requirement { methods, any_methods, acr, .. } = requirement;
         if methods.is_empty() && any_methods.is_empty() {
             return acr.clone();
         }
+        let asked = methods.iter().chain(any_methods);
         // Preference: the endpoint's own order where it has one, else the profile's.
-        let candidates: Vec<&str> = if acr.is_empty() {
-            let all = methods.iter().chain(any_methods).flat_map(|method| self.values_for(method));
-            all.collect()
-        } else {
-            acr.iter().map(String::as_str).collect()
+        let known = asked.clone().flat_map(|method| self.values_for(method));
+        let candidates = unique(acr.iter().map(String::as_str).chain(known));
+        let candidates: Vec<&str> = candidates
+            .iter()
+            .map(String::as_str)
+            .filter(|value| acr.is_empty() || self.meets(value, acr))
+            .collect();
+        let giving = |otherwise: &dyn Fn(&Method) -> bool| {
+            let gives = |value: &str, method| {
+                otherwise(method) || self.values_for(method).any(|known| known == value)
+            };
+            unique(candidates.iter().copied().filter(|value| {
+                methods.iter().all(|method| gives(value, method))
+                    && (any_methods.is_empty()
+                        || any_methods.iter().any(|method| gives(value, method)))
+            }))
         };
-        let satisfying = |value: &&str| {
-            let gives = |method| self.values_for(method).any(|known| known == *value);
-            methods.iter().all(gives) && (any_methods.is_empty() || any_methods.iter().any(gives))
-        };
-        let offered = unique(candidates.into_iter().filter(satisfying));
-        if !offered.is_empty() {
-            offered
+        let all = giving(&|_| false);
+        if !all.is_empty() {
+            return all;
+        }
+        let by_amr = |method: &Method| self.amr_can_prove(method);
+        let amr_is_enough = methods.iter().all(by_amr)
+            && (any_methods.is_empty() || any_methods.iter().any(by_amr));
+        let needed = if amr_is_enough { Vec::new() } else { giving(&by_amr) };
+        if !needed.is_empty() {
+            needed
         } else if !acr.is_empty() {
             acr.clone()
         } else {
-            unique(methods.iter().chain(any_methods).map(Method::amr))
+            unique(asked.map(Method::amr))
         }
     }
 
     /// The acr values that are asked for a method: the mapped ones, then those that prove it.
     fn values_for<'a>(&'a self, method: &'a Method) -> impl Iterator<Item = &'a str> {
         let asked = self.ask.iter().filter(move |(asked, _)| asked == method);
-        let proving = self.proves.iter().filter(move |(_, proven)| proven.contains(method));
-        asked.flat_map(|(_, values)| values).chain(proving.map(|(acr, _)| acr)).map(String::as_str)
+        let asked = asked.flat_map(|(_, values)| values).map(String::as_str);
+        asked.chain(self.acr_proving(method))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::contract::Contract;
 use crate::endpoint::Endpoint;
 use crate::method::Method;
 use crate::profile::{Dialect, Profile};
-use crate::requirement::Trust;
+use crate::requirement::{Requirement, Trust};
 use std::fmt;
 
 /// What an issuer publishes of its own abilities (OpenID Connect Discovery §3). Each list is `None`
@@ -60,18 +60,32 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What stands between this issuer and the contract, errors first. `accepted` are the signature
-/// algorithms that an enforcer accepts.
+/// What stands between this issuer and the contract, errors first. `published` is `None` where the
+/// issuer was not asked. `accepted` are the signature algorithms that an enforcer accepts.
 pub fn findings(
     contract: &Contract,
     profile: &Profile,
-    published: &Published,
+    published: Option<&Published>,
     accepted: &[&str],
 ) -> Vec<Finding> {
-    let mut check = Check { profile, published, findings: Vec::new() };
-    check.algorithms(accepted);
+    let asked = published.is_some();
+    let nothing = Published::default();
+    let published = published.unwrap_or(&nothing);
+    let mut check = Check { profile, published, accepted, findings: Vec::new() };
+    if !asked {
+        check.find(
+            Severity::Warning,
+            None,
+            "the issuer was not asked what it can do, since its discovery document was not read"
+                .into(),
+            "compare the contract with what it supports by hand".into(),
+        );
+    }
+    check.algorithms();
     if profile.steps_up() {
-        check.acr_values_are_published(contract);
+        if asked {
+            check.acr_values_are_published(contract);
+        }
         for endpoint in contract.endpoints() {
             check.endpoint(endpoint);
         }
@@ -84,6 +98,7 @@ pub fn findings(
 struct Check<'a> {
     profile: &'a Profile,
     published: &'a Published,
+    accepted: &'a [&'a str],
     findings: Vec<Finding>,
 }
 
@@ -93,7 +108,8 @@ impl Check<'_> {
         self.findings.push(Finding { severity, endpoint, problem, fix });
     }
 
-    fn algorithms(&mut self, accepted: &[&str]) {
+    fn algorithms(&mut self) {
+        let accepted = self.accepted;
         let Some(signing) = &self.published.signing_algorithms else { return };
         if !signing.iter().any(|algorithm| accepted.contains(&algorithm.as_str())) {
             let problem = format!("the issuer signs with {signing:?} only");
@@ -103,28 +119,42 @@ impl Check<'_> {
     }
 
     fn acr_values_are_published(&mut self, contract: &Contract) {
-        let asks = contract.endpoints().iter().any(asks_acr);
-        if asks && self.published.acr_values.is_none() {
-            self.find(
-                Severity::Warning,
-                None,
-                "the issuer does not publish `acr_values_supported`".into(),
-                "look up by hand whether it knows the values that are asked".into(),
+        let Some(known) = &self.published.acr_values else {
+            if contract.endpoints().iter().any(asks_acr) {
+                self.find(
+                    Severity::Warning,
+                    None,
+                    "the issuer does not publish `acr_values_supported`".into(),
+                    "look up by hand whether it knows the values that are asked".into(),
+                );
+            }
+            return;
+        };
+        // Those that endpoints ask for are looked at with their endpoints.
+        let asked: Vec<String> = contract
+            .endpoints()
+            .iter()
+            .flat_map(|endpoint| self.profile.acr_values(&endpoint.requirement))
+            .collect();
+        let unknown = |value: &&str| {
+            !known.iter().any(|known| known == value) && !asked.iter().any(|asked| asked == value)
+        };
+        let mut unknown: Vec<&str> = self.profile.asked_values().filter(unknown).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let problem = format!(
+                "the profile names the acr values {unknown:?}, and the issuer publishes {known:?}"
             );
+            let fix = "mend their spelling, or leave them out".to_owned();
+            self.find(Severity::Warning, None, problem, fix);
         }
     }
 
     fn endpoint(&mut self, endpoint: &Endpoint) {
         let requirement = &endpoint.requirement;
-        if requirement.bound && self.published.dpop_algorithms.is_none() {
-            self.find(
-                Severity::Warning,
-                Some(endpoint),
-                "bound needs DPoP tokens, and the issuer does not publish \
-                 `dpop_signing_alg_values_supported`"
-                    .into(),
-                "look up whether it issues them".into(),
-            );
+        if requirement.bound {
+            self.dpop(endpoint);
         }
         if requirement.trust() == Trust::Standard {
             return;
@@ -148,23 +178,35 @@ impl Check<'_> {
         }
     }
 
+    fn dpop(&mut self, endpoint: &Endpoint) {
+        let (severity, problem) = match &self.published.dpop_algorithms {
+            None => (
+                Severity::Warning,
+                "the issuer does not publish `dpop_signing_alg_values_supported`".to_owned(),
+            ),
+            Some(known) if !known.iter().any(|one| self.accepted.contains(&one.as_str())) => {
+                (Severity::Error, format!("the issuer's proofs are signed with {known:?} only"))
+            }
+            Some(_) => return,
+        };
+        let problem = format!("bound needs DPoP tokens, and {problem}");
+        let fix = "have it issue them, or leave `bound` out".to_owned();
+        self.find(severity, Some(endpoint), problem, fix);
+    }
+
     /// Whether no token at all could prove what is asked; an error says why.
     fn unprovable(&mut self, endpoint: &Endpoint) -> bool {
-        let requirement = &endpoint.requirement;
+        let Requirement { methods, any_methods, acr, .. } = &endpoint.requirement;
+        let among =
+            if acr.is_empty() { String::new() } else { format!(" among {acr:?}, or above") };
         let provable = |method: &Method| {
             self.profile.amr_can_prove(method) || self.proving(endpoint, method).next().is_some()
         };
-        let mut missing: Vec<&Method> =
-            requirement.methods.iter().filter(|method| !provable(method)).collect();
-        if !requirement.any_methods.is_empty() && !requirement.any_methods.iter().any(provable) {
-            missing.extend(&requirement.any_methods);
+        let mut missing: Vec<&Method> = methods.iter().filter(|one| !provable(one)).collect();
+        if !any_methods.is_empty() && !any_methods.iter().any(provable) {
+            missing.extend(any_methods);
         }
         if let Some(method) = missing.first() {
-            let among = if requirement.acr.is_empty() {
-                String::new()
-            } else {
-                format!(" among {:?}", requirement.acr)
-            };
             let problem = format!("nothing in this issuer's tokens proves `{method}`{among}");
             let fix = format!(
                 "if one of its acr values does, say .proves(\"…\", [the methods]) on the issuer, \
@@ -173,7 +215,36 @@ impl Check<'_> {
             self.find(Severity::Error, Some(endpoint), problem, fix);
             return true;
         }
-        false
+        if self.at_once(endpoint) {
+            return false;
+        }
+        let names: Vec<String> = methods.iter().chain(any_methods).map(Method::to_string).collect();
+        let problem = format!(
+            "a token states one acr, and none that is known proves all of {names:?}{among}"
+        );
+        let fix =
+            "if one does, say .proves(\"…\", [all of them]) on the issuer, else ask for fewer";
+        self.find(Severity::Error, Some(endpoint), problem, fix.to_owned());
+        true
+    }
+
+    /// Whether one token can prove all that is asked.
+    fn at_once(&self, endpoint: &Endpoint) -> bool {
+        let Requirement { methods, any_methods, acr, .. } = &endpoint.requirement;
+        let by = |value: Option<&str>, method: &Method| {
+            let mut proving = self.proving(endpoint, method);
+            self.profile.amr_can_prove(method) || proving.any(|known| Some(known) == value)
+        };
+        let satisfies = |value| {
+            methods.iter().all(|method| by(value, method))
+                && (any_methods.is_empty() || any_methods.iter().any(|method| by(value, method)))
+        };
+        let asked = methods.iter().chain(any_methods);
+        let mut values = asked.flat_map(|method| self.proving(endpoint, method));
+        self.profile.states_several_acr()
+            || (acr.is_empty() && satisfies(None))
+            || values.any(|value| satisfies(Some(value)))
+            || acr.iter().any(|value| satisfies(Some(value)))
     }
 
     /// The acr values that prove a method and that the endpoint would accept.
@@ -183,9 +254,8 @@ impl Check<'_> {
         method: &'b Method,
     ) -> impl Iterator<Item = &'b str> {
         let acr = &endpoint.requirement.acr;
-        self.profile
-            .acr_proving(method)
-            .filter(move |value| acr.is_empty() || acr.iter().any(|asked| asked == value))
+        let accepted = move |value: &&str| acr.is_empty() || self.profile.meets(value, acr);
+        self.profile.acr_proving(method).filter(accepted)
     }
 
     /// Whether the issuer knows what the challenge asks it for.

@@ -4,9 +4,10 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use serde_json::json;
 use stepup_contract::{
-    Authentication, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet, Reason,
-    Requirement, RiskLevel, RiskRule, Trust, decide,
+    Authentication, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet, Profile,
+    Published, Reason, Requirement, RiskLevel, RiskRule, Severity, Trust, decide, findings,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -109,6 +110,41 @@ fn proof() -> impl Strategy<Value = Proof> {
                 }
             },
         )
+}
+
+/// Methods of which one is proven by an acr only, one by anything, and one by others.
+fn few_methods() -> impl Strategy<Value = Vec<Method>> {
+    let few = vec![Method::Mfa, Method::Otp, Method::PhishingResistant, Method::Biometric];
+    vec(proptest::sample::select(few), 0..3).prop_map(unique)
+}
+
+/// What is asked, and an issuer with levels, mappings and proofs of its own.
+fn asked_and_issuer() -> impl Strategy<Value = (Requirement, Profile)> {
+    let asked = (few_methods(), few_methods(), vec("[a-c]", 0..3).prop_map(unique));
+    let issuer = (
+        proptest::sample::subsequence(vec!["a", "b", "c"], 0..=3).prop_shuffle(),
+        vec(("[a-c]", few_methods()), 0..4),
+        vec((few_methods(), "[a-c]"), 0..3),
+        any::<bool>(),
+    );
+    (asked, issuer)
+        .prop_map(|((methods, any_methods, acr), (order, proves, ask, states_amr))| {
+            let requirement = Requirement { methods, any_methods, acr, ..Requirement::default() };
+            let profile = Profile::default().acr_order(order).states_amr(states_amr);
+            let profile = proves
+                .into_iter()
+                .fold(profile, |profile, (acr, methods)| profile.proves(acr, methods));
+            // What is only asked for may come back as another acr; here it is proven by amr.
+            let asked = |method: &Method| states_amr && *method != Method::PhishingResistant;
+            let profile = ask.into_iter().fold(profile, |profile, (methods, acr)| {
+                let methods = methods.into_iter().filter(asked);
+                methods.fold(profile, |profile, method| profile.ask(method, [&acr]))
+            });
+            (requirement, profile)
+        })
+        .prop_filter("asks something", |(requirement, _)| {
+            requirement.trust() == Trust::Sensitive && requirement.problems().is_empty()
+        })
 }
 
 fn allows(requirement: &Requirement, proof: &Proof, now: u64) -> bool {
@@ -248,6 +284,43 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is not found to be an error can be satisfied by a login that the challenge asks for, at
+    /// one of the acr values that it offers, with what `amr` can state; what is found to be one, by none.
+    #[test]
+    fn an_error_is_found_exactly_when_no_login_satisfies(
+        (requirement, profile) in asked_and_issuer()
+    ) {
+        let endpoint = json!({"path": "/", "security": requirement});
+        let contract = Contract::parse(endpoint.to_string()).unwrap();
+        let all = ["a", "b", "c", "mfa", "otp", "biometric", "phishing_resistant"];
+        let published = Published {
+            acr_values: Some(all.map(str::to_owned).to_vec()),
+            ..Published::default()
+        };
+        let found = findings(&contract, &profile, Some(&published), &["ES256"]);
+        let refused = found.iter().any(|finding| finding.severity == Severity::Error);
+        let asked = requirement.methods.iter().chain(&requirement.any_methods);
+        let stated = |method: &Method| match method {
+            Method::Biometric => "face".to_owned(),
+            other => other.amr().to_owned(),
+        };
+        let amr: Vec<String> =
+            asked.filter(|method| profile.amr_can_prove(method)).map(stated).collect();
+        let offered = profile.acr_values(&requirement);
+        let satisfies = |acr: &str| {
+            let claims = json!({"acr": acr, "amr": amr});
+            let authentication = profile.authentication(claims.as_object().unwrap());
+            decide(&requirement, &Evidence::of(&authentication), NOW) == Decision::Allow
+        };
+        if refused {
+            let any = ["a", "b", "c", ""].into_iter().find(|acr| satisfies(acr));
+            prop_assert_eq!(any, None, "{:?}: {:?}", requirement, found);
+            return Ok(());
+        }
+        let satisfied = offered.iter().any(|acr| satisfies(acr));
+        prop_assert!(satisfied, "{requirement:?} offers {offered:?} with amr {amr:?}");
+    }
 
     #[test]
     fn what_is_printed_reads_back_the_same(endpoints in vec(endpoint(), 0..6)) {

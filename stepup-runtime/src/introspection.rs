@@ -12,7 +12,7 @@ use std::time::Duration;
 /// use stepup_runtime::{Introspection, Issuer};
 ///
 /// let issuer = Issuer::new("https://login.bank.example", "https://api.bank.example")
-///     .introspect(Introspection::basic("api", "its secret").cache(Duration::from_secs(30)));
+///     .introspect(Introspection::client_secret_basic("api", "its secret").cache(Duration::from_secs(30)));
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "give it to Issuer::introspect"]
@@ -27,12 +27,12 @@ pub struct Introspection {
 
 impl Introspection {
     /// With the client's id and secret in an Authorization header (`client_secret_basic`).
-    pub fn basic(client_id: impl Into<String>, secret: impl Into<String>) -> Self {
+    pub fn client_secret_basic(client_id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self::with(ClientAuth::basic(client_id.into(), secret.into()))
     }
 
     /// With the client's id and secret in the form (`client_secret_post`).
-    pub fn post(client_id: impl Into<String>, secret: impl Into<String>) -> Self {
+    pub fn client_secret_post(client_id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self::with(ClientAuth::post(client_id.into(), secret.into()))
     }
 
@@ -64,7 +64,8 @@ impl Introspection {
     }
 
     /// How long an answer is kept, and so how late a revocation may be noticed: 30 seconds unless
-    /// given, never longer than the token's `exp`. Zero asks on every request.
+    /// given, never longer than the token's `exp`. Zero asks on every request, and so does
+    /// [`TokenCache::off`](crate::TokenCache::off).
     pub fn cache(mut self, time: Duration) -> Self {
         self.cache = time.min(LONG);
         self

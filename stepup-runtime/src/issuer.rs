@@ -197,8 +197,8 @@ impl Issuer {
     ///
     /// # Errors
     /// When the issuer cannot be used at all, as it is said or as it answers.
-    pub async fn check(self, contract: &Contract) -> Result<Vec<Finding>, IssuerError> {
-        Ok(self.trust().await?.findings(contract))
+    pub async fn check(&self, contract: &Contract) -> Result<Vec<Finding>, IssuerError> {
+        Ok(self.clone().trust().await?.findings(contract))
     }
 
     /// Whether opaque tokens are taken to be this issuer's.
@@ -311,9 +311,9 @@ pub(crate) struct Trusted {
 impl Trusted {
     /// What stands between this issuer and a contract.
     pub(crate) fn findings(&self, contract: &Contract) -> Vec<Finding> {
-        let published = self.keys.metadata().map(|metadata| metadata.published.clone());
-        let accepted = ACCEPTED.map(|algorithm| algorithm.0);
-        findings(contract, &self.profile, &published.unwrap_or_default(), &accepted)
+        let metadata = self.keys.metadata();
+        let published = metadata.as_ref().map(|metadata| &metadata.published);
+        findings(contract, &self.profile, published, &ACCEPTED.map(|algorithm| algorithm.0))
     }
 
     /// Whether an introspected token need not name its audience.

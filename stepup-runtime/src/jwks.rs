@@ -51,8 +51,10 @@ struct Document<'a> {
 impl KeySet {
     /// Reads a set. Fails only when not a single entry can be used.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        // What is passed over must be text as well.
+        let text = str::from_utf8(text).map_err(|why| KeySetError::Form(why.to_string()))?;
         let Document { keys: entries } =
-            serde_json::from_slice(text).map_err(|why| KeySetError::Form(why.to_string()))?;
+            serde_json::from_str(text).map_err(|why| KeySetError::Form(why.to_string()))?;
         let mut keys = Vec::new();
         let mut reasons = Vec::new();
         for (index, entry) in entries.iter().enumerate() {

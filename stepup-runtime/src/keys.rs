@@ -88,6 +88,8 @@ struct Remote {
     started: Instant,
     /// When the issuer last confirmed the keys, in milliseconds after `started`, plus one; 0: never.
     confirmed: AtomicU64,
+    /// The task that renews on schedule.
+    schedule: ArcSwapOption<AbortHandle>,
 }
 
 /// What the renewals have come to.
@@ -98,8 +100,6 @@ struct State {
     running: Option<Flight<Renewed>>,
     /// The set's address and the tag that it had there.
     tag: Option<(String, String)>,
-    /// Renews on schedule.
-    schedule: Option<AbortHandle>,
     /// Until when these key ids are known to be unknown, so that they cost no further fetch.
     unknown: HashMap<String, Instant>,
 }
@@ -139,6 +139,7 @@ impl Keys {
             metadata: ArcSwapOption::empty(),
             started: Instant::now(),
             confirmed: AtomicU64::new(0),
+            schedule: ArcSwapOption::empty(),
         };
         let keys = Arc::new(Self { current: ArcSwap::default(), remote: Some(remote) });
         let first = match keys.fetch().await {
@@ -157,12 +158,12 @@ impl Keys {
 
     /// Renews on schedule from now on, unless that is done already.
     fn schedule(self: &Arc<Self>, remote: &Remote, pause: Duration) {
-        let mut state = remote.state();
-        if state.schedule.as_ref().is_none_or(AbortHandle::is_finished)
-            && let Ok(runtime) = Handle::try_current()
+        let _one_at_a_time = remote.state();
+        if let Ok(runtime) = Handle::try_current()
+            && !remote.is_scheduled()
         {
             let task = runtime.spawn(on_schedule(Arc::downgrade(self), pause));
-            state.schedule = Some(task.abort_handle());
+            remote.schedule.store(Some(Arc::new(task.abort_handle())));
         }
     }
 
@@ -182,8 +183,8 @@ impl Keys {
         let Renewal { cooldown, interval, max_stale, .. } = remote.renewal;
         match remote.age() {
             Some(age) if age < max_stale => {
-                if age > 2 * (interval + cooldown) {
-                    // An outage; or the runtime in which they were renewed is gone.
+                // Overdue: an outage, or the runtime in which they were renewed is gone.
+                if age > 2 * (interval + cooldown) && !remote.is_scheduled() {
                     self.schedule(remote, Duration::ZERO);
                 }
                 Ok(())
@@ -323,7 +324,7 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        if let Some(task) = self.remote.as_ref().and_then(|remote| remote.state().schedule.take()) {
+        if let Some(task) = self.remote.as_ref().and_then(|remote| remote.schedule.swap(None)) {
             task.abort();
         }
     }
@@ -352,6 +353,11 @@ impl Remote {
     fn pause(&self, max_age: Option<Duration>) -> Duration {
         let Renewal { cooldown, interval, .. } = self.renewal;
         max_age.unwrap_or(interval).min(interval).max(cooldown).max(Duration::from_millis(10))
+    }
+
+    /// Whether the keys are renewed on schedule. Takes no lock: hits come here during an outage.
+    fn is_scheduled(&self) -> bool {
+        self.schedule.load().as_ref().is_some_and(|task| !task.is_finished())
     }
 
     /// How long ago the issuer has confirmed the keys, if it ever has.

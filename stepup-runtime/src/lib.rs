@@ -23,7 +23,7 @@
 //! A request takes one way through this crate: the guard (`guard`) calls [`StepUp::enforce`]
 //! (`enforce`), which takes the one credential from the request (`credential`) and asks what it says
 //! (`tokens`): it is known, or its issuer's keys verify it (`token`, `jws`, `keys`), or its issuer is
-//! asked (`introspection`). Then come, on every request, its times, the proof of its key (`dpop`), and
+//! asked (`introspector`). Then come, on every request, its times, the proof of its key (`dpop`), and
 //! [`decide`](stepup_contract::decide) of `stepup-contract`. The handler gets the [`Principal`], or the
 //! client a [`Refusal`].
 
@@ -81,8 +81,8 @@ pub use step_up::{BuildError, Builder, StepUp};
 pub use tokens::TokenCache;
 
 pub use stepup_contract::{
-    Challenge, ClaimPath, Contract, ContractError, ContractErrors, Dialect, Endpoint, Finding,
-    HttpMethod, Lacking, Method, Profile, Requirement, RiskLevel, RiskRule, Severity, Trust,
-    Unlisted,
+    Authentication, Challenge, ClaimPath, Contract, ContractError, ContractErrors, Dialect,
+    Endpoint, Finding, HttpMethod, Lacking, Method, ParseNameError, Profile, Requirement,
+    RiskLevel, RiskRule, Severity, TextError, Trust, Unlisted,
 };
 pub use stepup_macros::{policy, routes, service, step_up};

@@ -38,7 +38,8 @@ impl Principal {
         &self.0.issuer.name
     }
 
-    /// The client that the token was issued to (`client_id`, RFC 9068 §2.2, else `azp`).
+    /// The client that the token was issued to (`client_id`, RFC 9068 §2.2, else `azp`, `cid` or
+    /// `appid`).
     pub fn client(&self) -> Option<&str> {
         self.0.client.as_deref()
     }
@@ -56,6 +57,12 @@ impl Principal {
     /// The authentication context class that the token states (`acr`).
     pub fn acr(&self) -> Option<&str> {
         self.0.authentication.acr.first().map(String::as_str)
+    }
+
+    /// All context classes that hold: those that the token states, then the weaker levels where the
+    /// issuer's profile declares an order.
+    pub fn acr_values(&self) -> &[String] {
+        &self.0.authentication.acr
     }
 
     /// When the user last actively authenticated, in seconds since the epoch (`auth_time`).

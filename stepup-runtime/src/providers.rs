@@ -48,10 +48,11 @@ impl Provider {
             Self::Standard | Self::Keycloak | Self::Cognito | Self::PingOne => profile,
             // Access tokens have none of the claims by themselves. The Action in docs/auth0.md puts
             // them under the API's own name, since Auth0 keeps the plain names for itself.
-            Self::Auth0 => namespaced(profile, audience).ask(Method::Mfa, [AUTH0_MFA]),
-            // Okta states an acr when it was reached. `…:ifpossible` proves nothing, and `phr` says
-            // nothing of a second factor.
+            Self::Auth0 => profile.namespace(audience).ask(Method::Mfa, [AUTH0_MFA]),
+            // Okta states an acr when it was reached, and no amr in access tokens. `…:ifpossible`
+            // proves nothing, and `phr` says nothing of a second factor.
             Self::Okta => profile
+                .states_amr(false)
                 .ask(Method::Mfa, ["urn:okta:loa:2fa:any"])
                 .ask(Method::Pwd, ["urn:okta:loa:1fa:pwd"])
                 .ask(Method::PhishingResistant, ["phr", "phrh"])
@@ -63,7 +64,10 @@ impl Provider {
             Self::Entra => {
                 let base = issuer.strip_suffix("/v2.0").unwrap_or(issuer);
                 let authorization_uri = format!("{base}/oauth2/v2.0/authorize");
-                profile.acr_list_claim("acrs").dialect(Dialect::EntraClaims { authorization_uri })
+                profile
+                    .states_amr(false)
+                    .acr_list_claim("acrs")
+                    .dialect(Dialect::EntraClaims { authorization_uri })
             }
         }
     }
@@ -72,13 +76,6 @@ impl Provider {
     fn types_tokens(self) -> bool {
         self == Self::Standard
     }
-}
-
-/// The claims under a namespace, as in `https://api.bank.example/amr`.
-fn namespaced(profile: Profile, namespace: &str) -> Profile {
-    let namespace = namespace.trim_end_matches('/');
-    let claim = |name: &str| format!("{namespace}/{name}");
-    profile.amr_claim(claim("amr")).acr_claim(claim("acr")).auth_time_claim(claim("auth_time"))
 }
 
 impl fmt::Display for Provider {
@@ -164,7 +161,7 @@ impl Issuer {
     /// Reads `amr`, `acr` and `auth_time` under this namespace, as in
     /// `https://bank.example/claims` for `https://bank.example/claims/amr`.
     pub fn namespace(self, namespace: &str) -> Self {
-        self.adjust(|profile| namespaced(profile, namespace))
+        self.adjust(|profile| profile.namespace(namespace))
     }
 }
 

@@ -112,7 +112,7 @@ impl Refusal {
 
     /// For a client that has tried already: what was asked and what was received.
     pub(crate) fn unmet(mut self, described: impl FnOnce(&Challenge) -> String) -> Self {
-        if let Cause::StepUp(challenge, _) = &self.cause {
+        if let Some(challenge) = self.challenge() {
             self.unmet = Some(described(challenge).into());
         }
         self
@@ -268,7 +268,7 @@ impl Refusal {
             Cause::InvalidToken(_) => ("invalid-token", "Invalid access token"),
             Cause::InvalidProof(_) => ("invalid-dpop-proof", "Invalid DPoP proof"),
             Cause::UseDpopNonce(_) => ("use-dpop-nonce", "DPoP nonce required"),
-            Cause::StepUp(..) if self.unmet.is_some() => {
+            Cause::StepUp(..) | Cause::InsufficientScope(_) if self.unmet.is_some() => {
                 ("step-up-unmet", "Step-up authentication was not enough")
             }
             Cause::StepUp(..) => {
@@ -290,6 +290,11 @@ impl Refusal {
             max_age: challenge.and_then(|challenge| challenge.max_age),
             scope: challenge.and_then(|challenge| words(&challenge.scope)),
             claims: self.claims_challenge.as_ref().map(|entra| entra.claims.as_str()),
+            authorization_uri: self
+                .claims_challenge
+                .as_ref()
+                .map(|entra| entra.authorization_uri.as_str()),
+            resource_metadata: challenge.and(self.resource_metadata.as_deref()),
         };
         serde_json::to_string(&problem).unwrap_or_default()
     }
@@ -313,6 +318,10 @@ struct Problem<'a> {
     scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_uri: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_metadata: Option<&'a str>,
 }
 
 /// A list as one parameter, if there is anything in it.

@@ -35,7 +35,10 @@ pub(crate) enum NoAnswer {
     Fetch(#[from] FetchError),
     #[error("the answer {0}")]
     Odd(&'static str),
-    #[error("the issuer has answered {0}, and not said whether the token is active")]
+    #[error(
+        "the issuer has answered {0}, and not said whether the token is active; if it does for every \
+         token, look at this API's client id and secret"
+    )]
     NotTaken(u16),
     #[error("the issuer refuses this API as its client: {0}")]
     Client(String),
@@ -76,7 +79,10 @@ pub(crate) async fn signed(
     if jws.typ.as_deref() != Some("token-introspection+jwt") {
         return Err(NoAnswer::Odd("is a JWT of another type"));
     }
-    issuer.keys.verify(&jws).await.map_err(|_| NoAnswer::Odd("is not signed by the issuer"))?;
+    issuer.keys.verify(&jws).await.map_err(|why| match why {
+        Cause::Unavailable { .. } => NoAnswer::Odd("is signed with a key that cannot be had"),
+        _ => NoAnswer::Odd("is not signed by the issuer"),
+    })?;
     let for_us = match jws.claims.get("aud") {
         Some(Value::Array(list)) => list.iter().any(|one| one == client_id),
         Some(one) => one == client_id,

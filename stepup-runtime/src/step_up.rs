@@ -134,13 +134,13 @@ pub enum BuildError {
     /// An issuer cannot satisfy the contract.
     #[error(
         "the issuer {issuer:?} cannot satisfy the contract; mend it, or say \
-         .allow_unsatisfiable(true):\n{}", .findings.join("\n")
+         .allow_unsatisfiable(true):\n{}", listed(.findings)
     )]
     Unsatisfiable {
         /// The issuer.
         issuer: String,
         /// What stands between it and the contract, each with its fix.
-        findings: Vec<String>,
+        findings: Vec<Finding>,
     },
     /// The metadata's address cannot stand in a challenge.
     #[error("the resource metadata's URL {0}")]
@@ -305,6 +305,9 @@ fn check(issuer: &Trusted, contract: &Contract, allow: bool) -> Result<(), Build
     if errors.is_empty() {
         return Ok(());
     }
-    let findings = errors.iter().map(Finding::to_string).collect();
-    Err(BuildError::Unsatisfiable { issuer: issuer.name.clone(), findings })
+    Err(BuildError::Unsatisfiable { issuer: issuer.name.clone(), findings: errors })
+}
+
+fn listed(findings: &[Finding]) -> String {
+    findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
 }

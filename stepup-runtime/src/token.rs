@@ -22,6 +22,8 @@ pub(crate) struct Verified {
     pub(crate) claims: Value,
     /// The thumbprint of the key that the token is bound to (`cnf.jkt`, RFC 9449 §6.1).
     pub(crate) bound_to: Option<String>,
+    /// All of the token before its signature, where it is kept; nothing of an opaque one.
+    pub(crate) message: Box<[u8]>,
     expires: Option<u64>,
     not_before: u64,
     pub(crate) source: Source,
@@ -145,7 +147,8 @@ impl Verified {
             return Err(Cause::InvalidToken("the token never expires"));
         }
         let not_before = date(&claims, "nbf")?.max(date(&claims, "iat")?).unwrap_or(0);
-        let client = claims.get("client_id").or_else(|| claims.get("azp")).and_then(Value::as_str);
+        let client = ["client_id", "azp", "cid", "appid"].iter().find_map(|name| claims.get(*name));
+        let client = client.and_then(Value::as_str);
         Ok(Self {
             issuer: Arc::clone(issuer),
             subject,
@@ -156,6 +159,7 @@ impl Verified {
             not_before,
             claims: Value::Object(claims),
             bound_to,
+            message: Box::default(),
             source,
         })
     }

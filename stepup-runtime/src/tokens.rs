@@ -66,15 +66,7 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
 pub(crate) struct Tokens {
     pub(crate) issuers: Vec<Arc<Trusted>>,
     /// By the digest of the signature, or of an opaque token as a whole.
-    verified: Option<Cache<Digest, Kept>>,
-}
-
-/// A verified token.
-#[derive(Clone)]
-struct Kept {
-    token: Arc<Verified>,
-    /// All of the token before its signature; nothing of an opaque one.
-    message: Arc<[u8]>,
+    verified: Option<Cache<Digest, Arc<Verified>>>,
 }
 
 /// A token that has to be verified.
@@ -93,7 +85,7 @@ impl Tokens {
             let share = u32::try_from(bytes.div_ceil(entries)).unwrap_or(u32::MAX);
             Cache::builder()
                 .max_capacity(bytes)
-                .weigher(move |_, kept: &Kept| weight(kept).max(share))
+                .weigher(move |_, token: &Arc<Verified>| weight(token).max(share))
                 .build()
         });
         Self { issuers, verified }
@@ -107,9 +99,9 @@ impl Tokens {
         };
         let (message, signature) = parts(token);
         let digest = digest_of(signature);
-        match verified.get(&digest).filter(|kept| *kept.message == *message) {
-            Some(Kept { token, .. }) if token.still_stands() => Ok(token),
-            kept => Err(Unknown { digest: Some(digest), seen_before: kept.is_some() }),
+        match verified.get(&digest).filter(|known| *known.message == *message) {
+            Some(known) if known.still_stands() => Ok(known),
+            known => Err(Unknown { digest: Some(digest), seen_before: known.is_some() }),
         }
     }
 
@@ -121,11 +113,13 @@ impl Tokens {
         now: u64,
     ) -> Result<Arc<Verified>, Refusal> {
         let text = check_form(token)?;
-        let verified = Arc::new(self.verify_anew(text, unknown.seen_before, now).await?);
-        if let (Some(cache), Some(digest)) = (&self.verified, unknown.digest) {
-            let (message, _) = parts(token);
-            cache.insert(digest, Kept { token: Arc::clone(&verified), message: message.into() });
-        }
+        let mut verified = self.verify_anew(text, unknown.seen_before, now).await?;
+        let (Some(cache), Some(digest)) = (&self.verified, unknown.digest) else {
+            return Ok(Arc::new(verified));
+        };
+        verified.message = parts(token).0.into();
+        let verified = Arc::new(verified);
+        cache.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }
 
@@ -159,15 +153,16 @@ impl Tokens {
     }
 }
 
-/// A token's signature, and what stands before it; all of an opaque token is signature.
+/// A JWT's signature, and what stands before it. A token that does not begin like a JWT is all
+/// signature: nothing of an opaque token is kept.
 fn parts(token: &[u8]) -> (&[u8], &[u8]) {
-    let dot = token.iter().rposition(|byte| *byte == b'.');
+    let dot = memchr::memrchr(b'.', token).filter(|_| token.starts_with(b"ey"));
     dot.map_or((&[], token), |dot| token.split_at(dot + 1))
 }
 
 /// About how many bytes a verified token takes.
-fn weight(kept: &Kept) -> u32 {
-    let bytes = 1024 + kept.message.len() + tree(&kept.token.claims);
+fn weight(token: &Verified) -> u32 {
+    let bytes = 1024 + token.message.len() + tree(&token.claims);
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 

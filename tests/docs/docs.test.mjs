@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import vm from 'node:vm';
-import { StepUpUnmet, challengeOf, cure, returned } from '../../docs/client/step-up.mjs';
+import { StepUpUnmet, call, challengeOf, cure, returned } from '../../docs/client/step-up.mjs';
 
 /** Runs an Auth0 Action with an event, and tells what it did. */
 async function act(name, event) {
@@ -86,6 +86,43 @@ test('what no login cures is no challenge', async () => {
     assert.equal(await challengeOf(refusal(status, problem)), undefined);
   }
   assert.equal(await challengeOf(new Response('<html>', { status: 401 })), undefined);
+});
+
+test('where the body is lost the header is read', async () => {
+  const header = (value) => new Response('', { status: 401, headers: { 'www-authenticate': value } });
+  const standard = 'Bearer error="insufficient_user_authentication", error_description="a, b=c", '
+    + 'acr_values="a b", max_age=300, scope="pay"';
+  assert.deepEqual(await challengeOf(header(standard)), {
+    acr_values: 'a b', max_age: '300', scope: 'pay', claims: undefined,
+  });
+  const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
+  const entra = `Bearer realm="", error="insufficient_claims", claims="${btoa(claims)}"`;
+  assert.equal((await challengeOf(header(entra))).claims, claims);
+  assert.equal(await challengeOf(header('Bearer')), undefined);
+});
+
+test('a call shows its token, says which attempt it is, and tells where to go', async () => {
+  const sent = [];
+  const real = globalThis.fetch;
+  globalThis.fetch = async (url, request) => {
+    sent.push([url, request.method, Object.fromEntries(request.headers)]);
+    return sent.length === 1
+      ? refusal(401, { error: 'insufficient_user_authentication', acr_values: 'a' })
+      : new Response('done');
+  };
+  try {
+    const first = await call('/pay', { method: 'POST', token: 't', headers: { 'x-a': 'b' }, login });
+    assert.equal(new URL(first.goTo).searchParams.get('acr_values'), 'a');
+    const second = await call('/pay', { method: 'POST', token: 't', attempt: 1, login });
+    assert.equal(second.goTo, undefined);
+    assert.equal(await second.response.text(), 'done');
+  } finally {
+    globalThis.fetch = real;
+  }
+  assert.deepEqual(sent, [
+    ['/pay', 'POST', { authorization: 'Bearer t', 'x-a': 'b' }],
+    ['/pay', 'POST', { authorization: 'Bearer t', 'step-up-attempt': '1' }],
+  ]);
 });
 
 test('the client stops when the step-up was in vain', async () => {

@@ -9,7 +9,15 @@ pub mod server;
 pub mod seven_arguments;
 pub mod vectors;
 
-/// The README's examples compile.
+/// The examples of the README and of the documentation compile.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
+pub mod documentation {
+    #[doc = include_str!("../../README.md")]
+    pub struct Readme;
+    #[doc = include_str!("../../docs/identity-providers.md")]
+    pub struct IdentityProviders;
+    #[doc = include_str!("../../docs/auth0.md")]
+    pub struct Auth0;
+    #[doc = include_str!("../../docs/okta.md")]
+    pub struct Okta;
+}

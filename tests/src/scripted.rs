@@ -21,8 +21,8 @@ pub enum Script {
     HalfBody(Vec<u8>),
     /// Sends one byte of the body at a time, with this pause between two.
     Drip(Vec<u8>, Duration),
-    /// Sends this many bytes without ever saying how many there will be.
-    Endless(usize),
+    /// Sends this many spaces and then the body, without ever saying how many there will be.
+    Padded(usize, Vec<u8>),
     /// Closes without a word.
     Close,
 }
@@ -151,12 +151,13 @@ async fn serve(
                 tokio::time::sleep(pause).await;
             }
         }
-        Script::Endless(length) => {
+        Script::Padded(length, body) => {
             stream.write_all(b"HTTP/1.1 200 x\r\nconnection: close\r\n\r\n").await.ok()?;
             let chunk = vec![b' '; 64 * 1024];
             for _ in 0..length / chunk.len() {
                 stream.write_all(&chunk).await.ok()?;
             }
+            stream.write_all(&body).await.ok()?;
         }
         Script::Close | Script::After(..) => {}
     }

@@ -79,11 +79,9 @@ fn profile(value: Option<&Value>) -> Profile {
                 profile.proves(acr, methods)
             }),
             "amr-proves" => list(value).fold(profile, |profile, pair| {
-                let methods = |value| {
-                    let names = strings(value).into_iter();
-                    names.map(|name| Method::from_str(&name).expect("a method")).collect::<Vec<_>>()
-                };
-                profile.amr_proves(methods(&pair[0]), methods(&pair[1]))
+                let methods = strings(&pair[1]).into_iter();
+                let methods = methods.map(|name| Method::from_str(&name).expect("a method"));
+                profile.amr_proves(strings(&pair[0]), methods.collect::<Vec<_>>())
             }),
             "acr-order" => profile.acr_order(strings(value)),
             "amr-claim" => profile.amr_claim(path(value)),

@@ -66,7 +66,11 @@ async fn what_an_example_asks_for_can_be_satisfied_by_its_provider() {
     let idp = TestIssuer::start().await.expect("an issuer");
     for (name, provider, acr_values) in [
         ("okta", Provider::Okta, json!(["urn:okta:loa:2fa:any", "phr", "phrh"])),
-        ("auth0", Provider::Auth0, json!(null)),
+        (
+            "auth0",
+            Provider::Auth0,
+            json!(["http://schemas.openid.net/pape/policies/2007/06/multi-factor"]),
+        ),
     ] {
         let peer = Scripted::start().await;
         let document = json!({
@@ -77,5 +81,8 @@ async fn what_an_example_asks_for_can_be_satisfied_by_its_provider() {
         let issuer = Issuer::of(provider, &peer.url, "https://api.bank.example");
         let found = issuer.check(&contract(name)).await.expect("an issuer");
         assert!(found.iter().all(|found| found.severity == Severity::Warning), "{name}: {found:?}");
+        let standard = Issuer::new(&peer.url, "https://api.bank.example");
+        let found = standard.check(&contract(name)).await.expect("an issuer");
+        assert_eq!(found[0].severity, Severity::Error, "{name} without the profile: {found:?}");
     }
 }

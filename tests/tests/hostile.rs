@@ -2,8 +2,13 @@
 //! where it is the signature that is wrong, jsonwebtoken's verification says so too.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+    RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use http::Request;
@@ -29,6 +34,14 @@ async fn api(algorithm: TestAlgorithm) -> Api {
         r#"{"path": "/", "security": {"step-up": true, "methods": ["mfa"], "max-age": 300}}"#;
     let endpoint = Contract::parse(text).expect("a contract").endpoints()[0].clone();
     Api { idp, step_up, endpoint }
+}
+
+/// An API whose issuer has this key.
+async fn api_with_key(jwk: &Value) -> Api {
+    let api = api(TestAlgorithm::Es256).await;
+    let issuer = api.idp.issuer().jwks(json!({"keys": [jwk]}).to_string());
+    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+    Api { step_up, ..api }
 }
 
 impl Api {
@@ -250,7 +263,8 @@ fn signed(api: &Api, payload: &[u8]) -> String {
 #[tokio::test]
 async fn claims_that_could_be_read_in_two_ways_are_not_read_at_all() {
     let api = api(TestAlgorithm::Es256).await;
-    let honest = claims_of(&api.token().mint()).to_string();
+    let honest_token = api.token().mint();
+    let honest = claims_of(&honest_token).to_string();
     assert_eq!(
         api.status(format!("Bearer {}", signed(&api, honest.as_bytes())).as_bytes()).await,
         200
@@ -290,11 +304,93 @@ async fn claims_that_could_be_read_in_two_ways_are_not_read_at_all() {
     {
         add(number, format!("{{\"x\":{number},{inside}"));
     }
+    let now = claims_of(&honest_token)["iat"].as_u64().expect("a time");
+    for name in ["exp", "iat", "nbf", "auth_time"] {
+        let mut rest = claims_of(&honest_token);
+        rest.as_object_mut().expect("an object").remove(name);
+        let rest = &rest.to_string()[1..];
+        for number in ["1e400", "-1e400", "1e999999", "NaN", "Infinity", "1e-400x", "0x7fffffff"] {
+            add(&format!("{name}: {number}"), format!("{{\"{name}\":{number},{rest}"));
+        }
+        add("a date twice", format!("{{\"{name}\":{now},\"{name}\":{now},{rest}"));
+    }
     payloads.push(("not UTF-8".into(), [b"{\"x\":\"\xff\",", inside.as_bytes()].concat()));
     payloads
         .push(("a lone surrogate".into(), format!("{{\"x\":\"\\ud800\",{inside}").into_bytes()));
     for (what, payload) in payloads {
         api.assert_refused(&what, &signed(&api, &payload)).await;
+    }
+}
+
+/// Really signed, with a key of jsonwebtoken's: the test issuer writes headers without repetition.
+#[tokio::test]
+async fn a_header_that_could_be_read_in_two_ways_is_not_read_at_all() {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    let der = pair.to_pkcs8v1().expect("PKCS #8");
+    let signer = EncodingKey::from_ec_der(der.as_ref());
+    let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+    let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": encode(x), "y": encode(y)});
+    let api = api_with_key(&jwk).await;
+    let claims = parts(&api.token().mint())[1].clone();
+    let sign = |header: &str| {
+        let message = format!("{}.{claims}", encode(header));
+        let signer = (DEFAULT_PROVIDER.signer_factory)(&Algorithm::ES256, &signer);
+        let signature = signer.expect("a signer").try_sign(message.as_bytes()).expect("signed");
+        format!("{message}.{}", encode(signature))
+    };
+    let honest = sign(r#"{"typ":"at+jwt","alg":"ES256","kid":"k"}"#);
+    assert_eq!(api.status(format!("Bearer {honest}").as_bytes()).await, 200);
+    for header in [
+        r#"{"typ":"at+jwt","alg":"none","alg":"ES256","kid":"k"}"#,
+        r#"{"typ":"at+jwt","alg":"ES256","alg":"ES256","kid":"k"}"#,
+        r#"{"typ":"at+jwt","alg":"ES256","kid":"x","kid":"k"}"#,
+        r#"{"typ":"JWT","typ":"at+jwt","alg":"ES256","kid":"k"}"#,
+        r#"{"typ":"at+jwt","alg":"ES256","kid":"k","\u006bid":"k"}"#,
+        r#"{"typ":"at+jwt","alg":"ES256","kid":"k"}x"#,
+        r#"[{"typ":"at+jwt","alg":"ES256","kid":"k"}]"#,
+    ] {
+        api.assert_refused(header, &sign(header)).await;
+    }
+}
+
+/// Every algorithm that is accepted is accepted, and by its own name only.
+#[tokio::test]
+async fn each_accepted_algorithm_verifies_what_was_signed_with_it_and_nothing_else() {
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let modulus = rsa.public_key().modulus().big_endian_without_leading_zero().to_vec();
+    let rsa_jwk = json!({"kty": "RSA", "kid": "k", "e": "AQAB", "n": encode(modulus)});
+    let p384 = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a key");
+    let (x, y) = p384.public_key().as_ref()[1..].split_at(48);
+    let ec_jwk = json!({"kty": "EC", "crv": "P-384", "kid": "k", "x": encode(x), "y": encode(y)});
+    let random = SystemRandom::new();
+    let with_rsa = |padding: &'static dyn RsaEncoding, message: &[u8]| {
+        let mut signature = vec![0; rsa.public_modulus_len()];
+        rsa.sign(padding, &random, message, &mut signature).expect("signed");
+        signature
+    };
+    let all: [(&str, Option<&'static dyn RsaEncoding>); 7] = [
+        ("RS256", Some(&RSA_PKCS1_SHA256)),
+        ("RS384", Some(&RSA_PKCS1_SHA384)),
+        ("RS512", Some(&RSA_PKCS1_SHA512)),
+        ("PS256", Some(&RSA_PSS_SHA256)),
+        ("PS384", Some(&RSA_PSS_SHA384)),
+        ("PS512", Some(&RSA_PSS_SHA512)),
+        ("ES384", None),
+    ];
+    for (name, padding) in all {
+        let api = api_with_key(if padding.is_some() { &rsa_jwk } else { &ec_jwk }).await;
+        let claims = parts(&api.token().mint())[1].clone();
+        for (said, _) in all {
+            let header = json!({"typ": "at+jwt", "alg": said, "kid": "k"}).to_string();
+            let message = format!("{}.{claims}", encode(header));
+            let signature = match padding {
+                Some(padding) => with_rsa(padding, message.as_bytes()),
+                None => p384.sign(&random, message.as_bytes()).expect("signed").as_ref().to_vec(),
+            };
+            let header = format!("Bearer {message}.{}", encode(signature));
+            let expected = if said == name { 200 } else { 401 };
+            assert_eq!(api.status(header.as_bytes()).await, expected, "{name} said to be {said}");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use stepup_runtime::testing::{AUDIENCE, TestIssuer};
+use stepup_runtime::testing::{AUDIENCE, TestClock, TestIssuer};
 use stepup_runtime::{BuildError, Introspection, Issuer, Principal, StepUp, routes, step_up};
 use stepup_tests::scripted::{Script, Scripted};
 use stepup_tests::server::{Answer, Server};
@@ -122,6 +122,29 @@ async fn an_answer_is_kept_for_the_configured_time_and_a_revocation_counts_after
 }
 
 #[tokio::test]
+async fn an_answer_is_kept_no_longer_than_the_token_lasts_and_nothing_of_an_opaque_token_is_kept() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let clock = TestClock::system();
+    let issuer = idp.issuer().introspect(idp.introspection().cache(Duration::from_secs(3600)));
+    let builder = StepUp::builder().issuer(issuer).clock(clock.clone());
+    let server = Server::start(app(builder.build().await.expect("built"))).await;
+    let token = idp.opaque(idp.token());
+    assert_eq!(ask(&server, &token).await.status, 200);
+    clock.advance(3700);
+    assert_eq!(ask(&server, &token).await.status, 401);
+    assert_eq!(idp.introspections(), 1);
+
+    // Two that differ before the last dot are two.
+    let clock_back = TestClock::system();
+    let issuer = idp.issuer().introspect(idp.introspection());
+    let builder = StepUp::builder().issuer(issuer).clock(clock_back);
+    let server = Server::start(app(builder.build().await.expect("built"))).await;
+    idp.say_of("secret.one", json!({"sub": "alice", "aud": AUDIENCE}));
+    assert_eq!(ask(&server, "secret.one").await.body, "alice");
+    assert_eq!(ask(&server, "other.one").await.status, 401);
+}
+
+#[tokio::test]
 async fn jwts_too_lets_a_revocation_count_for_jwts_that_are_valid_themselves() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let kept = Duration::from_millis(400);
@@ -205,20 +228,19 @@ impl Peer {
 }
 
 fn basic() -> Introspection {
-    Introspection::basic("api", "secret")
+    Introspection::client_secret_basic("api", "secret")
 }
 
 #[tokio::test]
 async fn what_goes_wrong_at_the_issuer_is_503_and_opens_the_circuit() {
     let bytes = b"{\"active\":true,\"sub\":\"a\",\"aud\":\"https://api.test\"}".to_vec();
-    let mut not_utf8 = bytes.clone();
-    not_utf8[10] = 0xff;
+    let not_utf8 = [b"{\"x\":\"\xff\",", &bytes[1..]].concat();
     for (what, script) in [
         ("500", Script::status(500)),
         ("too many requests", Script::status(429)),
         ("closes", Script::Close),
         ("half a body", Script::HalfBody(bytes.clone())),
-        ("50 MB", Script::Endless(50 << 20)),
+        ("50 MB of spaces before it", Script::Padded(50 << 20, bytes.clone())),
         ("a page", Script::Answer(200, Vec::new(), b"<html>".to_vec())),
         ("invalid UTF-8", Script::Answer(200, Vec::new(), not_utf8)),
         (
@@ -339,7 +361,7 @@ async fn the_api_shows_who_it_is_in_each_of_three_ways() {
     let field = |body: &str, name: &str| {
         form(body).into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
     };
-    let server = peer.serve(Introspection::basic("api:1", "se cret%")).await;
+    let server = peer.serve(Introspection::client_secret_basic("api:1", "se cret%")).await;
     assert_eq!(ask(&server, "a-token").await.status, 200);
     let request = peer.asked().pop().expect("a request");
     let expected = format!("Basic {}", STANDARD.encode("api%3A1:se+cret%25"));
@@ -348,7 +370,7 @@ async fn the_api_shows_who_it_is_in_each_of_three_ways() {
     assert_eq!(field(&request.body, "token_type_hint").as_deref(), Some("access_token"));
     assert_eq!(field(&request.body, "client_secret"), None);
 
-    let server = peer.serve(Introspection::post("api", "se cret")).await;
+    let server = peer.serve(Introspection::client_secret_post("api", "se cret")).await;
     assert_eq!(ask(&server, "a-token").await.status, 200);
     let request = peer.asked().pop().expect("a request");
     assert_eq!(request.headers.get("authorization"), None);

@@ -84,8 +84,9 @@ fn faults(good: &Value) -> Vec<(&'static str, Script)> {
     let bytes = good.to_string().into_bytes();
     let mut broken = bytes.clone();
     broken.truncate(bytes.len() - 1);
-    let mut not_utf8 = bytes.clone();
-    not_utf8[2] = 0xff;
+    // In a member that nobody looks at.
+    let inside = String::from_utf8_lossy(&bytes[1..]).into_owned();
+    let not_utf8 = [b"{\"x\":\"\xff\",", inside.as_bytes()].concat();
     let html = ("content-type", "text/html".to_owned());
     let faults = vec![
         ("hangs", Script::Hang),
@@ -98,11 +99,11 @@ fn faults(good: &Value) -> Vec<(&'static str, Script)> {
         ("401", Script::status(401)),
         ("204", Script::Answer(204, Vec::new(), Vec::new())),
         ("304 though no tag was sent", Script::Answer(304, Vec::new(), Vec::new())),
-        ("half a body", Script::HalfBody(bytes)),
+        ("half a body", Script::HalfBody(bytes.clone())),
         ("a page", Script::Answer(200, vec![html], b"<html>down</html>".to_vec())),
         ("broken JSON", Script::Answer(200, Vec::new(), broken)),
         ("invalid UTF-8", Script::Answer(200, Vec::new(), not_utf8)),
-        ("50 MB", Script::Endless(50 << 20)),
+        ("50 MB of spaces before it", Script::Padded(50 << 20, bytes.clone())),
         ("nothing", Script::Answer(200, Vec::new(), Vec::new())),
         ("a list", Script::json(&json!([]))),
         ("deep nesting", Script::Answer(200, Vec::new(), b"[".repeat(200_000))),
@@ -138,29 +139,73 @@ async fn no_fault_of_the_issuer_lets_a_program_start_with_wrong_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn during_a_fault_the_old_keys_serve_and_new_ones_are_503() {
+async fn during_a_fault_the_old_keys_serve_new_ones_are_503_and_the_issuer_is_asked_once() {
     let mut checks = tokio::task::JoinSet::new();
-    for number in 0..FAULTS {
+    for (path, number) in
+        [DISCOVERY, "/jwks"].into_iter().flat_map(|p| (0..FAULTS).map(move |n| (p, n)))
+    {
         checks.spawn(async move {
             let peer = Peer::start().await;
-            let (what, script) = faults(&peer.keys()).swap_remove(number);
-            let server = serve(peer.issuer()).await;
+            let good = if path == "/jwks" { peer.keys() } else { peer.discovery() };
+            let (what, script) = faults(&good).swap_remove(number);
+            let what = format!("{path} {what}");
+            let cooldown = Duration::from_secs(2);
+            let server = serve(peer.issuer().key_refresh_cooldown(cooldown)).await;
             let before = peer.token().mint();
-            peer.http.on("/jwks", script);
             peer.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
-            let after = peer.token().mint();
+            peer.http.on(path, script);
+            let (after, asked) = (peer.token().mint(), peer.http.requests(path).len());
+            let began = Instant::now();
             let answer = server.call("GET", "/profile", Some(&after)).await;
             assert_eq!(answer.status, 503, "{what}: {answer:?}");
             assert!(answer.header("retry-after").is_some(), "{what}");
             assert_eq!(status(&server, &before).await, 200, "{what}");
+            if began.elapsed() < cooldown {
+                assert_eq!(status(&server, &after).await, 503, "{what}");
+                assert_eq!(peer.http.requests(path).len() - asked, 1, "{what}");
+            }
 
             peer.mend();
-            tokio::time::sleep(COOLDOWN).await;
+            tokio::time::sleep(cooldown).await;
             assert_eq!(status(&server, &after).await, 200, "{what}");
             assert_eq!(status(&server, &before).await, 401, "{what}: its key was withdrawn");
         });
     }
     checks.join_all().await;
+}
+
+#[tokio::test]
+async fn a_document_that_names_another_issuer_later_changes_nothing() {
+    let peer = Peer::start().await;
+    let server = serve(peer.issuer()).await;
+    let before = peer.token().mint();
+    let evil = TestIssuer::start().await.expect("an issuer");
+    let document = json!({"issuer": evil.url(), "jwks_uri": format!("{}/jwks", evil.url())});
+    peer.http.on(DISCOVERY, Script::json(&document));
+    let forged = evil.token().claim("iss", peer.http.url.as_str()).header("kid", "evil").mint();
+    assert_eq!(status(&server, &forged).await, 503);
+    assert_eq!(status(&server, &before).await, 200);
+    assert_eq!(evil.key_requests(), 0);
+}
+
+#[tokio::test]
+async fn no_more_keys_are_used_than_the_limit() {
+    let peer = Peer::start().await;
+    let key = |kid: String| {
+        let mut key = peer.keys()["keys"][0].clone();
+        key["kid"] = kid.into();
+        key
+    };
+    let keys: Vec<Value> = (0..150).map(|n| key(format!("k{n}"))).collect();
+    peer.http.on("/jwks", Script::json(&json!({"keys": keys})));
+    let server = serve(peer.issuer()).await;
+    for (kid, expected) in [("k0", 200), ("k99", 200), ("k100", 401), ("k149", 401)] {
+        assert_eq!(
+            status(&server, &peer.token().header("kid", kid).mint()).await,
+            expected,
+            "{kid}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ async fn the_metadata_says_what_rfc_9728_asks_and_challenges_tell_where_it_is() 
         ("a step-up", server.call("POST", "/approve", Some(&weak)).await),
     ] {
         assert_eq!(answer.parameter("resource_metadata").as_deref(), Some(url), "{what}");
+        let in_body = answer.json()["resource_metadata"] == url;
+        assert_eq!(in_body, answer.parameter("scope").is_some(), "{what}: once the token is valid");
     }
 }
 
@@ -167,8 +169,8 @@ async fn the_attempt_header_never_influences_the_decision() {
             let answer = attempt(&server, &token, header).await;
             assert_eq!(answer.status, expected, "{header:?}");
             let unmet = answer.body.contains("step-up-unmet");
-            let step_up = answer.parameter("acr_values").is_some();
-            assert_eq!(unmet, step_up && header.is_some_and(|h| h != "x"), "{header:?}");
+            let curable = answer.parameter("scope").is_some();
+            assert_eq!(unmet, curable && header.is_some_and(|h| h != "x"), "{header:?}");
         }
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestClock, TestHolder};
-use stepup_runtime::{Introspection, Issuer, Method, Principal, StepUp, routes, step_up};
+use stepup_runtime::{
+    Introspection, Issuer, Method, Principal, StepUp, TokenCache, routes, step_up,
+};
 use stepup_tests::browser::{Ask, Browser};
 use stepup_tests::command::workspace;
 use stepup_tests::peers::OidcProvider;
@@ -117,9 +119,16 @@ fn issuer(provider: &OidcProvider, audience: &str) -> Issuer {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs oidc-provider, which tests/run installs; run tests/run"]
 async fn not_one_valid_request_is_refused_while_the_provider_rotates_its_keys() {
+    for cache in [TokenCache::default(), TokenCache::off()] {
+        rotation_under_load(cache).await;
+    }
+}
+
+async fn rotation_under_load(cache: TokenCache) {
     let mut provider = OidcProvider::start().await;
     let issuer = issuer(&provider, AUDIENCE).key_refresh_cooldown(Duration::from_millis(200));
-    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
+    let builder = StepUp::builder().issuer(issuer).token_cache(cache);
+    let step_up = builder.build().await.expect("built");
     let server = Arc::new(Server::start(app(step_up)).await);
     let browser = Browser::new(&provider);
     let (old, _) = browser.log_in(MFA, true).await;
@@ -173,7 +182,7 @@ const OPAQUE: &str = "https://opaque.api.test";
 async fn an_opaque_token_is_introspected_and_its_revocation_counts_after_the_cache_time() {
     let provider = OidcProvider::start().await;
     let kept = Duration::from_millis(1500);
-    let how = || Introspection::basic("test-api", "test-secret").cache(kept);
+    let how = || Introspection::client_secret_basic("test-api", "test-secret").cache(kept);
     for introspection in [how(), how().signed_responses()] {
         let issuer = issuer(&provider, OPAQUE).introspect(introspection);
         let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");

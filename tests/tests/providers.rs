@@ -151,6 +151,7 @@ async fn okta() {
     });
     let user = api.call(mfa(), None, &claims).await.expect("allowed");
     assert_eq!(user.scopes(), ["openid", "payments:approve"]);
+    assert_eq!(user.client(), Some("0oa1b2c3d4e5f6g7h8i9"));
     let ask = "acr_values=\"urn:okta:loa:2fa:any\", max_age=\"300\"";
     for acr in [
         json!("urn:okta:loa:1fa:any"),
@@ -201,7 +202,7 @@ async fn entra() {
         "auth_time": NOW - 100, "xms_cc": ["cp1"],
     });
     let user = api.call(mfa(), Some("JWT"), &claims).await.expect("allowed");
-    assert_eq!(user.acr(), Some("p1"));
+    assert_eq!((user.acr(), user.acr_values()), (Some("p1"), &["p1".into(), "c1".into()][..]));
     let request = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
     let entra = format!(
         "Bearer realm=\"\", \
@@ -336,10 +337,7 @@ async fn claims_are_read_where_an_operator_says_that_they_are() {
         profile
             .amr_claim(["ext", "session", "amr"])
             .auth_time_claim(["ext", "session", "auth_time"])
-            .amr_proves(
-                [Method::custom("fido").expect("a value"), Method::User],
-                [Method::PhishingResistant],
-            )
+            .amr_proves(["fido", "user"], [Method::PhishingResistant])
     });
     let api = Api::of(issuer).await;
     let claims = |session: Value| {

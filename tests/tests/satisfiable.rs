@@ -99,6 +99,22 @@ async fn a_challenge_that_no_login_could_cure_is_an_error() {
         same,
     )
     .await;
+    assert_finds(
+        Error,
+        &["POST /pay", "proofs are signed with [\"ES512\"] only"],
+        json!({"step-up": false, "bound": true}),
+        json!({"dpop_signing_alg_values_supported": ["ES512"]}),
+        same,
+    )
+    .await;
+    assert_finds(
+        Error,
+        &["nothing in this issuer's tokens proves `mfa`"],
+        json!({"step-up": true, "methods": ["mfa"]}),
+        everything(),
+        |issuer| issuer.adjust(|profile| profile.states_amr(false)),
+    )
+    .await;
     // The methods' own names are asked for, which the issuer does not know.
     assert_finds(
         Error,
@@ -120,7 +136,7 @@ async fn a_challenge_that_no_login_could_cure_is_an_error() {
     // What proves it is not among the acr values that the endpoint accepts.
     assert_finds(
         Error,
-        &["proves `phishing_resistant` among [\"silver\"]"],
+        &["proves `phishing_resistant` among [\"silver\"], or above"],
         json!({"step-up": true, "methods": ["phishing_resistant"], "acr": ["silver"]}),
         everything(),
         |issuer| issuer.proves("gold", [Method::PhishingResistant]),
@@ -137,8 +153,49 @@ async fn a_challenge_that_no_login_could_cure_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_higher_level_satisfies_and_is_what_is_asked_for() {
+    let levels = |issuer: Issuer| {
+        let issuer = issuer.proves("gold", [Method::PhishingResistant]);
+        issuer.adjust(|profile| profile.acr_order(["bronze", "silver", "gold"]))
+    };
+    let security =
+        json!({"step-up": true, "methods": ["phishing_resistant"], "acr": ["bronze", "silver"]});
+    assert_eq!(findings(security.clone(), everything(), levels).await, []);
+    let profile = stepup_contract::Profile::default()
+        .proves("gold", [Method::PhishingResistant])
+        .acr_order(["bronze", "silver", "gold"]);
+    let contract = parsed(security);
+    assert_eq!(
+        profile.acr_values(&contract.endpoints()[0].requirement),
+        ["gold"],
+        "bronze would be in vain"
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_that_was_not_asked_is_said_not_to_have_been() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = parsed(json!({"step-up": true, "acr": ["gold"]}));
+    for issuer in
+        [idp.issuer().jwks(idp.jwks()), idp.issuer().jwks_url(format!("{}/jwks", idp.url()))]
+    {
+        let found = issuer.check(&contract).await.expect("an issuer");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].problem.contains("was not asked"), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_is_a_warning() {
     use Severity::Warning;
+    assert_finds(
+        Warning,
+        &["the profile names the acr values [\"goldd\"]"],
+        json!({"step-up": true, "max-age": 60}),
+        everything(),
+        |issuer| issuer.ask(Method::Mfa, ["goldd"]),
+    )
+    .await;
     assert_finds(
         Warning,
         &["does not publish `acr_values_supported`"],
@@ -248,6 +305,11 @@ async fn the_command_tells_what_is_found_and_exits_with_it() {
     let proves = ["--proves", "urn:2fa=mfa,phishing_resistant"];
     assert_eq!(check(&phishing, &[&issuer[..], &proves].concat()).0, 0);
     assert_eq!(check(&phishing, &issuer).0, 1);
+    let silver =
+        contract(json!({"step-up": true, "methods": ["phishing_resistant"], "acr": ["s"]}));
+    assert_eq!(check(&silver, &[&issuer[..], &proves].concat()).0, 1);
+    let order = ["--acr-order", "s,urn:2fa"];
+    assert_eq!(check(&silver, &[&issuer[..], &proves, &order].concat()).0, 0);
 
     assert_eq!(check(&mfa, &[]).0, 0, "the contract alone");
     let (code, out, err) = check("{\"path\": \"/x\"}", &[]);
@@ -258,6 +320,7 @@ async fn the_command_tells_what_is_found_and_exits_with_it() {
         &[&issuer[..], &["--provider", "oktaa"]].concat(),
         &[&issuer[..], &["--ask", "mfa"]].concat(),
         &[&issuer[..], &["--proves", "gold=mfaa"]].concat(),
+        &[&issuer[..], &["--provider", "auth0"]].concat(),
         &["--issuer", "http://idp.example"],
         &["--issuer", "http://127.0.0.1:1"],
     ] {
@@ -295,6 +358,10 @@ async fn okta_as_it_publishes_itself_satisfies_mfa_and_phishing_resistance() {
         assert!(found.iter().all(|finding| finding.severity == Severity::Warning), "{found:?}");
         assert_eq!(found.len(), 2, "acr and auth_time are not listed: {found:?}");
     }
+    let security = json!({"step-up": true, "methods": ["mfa", "phishing_resistant"]});
+    let issuer = Issuer::of(Provider::Okta, &peer.url, AUDIENCE);
+    let found = issuer.check(&parsed(security)).await.expect("an issuer");
+    assert!(found[0].problem.contains("none that is known proves all of"), "{found:?}");
     let security = json!({"step-up": true, "methods": ["otp"]});
     let issuer = Issuer::of(Provider::Okta, &peer.url, AUDIENCE);
     let found = issuer.check(&parsed(security)).await.expect("an issuer");

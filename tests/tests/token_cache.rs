@@ -129,7 +129,7 @@ async fn the_cache_is_bounded_in_entries_and_in_bytes() {
         for token in &tokens {
             assert_eq!(status(&step_up, token).await, 200);
         }
-        // Evictions are done now and then: a second round leaves the cache settled.
+        // Evictions are done now and then.
         tokio::time::sleep(Duration::from_millis(400)).await;
         let hits = tokens.iter().filter(|token| is_hit(&step_up, token)).count();
         assert!(hits <= most, "{limits:?}: {hits}");

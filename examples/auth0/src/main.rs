@@ -24,7 +24,14 @@ fn app(step_up: StepUp) -> Router {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    run().await.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (Ok(domain), Ok(audience)) = (env::var("AUTH0_DOMAIN"), env::var("AUTH0_AUDIENCE")) else {
         eprintln!(
             "set AUTH0_DOMAIN, as in bank.eu.auth0.com, and AUTH0_AUDIENCE, the identifier of the API \
@@ -32,11 +39,13 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         );
         return Ok(ExitCode::from(2));
     };
-    let step_up = StepUp::builder()
-        .issuer(Issuer::auth0(&domain, audience))
-        .contract(Contract::collect()?)
-        .build()
-        .await?;
+    let issuer = Issuer::auth0(&domain, audience);
+    let contract = Contract::collect()?;
+    // The builder looks at this too, and does not start with an error; here it is said.
+    for finding in issuer.check(&contract).await? {
+        eprintln!("{finding}");
+    }
+    let step_up = StepUp::builder().issuer(issuer).contract(contract).build().await?;
     let address = env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".into());
     let listener = TcpListener::bind(&address).await?;
     println!("serving on http://{}; stop with Ctrl-C", listener.local_addr()?);

@@ -31,7 +31,14 @@ fn app(step_up: StepUp) -> Router {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    run().await.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (Ok(domain), Ok(audience)) = (env::var("OKTA_DOMAIN"), env::var("OKTA_AUDIENCE")) else {
         eprintln!(
             "set OKTA_DOMAIN, as in bank.okta.com, and OKTA_AUDIENCE, the audience of the authorization \
@@ -40,11 +47,13 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         return Ok(ExitCode::from(2));
     };
     let server = env::var("OKTA_AUTHORIZATION_SERVER").unwrap_or_else(|_| "default".into());
-    let step_up = StepUp::builder()
-        .issuer(Issuer::okta(&domain, &server, audience))
-        .contract(Contract::collect()?)
-        .build()
-        .await?;
+    let issuer = Issuer::okta(&domain, &server, audience);
+    let contract = Contract::collect()?;
+    // The builder looks at this too, and does not start with an error; here it is said.
+    for finding in issuer.check(&contract).await? {
+        eprintln!("{finding}");
+    }
+    let step_up = StepUp::builder().issuer(issuer).contract(contract).build().await?;
     let address = env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".into());
     let listener = TcpListener::bind(&address).await?;
     println!("serving on http://{}; stop with Ctrl-C", listener.local_addr()?);

@@ -167,7 +167,7 @@ impl TestIssuer {
 
     /// How the API introspects opaque tokens here.
     pub fn introspection(&self) -> Introspection {
-        Introspection::basic(CLIENT_ID, CLIENT_SECRET)
+        Introspection::client_secret_basic(CLIENT_ID, CLIENT_SECRET)
     }
 
     /// Makes the token an opaque one, which tells nothing: the issuer must be asked.

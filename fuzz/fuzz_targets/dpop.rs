@@ -42,7 +42,9 @@ fuzz_target!(|data: (bool, &[u8])| {
             "ath" => false,
             "iat" => value.as_f64().is_some_and(|iat| (iat - NOW as f64).abs() <= 61.0),
             "jti" => value.as_str().is_some_and(|jti| !jti.is_empty()),
-            "header.typ" => value.as_str().is_some_and(|typ| typ.to_lowercase().ends_with("dpop+jwt")),
+            "header.typ" => {
+                value.as_str().is_some_and(|typ| typ.to_lowercase().ends_with("dpop+jwt"))
+            }
             "header.alg" => value == "EdDSA",
             "header.crit" | "header.b64" | "header.zip" | "header.enc" => value.is_null(),
             _ => true,

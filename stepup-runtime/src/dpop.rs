@@ -52,8 +52,8 @@ impl Dpop {
     }
 
     /// How many proofs are remembered, so that none is used twice: 200,000 unless given, which is
-    /// 2,200 a second for all clients together. When there are more within their lifetime, further
-    /// ones are answered with 503, whoever sends them.
+    /// 2,200 a second for all clients together; one client's key can take an eighth of it. When there
+    /// are more within their lifetime, further ones are answered with 503.
     pub fn remembered_proofs(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self
@@ -155,11 +155,15 @@ impl Proofs {
         let jti = claim("jti").filter(|jti| !jti.is_empty() && jti.len() <= MAX_JTI);
         let jti = jti.ok_or(Cause::InvalidProof("the DPoP proof has no jti, or too long a one"))?;
         let mark = digest_of(format!("{jkt} {jti}").as_bytes());
-        match self.seen.see(mark, now) {
+        match self.seen.see(mark, digest_of(jkt.as_bytes()), now) {
             Sight::First => Ok(()),
             Sight::Again => Err(Cause::InvalidProof("the DPoP proof was used before")),
             Sight::Full => {
-                tracing::error!("more DPoP proofs than Dpop::remembered_proofs can be remembered");
+                tracing::error!(
+                    jkt,
+                    "a DPoP proof was refused, since Dpop::remembered_proofs allows no further one \
+                     to be remembered, or no further one of this key"
+                );
                 Err(Cause::Unavailable { retry_after: 5 })
             }
         }

@@ -39,10 +39,24 @@ pub(crate) const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Why an issuer cannot be used.
 #[derive(Debug, Error)]
-#[error("issuer {issuer:?}: {why}")]
-pub struct IssuerError {
-    issuer: String,
-    why: String,
+#[non_exhaustive]
+pub enum IssuerError {
+    /// What the program says of it is wrong; trying again is in vain.
+    #[error("issuer {issuer:?}: {why}")]
+    Misconfigured {
+        /// Its name.
+        issuer: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// Its keys could not be had, now.
+    #[error("issuer {issuer:?}: its keys could not be had: {why}")]
+    Unavailable {
+        /// Its name.
+        issuer: String,
+        /// Which address did not answer as it should, and how.
+        why: String,
+    },
 }
 
 impl Issuer {
@@ -229,7 +243,7 @@ impl Issuer {
             introspection,
             dpop_required,
         } = self;
-        let wrong = |why: String| IssuerError { issuer: issuer.clone(), why };
+        let wrong = |why: String| IssuerError::Misconfigured { issuer: issuer.clone(), why };
         match &location {
             Location::Discovery => checked_url(&issuer).map(drop),
             Location::Url(url) => checked_url(url).map(drop),
@@ -262,9 +276,14 @@ impl Issuer {
                 "a clock skew of more than 300 seconds weakens every max_age".into(),
             ));
         }
-        let keys = Keys::load(&issuer, location, renewal)
-            .await
-            .map_err(|why| wrong(format!("its keys could not be had: {why}")))?;
+        let given = matches!(location, Location::Given(_));
+        let keys = Keys::load(&issuer, location, renewal).await.map_err(|why| {
+            let why = why.to_string();
+            match given {
+                true => wrong(format!("the keys that were given: {why}")),
+                false => IssuerError::Unavailable { issuer: issuer.clone(), why },
+            }
+        })?;
         let introspector = introspection
             .map(|introspection| Introspector::new(&issuer, introspection))
             .transpose()

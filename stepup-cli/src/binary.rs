@@ -26,9 +26,19 @@ pub(crate) enum BinaryError {
 /// The bytes of the file's `.stepup` section; empty when it has none.
 pub(crate) fn section(path: &Path) -> Result<Vec<u8>, BinaryError> {
     let data = fs::read(path).map_err(|error| BinaryError::Io { path: path.into(), error })?;
+    section_of(&data, path)
+}
+
+/// Whether these bytes begin like a program.
+pub(crate) fn is_program(data: &[u8]) -> bool {
+    FileKind::parse(data).is_ok()
+}
+
+/// The bytes of this program's `.stepup` section; empty when it has none.
+pub(crate) fn section_of(data: &[u8], path: &Path) -> Result<Vec<u8>, BinaryError> {
     let unreadable =
         |why: object::Error| BinaryError::Format { path: path.into(), why: why.to_string() };
-    let slices = slices(&data).map_err(unreadable)?;
+    let slices = slices(data).map_err(unreadable)?;
     let mut found: Option<Vec<u8>> = None;
     for slice in slices {
         let section = of_program(slice).map_err(unreadable)?;

@@ -1,16 +1,16 @@
 //! `stepup check`: whether a contract is one, and whether an issuer can satisfy it.
 
 use crate::failure::Failure;
-use std::fs;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use crate::input::contract;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use stepup_contract::{Contract, Finding, Method, Profile, Severity};
 use stepup_runtime::{Issuer, Provider};
 
 /// Examine a contract.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The contract as JSON; `-` reads standard input.
+    /// The contract as JSON, or a compiled program; `-` reads JSON from standard input.
     #[arg(value_name = "CONTRACT")]
     contract: PathBuf,
     /// Ask this issuer whether it can satisfy the contract: its exact name, the `iss` of its tokens.
@@ -71,7 +71,7 @@ fn proves(text: &str) -> Result<(String, Vec<Method>), String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let contract = read(&arguments.contract)?;
+    let contract = contract(&arguments.contract)?;
     let findings = match &arguments.issuer {
         Some(issuer) => ask_issuer(issuer, &arguments.vocabulary, &contract)?,
         None => Vec::new(),
@@ -126,17 +126,6 @@ impl Vocabulary {
         }
         profile
     }
-}
-
-fn read(path: &Path) -> Result<Contract, Failure> {
-    let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
-    let mut text = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut text).map_err(unreadable)?;
-    } else {
-        text = fs::read(path).map_err(unreadable)?;
-    }
-    Contract::parse(text).map_err(|errors| Failure::Contract { path: path.to_owned(), errors })
 }
 
 fn ask_issuer(

@@ -2,14 +2,16 @@
 //! turns the outcome into an exit code.
 //!
 //! Exit codes: 0 done; 1 what was examined is not in order: a contract with errors, all of them on
-//! stderr and nothing on stdout, or an issuer that cannot satisfy it, with the findings on stdout; 2 bad
-//! usage, a file that cannot be read, an issuer that does not answer.
+//! stderr and nothing on stdout, an issuer that cannot satisfy it, or a change that weakens it, with the
+//! findings on stdout; 2 bad usage, a file that cannot be read, an issuer that does not answer.
 
 mod binary;
 mod build;
 mod check;
+mod diff;
 mod export;
 mod failure;
+mod input;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -28,6 +30,8 @@ enum Command {
     Export(export::Arguments),
     /// Examine a contract, and ask an issuer whether it can satisfy it.
     Check(check::Arguments),
+    /// Compare two contracts: what is weakened, and what is tightened.
+    Diff(diff::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Export(arguments) => export::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,8 @@
 //! - the words: [`Method`], [`RiskLevel`], [`Requirement`], [`Endpoint`], [`Contract`];
 //! - the contract's JSON form, written canonically and read strictly;
 //! - [`Profile`], which says how one issuer asks for an authentication and what proves it;
+//! - [`findings`], which tells whether an issuer can satisfy a contract; [`compare`], which tells what
+//!   one contract lets in that another refuses;
 //! - [`decide`], the one decision that the handler, the middleware and the gateway share;
 //! - [`record`], the lines that the attribute writes into a program's `.stepup` link section, from
 //!   which [`Contract::collect`] and `stepup export` read the very same contract.
@@ -16,10 +18,12 @@ mod challenge;
 mod claims;
 #[doc(hidden)]
 pub mod collect;
+mod compare;
 mod contract;
 mod decide;
 mod endpoint;
 mod error;
+mod gap;
 mod http_method;
 mod json;
 mod method;
@@ -36,10 +40,12 @@ mod text;
 pub use authentication::{Authentication, Evidence};
 pub use challenge::Challenge;
 pub use claims::{ClaimPath, numeric_date};
+pub use compare::{Axis, Change, Kind, compare};
 pub use contract::{Contract, ContractView, Unlisted, check_base};
 pub use decide::{Decision, Lacking, Reason, decide};
 pub use endpoint::Endpoint;
 pub use error::{ContractError, ContractErrors, ParseNameError, Suggestion};
+pub use gap::gaps;
 pub use http_method::HttpMethod;
 pub use method::{Method, MethodSet};
 pub use path::{PathError, check_path, joined};

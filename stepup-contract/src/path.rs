@@ -149,6 +149,21 @@ pub(crate) fn segment(text: &str) -> Segment {
     }
 }
 
+/// What stands for any value of a parameter: no template that people write has it.
+const ANY: &str = "~any~";
+
+/// A path that this checked template takes, and that no other takes in its place among templates of at
+/// most `depth` segments. Templates that take the same requests give the same path.
+pub(crate) fn sample(template: &str, depth: usize) -> String {
+    let segments = template.split('/').map(|text| match segment(text) {
+        Segment::Fixed(text) => text,
+        Segment::Parameter(prefix) => format!("{prefix}{ANY}"),
+        // Deeper than anything that is counted out.
+        Segment::Wildcard => vec![ANY; depth + 1].join("/"),
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

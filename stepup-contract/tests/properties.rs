@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use stepup_contract::{
     Authentication, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet, Profile,
-    Published, Reason, Requirement, RiskLevel, RiskRule, Severity, Trust, decide, findings,
+    Published, Reason, Requirement, RiskLevel, RiskRule, Severity, Trust, decide, findings, gaps,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -147,6 +147,83 @@ fn asked_and_issuer() -> impl Strategy<Value = (Requirement, Profile)> {
         })
 }
 
+/// Two that have nothing to do with each other, or one and itself after steps in one direction, then in
+/// the other.
+fn two_requirements() -> impl Strategy<Value = (Requirement, Requirement)> {
+    let steps = || vec(stricter(), 0..3);
+    let related =
+        (requirement(), steps(), steps(), any::<bool>()).prop_map(|(base, one, two, swap)| {
+            let tightened = |steps: Vec<Stricter>| {
+                let mut requirement = base.clone();
+                steps.into_iter().for_each(|step| tighten(&mut requirement, step));
+                requirement
+            };
+            let pair = (tightened(one), tightened(two));
+            if swap { (pair.1, pair.0) } else { pair }
+        });
+    prop_oneof![1 => (requirement(), requirement()), 3 => related]
+}
+
+/// Evidence that `new` allows and `old` refuses, among all that could make the difference: the methods
+/// that either asks for, in each way in which they can be proven, all acr values and ages around the
+/// limits, all risks, and each scope left out.
+fn witness(old: &Requirement, new: &Requirement) -> Option<Proof> {
+    let named = |r: &Requirement| [r.methods.clone(), r.any_methods.clone()].concat();
+    let mut atoms: Vec<Method> = unique([named(old), named(new)].concat());
+    if atoms.contains(&Method::Biometric) {
+        atoms.retain(|method| *method != Method::Biometric);
+        atoms.extend([Method::Face, Method::Fpt, Method::Iris, Method::Retina, Method::Vbm]);
+    }
+    let atoms = unique(atoms);
+    let mut acrs: Vec<Option<&String>> = old.acr.iter().chain(&new.acr).map(Some).collect();
+    acrs.push(None);
+    let limits = [old.max_age, new.max_age].into_iter().flatten().map(u64::from);
+    let mut ages: Vec<Option<u64>> = limits.flat_map(|age| [Some(age), Some(age + 1)]).collect();
+    ages.extend([Some(0), None]);
+    let all_scopes = unique([old.scopes.clone(), new.scopes.clone()].concat());
+    let mut scopes = vec![all_scopes.clone(), new.scopes.clone()];
+    scopes.dedup();
+    let risks = [None].into_iter().chain(RiskLevel::ALL.into_iter().map(Some));
+    let risks: Vec<_> = risks.collect();
+    for bits in 0..1_u32 << atoms.len() {
+        let chosen = atoms.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
+        let amr: Vec<&str> = chosen.map(|(_, method)| method.amr()).collect();
+        // The profile's own reading closes the set; a group's name states nothing, so that it is put in.
+        let claims = json!({"amr": amr});
+        let mut methods = Profile::default().authentication(claims.as_object().unwrap()).methods;
+        if amr.contains(&"phishing_resistant") {
+            methods.insert(Method::PhishingResistant);
+        }
+        for acr in &acrs {
+            for age in &ages {
+                for risk in &risks {
+                    for scopes in &scopes {
+                        for flags in 0..4 {
+                            let proof = Proof {
+                                authentication: Authentication {
+                                    methods: methods.clone(),
+                                    acr: acr.iter().map(|acr| (*acr).clone()).collect(),
+                                    auth_time: age.map(|age| NOW - age),
+                                    scopes: scopes.clone(),
+                                    may_step_up: true,
+                                    clock_skew: 0,
+                                },
+                                risk: *risk,
+                                bound: flags & 1 != 0,
+                                confirmed: flags & 2 != 0,
+                            };
+                            if allows(new, &proof, NOW) && !allows(old, &proof, NOW) {
+                                return Some(proof);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
 fn allows(requirement: &Requirement, proof: &Proof, now: u64) -> bool {
     decide(requirement, &proof.evidence(), now) == Decision::Allow
 }
@@ -284,6 +361,24 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// `gaps` is exact: it names a part exactly when some evidence exists that the new requirement
+    /// allows and the old one refuses. Searched for among the evidence that could make the difference.
+    #[test]
+    fn a_gap_is_there_exactly_when_the_new_lets_in_whom_the_old_refuses(
+        (old, new) in two_requirements()
+    ) {
+        let found = witness(&old, &new);
+        let gaps = gaps(&old, &new);
+        prop_assert_eq!(!gaps.is_empty(), found.is_some(), "{:?}: {:?}", gaps, found);
+    }
+
+    /// Nothing is weakened against itself, and what is stricter in one part is weakened in that part
+    /// when it is taken back.
+    #[test]
+    fn a_requirement_has_no_gap_against_itself(requirement in requirement()) {
+        prop_assert_eq!(gaps(&requirement, &requirement), []);
+    }
 
     /// What is not found to be an error can be satisfied by a login that the challenge asks for, at
     /// one of the acr values that it offers, with what `amr` can state; what is found to be one, by none.

@@ -1,0 +1,167 @@
+//! What changed between two contracts, on two axes: *weakened*, somebody is let in who was refused; and
+//! *tightened*, somebody is refused who was let in. Endpoints are compared by the requests that they
+//! take, so that a route which is put in front of another is seen for what it does.
+
+use crate::contract::{Contract, Unlisted};
+use crate::endpoint::Endpoint;
+use crate::gap::gaps;
+use crate::http_method::HttpMethod;
+use crate::path::{joined, sample};
+use crate::requirement::Field;
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::ptr;
+
+/// One change, of the requests that one endpoint of the old contract and one of the new take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What happened.
+    pub kind: Kind,
+    /// The endpoint that took them.
+    pub old: Option<Endpoint>,
+    /// The endpoint that takes them.
+    pub new: Option<Endpoint>,
+    /// In what the new contract lets in whom the old one refuses.
+    pub weakened: Vec<Field>,
+    /// In what the new contract refuses whom the old one lets in.
+    pub tightened: Vec<Field>,
+}
+
+/// What happened to the requests of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Requests that no endpoint takes are let through now.
+    UnlistedOpened,
+    /// They meet no endpoint any more, which cannot be told from one whose attribute was removed.
+    Gone,
+    /// Something else is asked.
+    Changed,
+    /// Requests that no endpoint takes are refused now.
+    UnlistedClosed,
+    /// They met no endpoint before, and were let through.
+    Covered,
+    /// They met no endpoint before.
+    Added,
+    /// The same is asked, at another handler.
+    Moved,
+    /// The same is asked, and a path parameter has another name.
+    Renamed,
+}
+
+/// Where a change stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Axis {
+    /// Somebody is let in who was refused.
+    Weakened,
+    /// Somebody is refused who was let in, and nobody is let in who was refused.
+    Tightened,
+    /// Neither.
+    Neutral,
+}
+
+/// What changed from the old contract to the new one: weakened first, then tightened, then neutral, each
+/// by path. `version` and `service` do not count.
+pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
+    let mut changes = Vec::new();
+    match (old.unlisted(), new.unlisted()) {
+        (Unlisted::Deny, Unlisted::Allow) => changes.push(Change::whole(Kind::UnlistedOpened)),
+        (Unlisted::Allow, Unlisted::Deny) => changes.push(Change::whole(Kind::UnlistedClosed)),
+        _ => {}
+    }
+    let (old_table, new_table) = (old.table(), new.table());
+    let mut seen = HashSet::new();
+    for path in paths(old, new) {
+        let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
+        for method in named.chain(["A-METHOD-OF-ITS-OWN"]) {
+            let pair = (old_table.find(method, &path), new_table.find(method, &path));
+            // By identity: each endpoint stands in its table once.
+            if seen.insert((pair.0.map(ptr::from_ref), pair.1.map(ptr::from_ref))) {
+                changes.extend(Change::between(pair.0, pair.1, old.unlisted()));
+            }
+        }
+    }
+    changes.sort_by_cached_key(|change| (change.axis(), change.kind, change.route()));
+    changes
+}
+
+/// One path for each template of either contract, that no other template takes in its place.
+fn paths(old: &Contract, new: &Contract) -> Vec<String> {
+    let templates: Vec<String> = [old, new]
+        .into_iter()
+        .flat_map(|contract| {
+            let base = contract.base().unwrap_or_default();
+            contract
+                .endpoints()
+                .iter()
+                .map(move |endpoint| joined(base, &endpoint.path).into_owned())
+        })
+        .collect();
+    let depth = templates.iter().map(|template| template.split('/').count()).max().unwrap_or(0);
+    let mut paths: Vec<String> = templates.iter().map(|template| sample(template, depth)).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+impl Change {
+    fn whole(kind: Kind) -> Self {
+        Self { kind, old: None, new: None, weakened: Vec::new(), tightened: Vec::new() }
+    }
+
+    fn between(old: Option<&Endpoint>, new: Option<&Endpoint>, before: Unlisted) -> Option<Self> {
+        let (mut weakened, mut tightened) = (Vec::new(), Vec::new());
+        let kind = match (old, new) {
+            (None, None) => return None,
+            (Some(_), None) => Kind::Gone,
+            (None, Some(_)) if before == Unlisted::Allow => Kind::Covered,
+            (None, Some(_)) => Kind::Added,
+            (Some(old), Some(new)) if old.requirement != new.requirement => {
+                weakened = gaps(&old.requirement, &new.requirement);
+                tightened = gaps(&new.requirement, &old.requirement);
+                Kind::Changed
+            }
+            (Some(old), Some(new)) if old.handler != new.handler => Kind::Moved,
+            (Some(old), Some(new)) if old.path != new.path => Kind::Renamed,
+            (Some(_), Some(_)) => return None,
+        };
+        Some(Self { kind, old: old.cloned(), new: new.cloned(), weakened, tightened })
+    }
+
+    /// Where the change stands. One that does both counts as weakened.
+    pub fn axis(&self) -> Axis {
+        match self.kind {
+            Kind::UnlistedOpened | Kind::Gone => Axis::Weakened,
+            Kind::UnlistedClosed | Kind::Covered => Axis::Tightened,
+            Kind::Changed if !self.weakened.is_empty() => Axis::Weakened,
+            Kind::Changed if !self.tightened.is_empty() => Axis::Tightened,
+            _ => Axis::Neutral,
+        }
+    }
+
+    /// Method and path of the requests that are concerned, as the narrower of the two endpoints has
+    /// them; `None` for those that no endpoint takes.
+    pub fn route(&self) -> Option<String> {
+        let narrower = match (&self.old, &self.new) {
+            (Some(old), Some(new)) if new.method.is_none() && old.method.is_some() => old,
+            (_, Some(new)) => new,
+            (Some(old), None) => old,
+            (None, None) => return None,
+        };
+        Some(narrower.route())
+    }
+
+    /// What a waiver names: the same as long as this very change is there, whatever else changes.
+    pub fn fingerprint(&self) -> String {
+        let side = |endpoint: &Option<Endpoint>| {
+            let endpoint = endpoint.as_ref().map(|endpoint| {
+                let path = sample(&endpoint.path, endpoint.path.split('/').count());
+                (endpoint.method.map(HttpMethod::as_str), path, &endpoint.requirement)
+            });
+            serde_json::to_string(&endpoint).unwrap_or_default()
+        };
+        let text = format!("{:?}\n{}\n{}", self.kind, side(&self.old), side(&self.new));
+        let digest = Sha256::digest(text);
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,116 @@
+//! What one requirement lets in that another refuses: the exact meaning of "weakened". For each part of a
+//! requirement there is a gap exactly when some evidence exists that the new one allows and the old one
+//! refuses for this part; a property test holds this against [`decide`](crate::decide).
+//!
+//! Evidence is any that a token could bring at an issuer whose acr values prove nothing and whose `mfa` is
+//! not inferred; with such an issuer's profile a change may weaken less than is said here, never more.
+
+use crate::method::{Method, MethodSet};
+use crate::requirement::{Field, Requirement, Trust};
+use crate::risk::RiskLevel;
+
+/// The parts of `old` that evidence allowed by `new` may lack, in the order of the contract's fields.
+pub fn gaps(old: &Requirement, new: &Requirement) -> Vec<Field> {
+    // Every risk that a session can have, with what each says of it.
+    let risks = [None].into_iter().chain(RiskLevel::ALL.into_iter().map(Some));
+    let open: Vec<(Stance, Stance)> = risks
+        .map(|risk| (Stance::of(old, risk), Stance::of(new, risk)))
+        .filter(|(_, new)| *new != Stance::Denies)
+        .collect();
+    let mut gaps = Vec::new();
+    if open.is_empty() {
+        // The new one lets nobody in, whatever the evidence.
+        return gaps;
+    }
+    let asks = old.trust() == Trust::Sensitive;
+    let both_ask = open.contains(&(Stance::Asks, Stance::Asks));
+    for (field, gap) in [
+        (Field::Methods, both_ask && methods(old, new)),
+        (Field::AnyMethods, both_ask && any_methods(old, new)),
+        (Field::Acr, both_ask && acr(old, new)),
+        (Field::MaxAge, both_ask && max_age(old, new)),
+        (Field::Scopes, !old.scopes.iter().all(|scope| new.scopes.contains(scope))),
+        (Field::Risk, asks && open.contains(&(Stance::Asks, Stance::Spares))),
+        (Field::RiskDeny, open.iter().any(|(old, _)| *old == Stance::Denies)),
+        (Field::Bound, old.bound && !new.bound),
+        (Field::PerAction, old.per_action && !new.per_action),
+    ] {
+        if gap {
+            gaps.push(field);
+        }
+    }
+    gaps
+}
+
+/// What a requirement says of a session at some risk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stance {
+    /// The call is refused.
+    Denies,
+    /// The step-up is not asked.
+    Spares,
+    /// What the requirement asks of the authentication is asked.
+    Asks,
+}
+
+impl Stance {
+    fn of(requirement: &Requirement, risk: Option<RiskLevel>) -> Self {
+        match requirement.risk {
+            Some(rule) if rule.denies(risk) => Self::Denies,
+            Some(rule) if rule.spares(risk) => Self::Spares,
+            _ => Self::Asks,
+        }
+    }
+}
+
+/// The methods that prove `biometric`.
+const BIOMETRIC: [Method; 5] =
+    [Method::Face, Method::Fpt, Method::Iris, Method::Retina, Method::Vbm];
+
+/// The smallest sets of methods that satisfy a requirement: everything else that does holds one.
+fn smallest(requirement: &Requirement) -> Vec<MethodSet> {
+    let Requirement { methods, any_methods, .. } = requirement;
+    let all = methods.iter().fold(vec![MethodSet::default()], |sets, method| with(&sets, method));
+    if any_methods.is_empty() {
+        return all;
+    }
+    any_methods.iter().flat_map(|method| with(&all, method)).collect()
+}
+
+/// These sets with a method added, in each way in which it can be proven.
+fn with(sets: &[MethodSet], method: &Method) -> Vec<MethodSet> {
+    let ways =
+        if *method == Method::Biometric { &BIOMETRIC[..] } else { std::slice::from_ref(method) };
+    let add = |set: &MethodSet| {
+        if set.contains(method) {
+            return vec![set.clone()];
+        }
+        let added = ways.iter().map(|way| {
+            let mut set = set.clone();
+            set.insert(way.clone());
+            set.close(false);
+            set
+        });
+        added.collect()
+    };
+    sets.iter().flat_map(add).collect()
+}
+
+fn methods(old: &Requirement, new: &Requirement) -> bool {
+    smallest(new).iter().any(|set| !old.methods.iter().all(|method| set.contains(method)))
+}
+
+fn any_methods(old: &Requirement, new: &Requirement) -> bool {
+    !old.any_methods.is_empty()
+        && smallest(new)
+            .iter()
+            .any(|set| !old.any_methods.iter().any(|method| set.contains(method)))
+}
+
+fn acr(old: &Requirement, new: &Requirement) -> bool {
+    !old.acr.is_empty() && (new.acr.is_empty() || !new.acr.iter().all(|acr| old.acr.contains(acr)))
+}
+
+fn max_age(old: &Requirement, new: &Requirement) -> bool {
+    old.max_age.is_some_and(|old| new.max_age.is_none_or(|new| new > old))
+}

@@ -1,0 +1,283 @@
+//! `stepup diff`: each kind of change on its axis, by the requests that are concerned.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use serde_json::{Value, json};
+use std::fs;
+use std::process::Output;
+use stepup_contract::{Axis, Contract, Kind, compare};
+use stepup_tests::command::{cargo, run, stepup, target};
+
+fn endpoint(method: &str, path: &str, security: &Value) -> Value {
+    let mut endpoint = json!({"path": path, "security": security});
+    if !method.is_empty() {
+        endpoint["method"] = method.into();
+    }
+    endpoint
+}
+
+fn contract(unlisted: &str, endpoints: &[Value]) -> Contract {
+    let document = json!({
+        "contract": 1, "service": "bank", "version": "1", "unlisted": unlisted,
+        "endpoints": endpoints,
+    });
+    Contract::parse(document.to_string()).expect("a contract")
+}
+
+/// The changes as axis, kind, route, and the keys of what is weakened and tightened.
+fn changes(old: &Contract, new: &Contract) -> Vec<(Axis, Kind, String, String)> {
+    let keys = |fields: &[stepup_contract::Field]| {
+        fields.iter().map(|field| field.key()).collect::<Vec<_>>().join(" ")
+    };
+    compare(old, new)
+        .iter()
+        .map(|change| {
+            let route = change.route().unwrap_or_default();
+            let fields = format!("{} | {}", keys(&change.weakened), keys(&change.tightened));
+            (change.axis(), change.kind, route, fields)
+        })
+        .collect()
+}
+
+#[test]
+fn each_part_of_a_requirement_weakens_one_way_and_tightens_the_other() {
+    let mfa = |extra: Value| {
+        let mut security = json!({"step-up": true, "methods": ["mfa"]});
+        security
+            .as_object_mut()
+            .expect("an object")
+            .extend(extra.as_object().cloned().expect("one"));
+        security
+    };
+    let standard = || json!({"step-up": false});
+    for (strict, loose, field) in [
+        (mfa(json!({})), standard(), "methods"),
+        (mfa(json!({"max-age": 300})), mfa(json!({"max-age": 600})), "max-age"),
+        (mfa(json!({"max-age": 300})), mfa(json!({})), "max-age"),
+        (mfa(json!({"acr": ["gold"]})), mfa(json!({"acr": ["gold", "silver"]})), "acr"),
+        (mfa(json!({"scopes": ["pay"]})), mfa(json!({})), "scopes"),
+        (mfa(json!({"bound": true})), mfa(json!({})), "bound"),
+        (mfa(json!({"per-action": true})), mfa(json!({})), "per-action"),
+        (mfa(json!({})), mfa(json!({"risk": {"step-up": "medium"}})), "risk"),
+        (
+            mfa(json!({"risk": {"deny": "medium"}})),
+            mfa(json!({"risk": {"deny": "high"}})),
+            "risk/deny",
+        ),
+        (mfa(json!({"methods": ["mfa", "hwk"]})), mfa(json!({})), "methods"),
+        (
+            json!({"step-up": true, "any-methods": ["hwk"]}),
+            json!({"step-up": true, "any-methods": ["hwk", "otp"]}),
+            "any-methods",
+        ),
+        (
+            json!({"step-up": true, "methods": ["face"]}),
+            json!({"step-up": true, "methods": ["biometric"]}),
+            "methods",
+        ),
+    ] {
+        let of = |security: &Value| contract("deny", &[endpoint("POST", "/pay", security)]);
+        let (strict, loose) = (of(&strict), of(&loose));
+        let route = || "POST /pay".to_owned();
+        assert_eq!(
+            changes(&strict, &loose),
+            [(Axis::Weakened, Kind::Changed, route(), format!("{field} | "))]
+        );
+        assert_eq!(
+            changes(&loose, &strict),
+            [(Axis::Tightened, Kind::Changed, route(), format!(" | {field}"))]
+        );
+        assert_eq!(changes(&strict, &strict), []);
+    }
+}
+
+#[test]
+fn what_says_the_same_in_other_words_is_neutral() {
+    let of = |security: Value| contract("deny", &[endpoint("GET", "/x", &security)]);
+    let any = of(json!({"step-up": true, "any-methods": ["face", "fpt", "iris", "retina", "vbm"]}));
+    let group = of(json!({"step-up": true, "methods": ["biometric"]}));
+    for (old, new) in [(&any, &group), (&group, &any)] {
+        let found = changes(old, new);
+        assert_eq!(found, [(Axis::Neutral, Kind::Changed, "GET /x".into(), " | ".into())]);
+    }
+    let acr = |list: Value| of(json!({"step-up": true, "acr": list}));
+    let (one, two) = (acr(json!(["a", "b"])), acr(json!(["b", "a"])));
+    assert_eq!(compare(&one, &two)[0].axis(), Axis::Neutral, "the order of preference");
+}
+
+#[test]
+fn routes_are_compared_by_the_requests_that_they_take() {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    let strict = |path| endpoint("GET", path, &mfa);
+    let open = |path| endpoint("GET", path, &standard);
+    let one = |list: &[Value]| contract("deny", list);
+    let cases = [
+        (
+            "a parameter's name",
+            one(&[strict("/a/{id}")]),
+            one(&[strict("/a/{key}")]),
+            vec![(Axis::Neutral, Kind::Renamed, "GET /a/{key}")],
+        ),
+        (
+            "gone",
+            one(&[strict("/a"), strict("/b")]),
+            one(&[strict("/a")]),
+            vec![(Axis::Weakened, Kind::Gone, "GET /b")],
+        ),
+        (
+            "new",
+            one(&[strict("/a")]),
+            one(&[strict("/a"), open("/b")]),
+            vec![(Axis::Neutral, Kind::Added, "GET /b")],
+        ),
+        (
+            "put in front of a parameter",
+            one(&[strict("/a/{id}")]),
+            one(&[strict("/a/{id}"), open("/a/me")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a/me")],
+        ),
+        (
+            "put in front of a wildcard",
+            one(&[strict("/{*rest}")]),
+            one(&[strict("/{*rest}"), open("/a/{b}/c")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a/{b}/c")],
+        ),
+        (
+            "no more in front of it",
+            one(&[open("/{*rest}"), strict("/a")]),
+            one(&[open("/{*rest}")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /{*rest}")],
+        ),
+        (
+            "a method taken out of any",
+            one(&[endpoint("", "/a", &mfa)]),
+            one(&[endpoint("", "/a", &mfa), open("/a")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a")],
+        ),
+        (
+            "a HEAD of its own",
+            one(&[strict("/a")]),
+            one(&[strict("/a"), endpoint("HEAD", "/a", &standard)]),
+            vec![(Axis::Weakened, Kind::Changed, "HEAD /a")],
+        ),
+        (
+            "any method where one was",
+            one(&[strict("/a")]),
+            one(&[endpoint("", "/a", &mfa)]),
+            vec![(Axis::Neutral, Kind::Added, "any method /a")],
+        ),
+    ];
+    for (what, old, new, expected) in cases {
+        let found: Vec<_> = compare(&old, &new)
+            .iter()
+            .map(|change| (change.axis(), change.kind, change.route().unwrap_or_default()))
+            .collect();
+        let expected: Vec<_> = expected.into_iter().map(|(a, k, r)| (a, k, r.to_owned())).collect();
+        assert_eq!(found, expected, "{what}");
+    }
+}
+
+#[test]
+fn what_no_endpoint_takes_counts_too() {
+    let mfa = endpoint("GET", "/a", &json!({"step-up": true, "methods": ["mfa"]}));
+    let (closed, open) = (contract("deny", &[]), contract("allow", &[]));
+    assert_eq!(changes(&closed, &open)[0].1, Kind::UnlistedOpened);
+    assert_eq!(compare(&closed, &open)[0].axis(), Axis::Weakened);
+    assert_eq!(changes(&open, &closed)[0].1, Kind::UnlistedClosed);
+    assert_eq!(compare(&open, &closed)[0].axis(), Axis::Tightened);
+    let covered = contract("allow", &[mfa]);
+    assert_eq!(compare(&open, &covered)[0].axis(), Axis::Tightened, "it was let through");
+    assert_eq!(compare(&covered, &open)[0].axis(), Axis::Weakened);
+}
+
+#[test]
+fn a_fingerprint_stays_while_the_change_does_and_no_longer() {
+    let of = |age: u32, path: &str, others: &[Value]| {
+        let security = json!({"step-up": true, "max-age": age});
+        contract("deny", &[&[endpoint("GET", path, &security)], others].concat())
+    };
+    let other = endpoint("GET", "/other", &json!({"step-up": false}));
+    let print = |old: &Contract, new: &Contract| compare(old, new)[0].fingerprint();
+    let raised = print(&of(300, "/a/{x}", &[]), &of(600, "/a/{x}", &[]));
+    assert_eq!(raised.len(), 16);
+    assert_eq!(raised, print(&of(300, "/a/{y}", &[other.clone()]), &of(600, "/a/{z}", &[other])));
+    assert_ne!(raised, print(&of(300, "/a/{x}", &[]), &of(900, "/a/{x}", &[])));
+    assert_ne!(raised, print(&of(300, "/b/{x}", &[]), &of(600, "/b/{x}", &[])));
+}
+
+/// Runs the command on two contracts.
+fn diff(old: &Contract, new: &Contract, arguments: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let paths = [("old.json", old), ("new.json", new)].map(|(name, contract)| {
+        let path = folder.path().join(name);
+        fs::write(&path, contract.to_json()).expect("written");
+        path.to_str().expect("text").to_owned()
+    });
+    let arguments = [&["diff", &paths[0], &paths[1]], arguments].concat();
+    said(run(stepup(), &arguments))
+}
+
+fn said(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().expect("a code"), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_command_says_what_changed_in_each_form_and_exits_with_it() {
+    let of = |age: u32| {
+        let security = json!({"step-up": true, "methods": ["mfa"], "max-age": age});
+        contract("deny", &[endpoint("POST", "/pay", &security)])
+    };
+    let (code, out, err) = diff(&of(300), &of(600), &[]);
+    let print = compare(&of(300), &of(600))[0].fingerprint();
+    assert_eq!(code, 1);
+    assert_eq!(
+        out,
+        format!("weakened: POST /pay [{print}]\n  weakened in max-age: 300, now 600\n")
+    );
+    assert_eq!(err, "1 weakened, 0 tightened, 0 neutral\n");
+    let (code, out, err) = diff(&of(600), &of(300), &[]);
+    assert_eq!((code, err.as_str()), (0, "0 weakened, 1 tightened, 0 neutral\n"), "{out}");
+    assert_eq!(diff(&of(600), &of(300), &["--deny", "tightened"]).0, 1);
+    assert_eq!(
+        diff(&of(300), &of(300), &["--deny", "tightened"]),
+        (0, String::new(), { "0 weakened, 0 tightened, 0 neutral\n".into() })
+    );
+
+    let (_, out, _) = diff(&of(300), &of(600), &["--output", "json"]);
+    let document: Value = serde_json::from_str(&out).expect("JSON");
+    let change = &document["changes"][0];
+    assert_eq!((&change["axis"], &change["weakened"]), (&json!("weakened"), &json!(["max-age"])));
+    assert_eq!(change["new"]["security"]["max-age"], 600);
+    assert_eq!(document["old"]["digest"], of(300).digest());
+    let (_, out, _) = diff(&of(300), &of(600), &["--output", "markdown"]);
+    assert!(
+        out.contains(&format!(
+            "| **weakened** | `POST /pay` | weakened in max-age: 300, now 600 | `{print}` |"
+        )),
+        "{out}"
+    );
+    let (_, out, _) = diff(&of(300), &of(600), &["--output", "github"]);
+    assert_eq!(
+        out,
+        "::error title=Step-up contract weakened::POST /pay: weakened in max-age: 300, now 600\n"
+    );
+    for usage in [&["diff"][..], &["diff", "a"], &["diff", "no-such", "no-such"]] {
+        let (code, out, _) = said(run(stepup(), usage));
+        assert_eq!((code, out.as_str()), (2, ""), "{usage:?}");
+    }
+}
+
+#[test]
+fn a_program_stands_for_its_contract() {
+    cargo(&["build", "--quiet", "--package", "quickstart"]);
+    let program = target().join("debug/quickstart");
+    let program = program.to_str().expect("text");
+    let folder = tempfile::tempdir().expect("a folder");
+    let committed = folder.path().join("contract.json");
+    fs::write(&committed, run(stepup(), &["export", program]).stdout).expect("written");
+    let committed = committed.to_str().expect("text");
+    let (code, out, _) = said(run(stepup(), &["diff", committed, program]));
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert_eq!(said(run(stepup(), &["check", program])).0, 0);
+}

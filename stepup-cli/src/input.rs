@@ -1,11 +1,12 @@
 //! Contracts as commands are given them: JSON, or a compiled program that carries one.
 
-use crate::binary::{is_program, section_of};
+use crate::binary::section_of;
 use crate::failure::Failure;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use stepup_contract::Contract;
+use stepup_contract::program::is_program;
 
 /// The contract in this file; `-` is standard input.
 pub(crate) fn contract(path: &Path) -> Result<Contract, Failure> {

@@ -29,6 +29,8 @@ mod json;
 mod method;
 mod path;
 mod profile;
+#[cfg(feature = "program")]
+pub mod program;
 pub mod record;
 mod requirement;
 mod risk;

@@ -1,6 +1,7 @@
 //! For tests and examples: a development issuer on loopback, a client that holds a key, and a clock to
 //! set. Never for production: whoever can reach the issuer can have any token.
 
+mod committed;
 mod holder;
 mod issuer;
 mod token;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use crate::guard::Guard;
+pub use committed::assert_contract_current;
 pub use holder::{TestHolder, TestProof};
 pub use issuer::TestIssuer;
 pub use token::TestToken;

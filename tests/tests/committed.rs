@@ -1,0 +1,75 @@
+//! The one test line that holds the committed contract against the program.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs, panic};
+use stepup_runtime::testing::assert_contract_current;
+use stepup_tests::command::{cargo, run, stepup, target};
+
+/// A program, the contract that it carries, and a folder to commit it in.
+fn program() -> (PathBuf, String, tempfile::TempDir) {
+    cargo(&["build", "--quiet", "--package", "quickstart"]);
+    let program = target().join("debug/quickstart");
+    let exported = run(stepup(), &["export", program.to_str().expect("text")]).stdout;
+    (program, String::from_utf8(exported).expect("UTF-8"), tempfile::tempdir().expect("a folder"))
+}
+
+#[test]
+fn a_current_contract_passes_whatever_the_version() {
+    let (program, contract, folder) = program();
+    let committed = folder.path().join("contract.json");
+    fs::write(&committed, &contract).expect("written");
+    assert_contract_current(&program, &committed);
+    fs::write(&committed, contract.replace("\"0.1.0\"", "\"9.9.9\"")).expect("written");
+    assert_contract_current(&program, &committed);
+}
+
+#[test]
+fn what_differs_is_told_with_its_axis_and_what_to_do() {
+    let (program, contract, folder) = program();
+    let committed = folder.path().join("contract.json");
+    for (old, new, says) in [
+        ("\"max-age\": 300", "\"max-age\": 60", "weakened: POST /approve-transaction: "),
+        ("\"max-age\": 300", "\"max-age\": 900", "tightened: POST /approve-transaction: "),
+        ("/user-profile", "/gone", "weakened: GET /gone: {\"step-up\":false} → nothing"),
+        ("\"service\": \"quickstart\"", "\"service\": \"other\"", "service, base or wording"),
+        ("{", "{ ,", "contract.json: not a contract: key must be a string at line 1"),
+    ] {
+        let changed = contract.replacen(old, new, 1);
+        assert_ne!(changed, contract, "{old}");
+        fs::write(&committed, changed).expect("written");
+        let failed = panic::catch_unwind(|| assert_contract_current(&program, &committed));
+        let failed = failed.expect_err("it differs");
+        let message = failed.downcast_ref::<String>().expect("a message");
+        assert!(message.contains(says), "{says}: {message}");
+    }
+    let missing = folder.path().join("none.json");
+    let failed = panic::catch_unwind(|| assert_contract_current(&program, &missing));
+    let failed = failed.expect_err("there is none");
+    let message = failed.downcast_ref::<String>().expect("a message");
+    assert!(message.contains("STEPUP_UPDATE=1"), "{message}");
+}
+
+/// In a process of its own, since it takes a variable for the whole of it.
+#[test]
+#[ignore = "a part of the next test"]
+fn committed_by_update() {
+    if let Ok(committed) = env::var("COMMITTED") {
+        assert_contract_current(program().0, committed);
+    }
+}
+
+#[test]
+fn with_the_variable_the_file_is_written() {
+    let (_, contract, folder) = program();
+    let committed = folder.path().join("contract.json");
+    let output = Command::new(env::current_exe().expect("a path"))
+        .args(["--ignored", "--exact", "committed_by_update"])
+        .env("COMMITTED", &committed)
+        .env("STEPUP_UPDATE", "1")
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::read_to_string(&committed).expect("written"), contract);
+}

@@ -58,14 +58,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn axis(change: &Change) -> &'static str {
-    match change.axis() {
-        Axis::Weakened => "weakened",
-        Axis::Tightened => "tightened",
-        Axis::Neutral => "neutral",
-    }
-}
-
 fn route(change: &Change) -> String {
     change.route().unwrap_or_else(|| "requests that no endpoint takes".into())
 }
@@ -125,7 +117,13 @@ fn changed(change: &Change) -> Vec<String> {
 fn text(changes: &[Change]) -> String {
     let mut text = String::new();
     for change in changes {
-        let _ = writeln!(text, "{}: {} [{}]", axis(change), route(change), change.fingerprint());
+        let _ = writeln!(
+            text,
+            "{}: {} [{}]",
+            change.axis().as_str(),
+            route(change),
+            change.fingerprint()
+        );
         for sentence in sentences(change) {
             let _ = writeln!(text, "  {sentence}");
         }
@@ -139,8 +137,8 @@ fn json(old: &Contract, new: &Contract, changes: &[Change]) -> String {
         .iter()
         .map(|change| {
             json!({
-                "axis": axis(change),
-                "kind": kind(change.kind),
+                "axis": change.axis().as_str(),
+                "kind": change.kind.as_str(),
                 "route": change.route(),
                 "weakened": keys(&change.weakened),
                 "tightened": keys(&change.tightened),
@@ -160,20 +158,6 @@ fn json(old: &Contract, new: &Contract, changes: &[Change]) -> String {
     text
 }
 
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::UnlistedOpened => "unlisted-opened",
-        Kind::UnlistedClosed => "unlisted-closed",
-        Kind::Gone => "gone",
-        Kind::Changed => "changed",
-        Kind::Covered => "covered",
-        Kind::Added => "added",
-        Kind::Moved => "moved",
-        Kind::Renamed => "renamed",
-        _ => "other",
-    }
-}
-
 fn markdown(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "The step-up contract has not changed.\n".into();
@@ -182,7 +166,7 @@ fn markdown(changes: &[Change]) -> String {
     for change in changes {
         let cell = |text: &str| text.replace('|', "\\|");
         let said = cell(&sentences(change).join("<br>"));
-        let (axis, route) = (axis(change), cell(&route(change)));
+        let (axis, route) = (change.axis().as_str(), cell(&route(change)));
         let axis = if axis == "weakened" { "**weakened**" } else { axis };
         let _ = writeln!(text, "| {axis} | `{route}` | {said} | `{}` |", change.fingerprint());
     }
@@ -200,7 +184,11 @@ fn github(changes: &[Change]) -> String {
         let message = format!("{}: {}", route(change), sentences(change).join("; "));
         // The workflow commands' own escapes.
         let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-        let _ = writeln!(text, "::{level} title=Step-up contract {}::{message}", axis(change));
+        let _ = writeln!(
+            text,
+            "::{level} title=Step-up contract {}::{message}",
+            change.axis().as_str()
+        );
     }
     text
 }

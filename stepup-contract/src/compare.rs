@@ -6,9 +6,10 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
-use crate::path::{joined, sample};
+use crate::path::{joined, samples, without_names};
 use crate::requirement::Field;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ptr;
 
@@ -49,6 +50,22 @@ pub enum Kind {
     Renamed,
 }
 
+impl Kind {
+    /// Its name, for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnlistedOpened => "unlisted-opened",
+            Self::Gone => "gone",
+            Self::Changed => "changed",
+            Self::UnlistedClosed => "unlisted-closed",
+            Self::Covered => "covered",
+            Self::Added => "added",
+            Self::Moved => "moved",
+            Self::Renamed => "renamed",
+        }
+    }
+}
+
 /// Where a change stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Axis {
@@ -58,6 +75,17 @@ pub enum Axis {
     Tightened,
     /// Neither.
     Neutral,
+}
+
+impl Axis {
+    /// Its name, for people and for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weakened => "weakened",
+            Self::Tightened => "tightened",
+            Self::Neutral => "neutral",
+        }
+    }
 }
 
 /// What changed from the old contract to the new one: weakened first, then tightened, then neutral, each
@@ -71,37 +99,25 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
     }
     let (old_table, new_table) = (old.table(), new.table());
     let mut seen = HashSet::new();
-    for path in paths(old, new) {
+    let templates: Vec<_> = [old, new].into_iter().flat_map(templates).collect();
+    samples(templates.iter().map(|template| &**template), |path| {
         let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
         for method in named.chain(["A-METHOD-OF-ITS-OWN"]) {
-            let pair = (old_table.find(method, &path), new_table.find(method, &path));
+            let pair = (old_table.find(method, path), new_table.find(method, path));
             // By identity: each endpoint stands in its table once.
             if seen.insert((pair.0.map(ptr::from_ref), pair.1.map(ptr::from_ref))) {
                 changes.extend(Change::between(pair.0, pair.1, old.unlisted()));
             }
         }
-    }
+    });
     changes.sort_by_cached_key(|change| (change.axis(), change.kind, change.route()));
     changes
 }
 
-/// One path for each template of either contract, that no other template takes in its place.
-fn paths(old: &Contract, new: &Contract) -> Vec<String> {
-    let templates: Vec<String> = [old, new]
-        .into_iter()
-        .flat_map(|contract| {
-            let base = contract.base().unwrap_or_default();
-            contract
-                .endpoints()
-                .iter()
-                .map(move |endpoint| joined(base, &endpoint.path).into_owned())
-        })
-        .collect();
-    let depth = templates.iter().map(|template| template.split('/').count()).max().unwrap_or(0);
-    let mut paths: Vec<String> = templates.iter().map(|template| sample(template, depth)).collect();
-    paths.sort();
-    paths.dedup();
-    paths
+/// The whole templates of a contract.
+fn templates(contract: &Contract) -> impl Iterator<Item = Cow<'_, str>> {
+    let base = contract.base().unwrap_or_default();
+    contract.endpoints().iter().map(move |endpoint| joined(base, &endpoint.path))
 }
 
 impl Change {
@@ -155,7 +171,7 @@ impl Change {
     pub fn fingerprint(&self) -> String {
         let side = |endpoint: &Option<Endpoint>| {
             let endpoint = endpoint.as_ref().map(|endpoint| {
-                let path = sample(&endpoint.path, endpoint.path.split('/').count());
+                let path = without_names(&endpoint.path);
                 (endpoint.method.map(HttpMethod::as_str), path, &endpoint.requirement)
             });
             serde_json::to_string(&endpoint).unwrap_or_default()

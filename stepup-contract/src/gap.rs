@@ -2,8 +2,8 @@
 //! requirement there is a gap exactly when some evidence exists that the new one allows and the old one
 //! refuses for this part; a property test holds this against [`decide`](crate::decide).
 //!
-//! Evidence is any that a token could bring at an issuer whose acr values prove nothing and whose `mfa` is
-//! not inferred; with such an issuer's profile a change may weaken less than is said here, never more.
+//! Evidence is any that a token could bring, whatever its issuer's profile lets its acr values prove; a
+//! group may be proven by itself. At one issuer a change may weaken less than is said here, never more.
 
 use crate::method::{Method, MethodSet};
 use crate::requirement::{Field, Requirement, Trust};
@@ -63,37 +63,19 @@ impl Stance {
     }
 }
 
-/// The methods that prove `biometric`.
-const BIOMETRIC: [Method; 5] =
-    [Method::Face, Method::Fpt, Method::Iris, Method::Retina, Method::Vbm];
-
 /// The smallest sets of methods that satisfy a requirement: everything else that does holds one.
 fn smallest(requirement: &Requirement) -> Vec<MethodSet> {
     let Requirement { methods, any_methods, .. } = requirement;
-    let all = methods.iter().fold(vec![MethodSet::default()], |sets, method| with(&sets, method));
-    if any_methods.is_empty() {
-        return all;
-    }
-    any_methods.iter().flat_map(|method| with(&all, method)).collect()
-}
-
-/// These sets with a method added, in each way in which it can be proven.
-fn with(sets: &[MethodSet], method: &Method) -> Vec<MethodSet> {
-    let ways =
-        if *method == Method::Biometric { &BIOMETRIC[..] } else { std::slice::from_ref(method) };
-    let add = |set: &MethodSet| {
-        if set.contains(method) {
-            return vec![set.clone()];
-        }
-        let added = ways.iter().map(|way| {
-            let mut set = set.clone();
-            set.insert(way.clone());
-            set.close(false);
-            set
-        });
-        added.collect()
+    let with = |one: Option<&Method>| {
+        let mut set: MethodSet = methods.iter().chain(one).cloned().collect();
+        set.close(false);
+        set
     };
-    sets.iter().flat_map(add).collect()
+    let all = with(None);
+    if any_methods.is_empty() || any_methods.iter().any(|method| all.contains(method)) {
+        return vec![all];
+    }
+    any_methods.iter().map(|method| with(Some(method))).collect()
 }
 
 fn methods(old: &Requirement, new: &Requirement) -> bool {

@@ -129,7 +129,7 @@ pub fn joined<'a>(base: &'a str, path: &'a str) -> Cow<'a, str> {
 }
 
 /// One segment of a template, by what it matches.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Segment {
     /// Exactly this text, its braces unescaped.
     Fixed(String),
@@ -152,21 +152,80 @@ pub(crate) fn segment(text: &str) -> Segment {
 /// What stands for any value of a parameter: no template that people write has it.
 const ANY: &str = "~any~";
 
-/// A path that this checked template takes, and that no other takes in its place among templates of at
-/// most `depth` segments. Templates that take the same requests give the same path.
-pub(crate) fn sample(template: &str, depth: usize) -> String {
+/// The template with its parameters' names left out: templates that take the same requests give the same
+/// text.
+pub(crate) fn without_names(template: &str) -> String {
     let segments = template.split('/').map(|text| match segment(text) {
         Segment::Fixed(text) => text,
         Segment::Parameter(prefix) => format!("{prefix}{ANY}"),
-        // Deeper than anything that is counted out.
-        Segment::Wildcard => vec![ANY; depth + 1].join("/"),
+        Segment::Wildcard => format!("{ANY}/{ANY}"),
     });
     segments.collect::<Vec<_>>().join("/")
+}
+
+/// Visits paths such that each request which these checked templates can take is taken by the same of them
+/// as one of the paths is: where templates overlap, a parameter stands for what another has there, too.
+pub(crate) fn samples<'a>(
+    templates: impl IntoIterator<Item = &'a str>,
+    mut visit: impl FnMut(&str),
+) {
+    let templates: Vec<Vec<Segment>> = templates
+        .into_iter()
+        .map(|template| template.split('/').skip(1).map(segment).collect())
+        .collect();
+    extend(templates.iter().map(Vec::as_slice).collect(), &mut String::new(), &mut visit);
+}
+
+/// Visits the paths that begin like this, for templates of which this is left.
+fn extend(mut left: Vec<&[Segment]>, path: &mut String, visit: &mut dyn FnMut(&str)) {
+    left.sort_unstable();
+    left.dedup();
+    let firsts = || left.iter().filter_map(|left| left.first());
+    let wildcard = firsts().any(|first| *first == Segment::Wildcard);
+    let ends = left.iter().any(|left| left.is_empty());
+    // One that began before takes a slash at the end; a parameter and a wildcard that begin here do not.
+    if wildcard {
+        visit(&format!("{path}/"));
+    }
+    if ends || wildcard {
+        visit(path);
+    }
+    let mut texts: Vec<String> = firsts()
+        .map(|first| match first {
+            Segment::Fixed(text) => text.clone(),
+            Segment::Parameter(prefix) => format!("{prefix}{ANY}"),
+            Segment::Wildcard => ANY.to_owned(),
+        })
+        .collect();
+    texts.sort_unstable();
+    texts.dedup();
+    for text in texts {
+        let length = path.len();
+        path.push('/');
+        path.push_str(&text);
+        let mut next: Vec<&[Segment]> = left
+            .iter()
+            .filter_map(|left| match left.split_first()? {
+                (Segment::Fixed(fixed), rest) => (*fixed == text).then_some(rest),
+                (Segment::Parameter(prefix), rest) => text.starts_with(prefix).then_some(rest),
+                (Segment::Wildcard, _) => None,
+            })
+            .collect();
+        if next.is_empty() {
+            visit(path);
+        } else {
+            // A wildcard takes more, as long as another template goes on.
+            next.extend(wildcard.then_some(&[Segment::Wildcard][..]));
+            extend(next, path, visit);
+        }
+        path.truncate(length);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn axums_templates_are_accepted() {
@@ -202,6 +261,26 @@ mod tests {
             ("/é", E::Character('é')),
         ] {
             assert_eq!(check_path(path), Err(error), "{path}");
+        }
+    }
+
+    #[test]
+    fn templates_that_overlap_are_sampled_where_they_do() {
+        let of = |templates: &[&str]| {
+            let mut paths = BTreeSet::new();
+            samples(templates.iter().copied(), |path| paths.extend([path.to_owned()]));
+            Vec::from_iter(paths)
+        };
+        assert_eq!(of(&["/"]), ["/"]);
+        assert_eq!(of(&["/a", "/a/"]), ["/a", "/a/"]);
+        assert_eq!(of(&["/a/{id}", "/a/{key}"]), ["/a/~any~"]);
+        let crossed = of(&["/a/{x}/c", "/a/b/{y}"]);
+        assert_eq!(crossed, ["/a/b/c", "/a/b/~any~", "/a/~any~/c"]);
+        let prefixed = of(&["/v-{x}", "/{y}"]);
+        assert_eq!(prefixed, ["/v-~any~", "/~any~"]);
+        let wild = of(&["/{*rest}", "/a/{b}/c"]);
+        for path in ["/~any~", "/a", "/a/~any~", "/a/~any~/c", "/a/~any~/~any~", "/a/"] {
+            assert!(wild.iter().any(|sample| sample == path), "{path} is not in {wild:?}");
         }
     }
 

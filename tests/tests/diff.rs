@@ -93,12 +93,17 @@ fn each_part_of_a_requirement_weakens_one_way_and_tightens_the_other() {
 #[test]
 fn what_says_the_same_in_other_words_is_neutral() {
     let of = |security: Value| contract("deny", &[endpoint("GET", "/x", &security)]);
-    let any = of(json!({"step-up": true, "any-methods": ["face", "fpt", "iris", "retina", "vbm"]}));
-    let group = of(json!({"step-up": true, "methods": ["biometric"]}));
-    for (old, new) in [(&any, &group), (&group, &any)] {
+    let one = of(json!({"step-up": true, "methods": ["hwk"]}));
+    let any = of(json!({"step-up": true, "any-methods": ["hwk"]}));
+    for (old, new) in [(&any, &one), (&one, &any)] {
         let found = changes(old, new);
         assert_eq!(found, [(Axis::Neutral, Kind::Changed, "GET /x".into(), " | ".into())]);
     }
+    // An issuer's acr may prove the group and none of its methods.
+    let any = of(json!({"step-up": true, "any-methods": ["face", "fpt", "iris", "retina", "vbm"]}));
+    let group = of(json!({"step-up": true, "methods": ["biometric"]}));
+    assert_eq!(compare(&any, &group)[0].axis(), Axis::Weakened);
+    assert_eq!(compare(&group, &any)[0].axis(), Axis::Tightened);
     let acr = |list: Value| of(json!({"step-up": true, "acr": list}));
     let (one, two) = (acr(json!(["a", "b"])), acr(json!(["b", "a"])));
     assert_eq!(compare(&one, &two)[0].axis(), Axis::Neutral, "the order of preference");
@@ -147,6 +152,15 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             one(&[open("/{*rest}"), strict("/a")]),
             one(&[open("/{*rest}")]),
             vec![(Axis::Weakened, Kind::Changed, "GET /{*rest}")],
+        ),
+        (
+            "crossing another",
+            one(&[strict("/a/{x}/c")]),
+            one(&[strict("/a/{x}/c"), open("/a/b/{y}")]),
+            vec![
+                (Axis::Weakened, Kind::Changed, "GET /a/b/{y}"),
+                (Axis::Neutral, Kind::Added, "GET /a/b/{y}"),
+            ],
         ),
         (
             "a method taken out of any",

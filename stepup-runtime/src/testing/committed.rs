@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::{env, fs};
-use stepup_contract::{Axis, Change, Contract, compare, program};
+use stepup_contract::{Change, Contract, compare, program};
 
 /// Set to `1`, this variable lets the file be written instead of compared.
 const UPDATE: &str = "STEPUP_UPDATE";
@@ -69,11 +69,7 @@ fn without_version(contract: &Contract) -> String {
 }
 
 fn line(change: &Change) -> String {
-    let axis = match change.axis() {
-        Axis::Weakened => "weakened",
-        Axis::Tightened => "tightened",
-        Axis::Neutral => "neutral",
-    };
+    let axis = change.axis().as_str();
     let security = |endpoint: &Option<stepup_contract::Endpoint>| match endpoint {
         Some(endpoint) => serde_json::to_string(&endpoint.requirement).unwrap_or_default(),
         None => "nothing".to_owned(),

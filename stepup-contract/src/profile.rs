@@ -229,9 +229,18 @@ impl Profile {
     /// Whether a token at this `acr` satisfies a requirement of one of these, by itself or as a higher
     /// level.
     pub fn meets(&self, acr: &str, required: &[String]) -> bool {
-        let level = self.acr_order.iter().position(|known| known == acr);
-        let weaker = level.map_or(&[][..], |level| &self.acr_order[..level]);
+        let weaker = self.levels_around(acr).0;
         required.iter().any(|one| one == acr || weaker.contains(one))
+    }
+
+    /// The declared levels below an `acr` and above it, the weakest first.
+    fn levels_around(&self, acr: &str) -> (&[String], &[String]) {
+        let level = self.acr_order.iter().position(|known| known == acr);
+        let around = level.and_then(|level| {
+            let (weaker, rest) = self.acr_order.split_at_checked(level)?;
+            Some((weaker, rest.get(1..)?))
+        });
+        around.unwrap_or_default()
     }
 
     /// Whether a token states several `acr` values at once.
@@ -246,17 +255,19 @@ impl Profile {
             proven.close(self.infer_mfa);
             proven.contains(method)
         });
-        proving.flat_map(|(acr, _)| {
-            let level = self.acr_order.iter().position(|known| known == acr);
-            let higher = level.map_or(&[][..], |level| &self.acr_order[level + 1..]);
-            std::iter::once(acr).chain(higher).map(String::as_str)
-        })
+        proving.flat_map(|(acr, _)| self.at_least(acr))
+    }
+
+    /// This `acr` and the higher levels.
+    fn at_least<'a>(&'a self, acr: &'a str) -> impl Iterator<Item = &'a str> {
+        let higher = self.levels_around(acr).1;
+        std::iter::once(acr).chain(higher.iter().map(String::as_str))
     }
 
     /// Every `acr` that this profile may send in a challenge.
     pub fn asked_values(&self) -> impl Iterator<Item = &str> {
-        let asked = self.ask.iter().flat_map(|(_, values)| values);
-        asked.chain(self.proves.iter().map(|(acr, _)| acr)).map(String::as_str)
+        let asked = self.ask.iter().flat_map(|(_, values)| values).map(String::as_str);
+        asked.chain(self.proves.iter().flat_map(|(acr, _)| self.at_least(acr)))
     }
 
     /// In which words this issuer's clients understand a challenge.
@@ -308,9 +319,8 @@ impl Profile {
         };
         let stated = stated.into_iter().filter(|acr| !acr.is_empty() && *acr != NO_LEVEL);
         let stated: Vec<&str> = stated.collect();
-        let level_of = |acr: &&str| self.acr_order.iter().position(|known| known == acr);
-        let level = stated.iter().filter_map(level_of).max();
-        let weaker = level.map_or(&[][..], |level| &self.acr_order[..level]);
+        let weaker = stated.iter().map(|acr| self.levels_around(acr).0);
+        let weaker = weaker.max_by_key(|weaker| weaker.len()).unwrap_or_default();
         unique(stated.into_iter().chain(weaker.iter().rev().map(String::as_str)))
     }
 

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 /// Longest token that is looked at, in bytes.
-const MAX_TOKEN: usize = 16 * 1024;
+pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 
 /// How a token is presented, by its authentication scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

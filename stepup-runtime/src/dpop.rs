@@ -8,12 +8,13 @@ use crate::jws::Jws;
 use crate::nonce::Nonces;
 use crate::refusal::Cause;
 use crate::replay::{Seen, Sight};
+use crate::request_path::whole_path;
 use crate::token::Verified;
 use crate::tokens::digest_of;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, Method};
+use http::request::Parts;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -100,10 +101,10 @@ impl Proofs {
     }
 
     /// Checks the proof that a request brings for a token that is bound to the key of this
-    /// thumbprint. `path` is the request's own, as the client sees it.
-    fn check(&self, request: &Presented<'_>, jkt: &str, now: u64) -> Result<(), Cause> {
+    /// thumbprint.
+    fn check(&self, head: &Parts, token: &[u8], jkt: &str, now: u64) -> Result<(), Cause> {
         const MALFORMED: Cause = Cause::InvalidProof("the DPoP proof is not a signed JWT");
-        let mut values = request.headers.get_all("dpop").iter();
+        let mut values = head.headers.get_all("dpop").iter();
         let Some(value) = values.next() else {
             return Err(Cause::InvalidProof("the request has no DPoP proof"));
         };
@@ -128,16 +129,17 @@ impl Proofs {
             return Err(Cause::InvalidProof("the DPoP proof's signature is wrong"));
         }
         let claim = |name: &str| proof.claims.get(name).and_then(Value::as_str);
-        if claim("htm") != Some(request.method.as_str()) {
+        if claim("htm") != Some(head.method.as_str()) {
             return Err(Cause::InvalidProof("the DPoP proof is for another HTTP method"));
         }
         // Routing takes the path as it stands, so that one which means another has no proof.
-        let here = plain(&format!("{}{}", self.resource, request.path));
-        let here = here.filter(|url| url.as_str().ends_with(request.path));
+        let path = whole_path(head);
+        let here = plain(&format!("{}{path}", self.resource));
+        let here = here.filter(|url| url.as_str().ends_with(path));
         if here.is_none() || claim("htu").and_then(plain) != here {
             return Err(Cause::InvalidProof("the DPoP proof is for another address"));
         }
-        let hash = URL_SAFE_NO_PAD.encode(digest_of(request.token));
+        let hash = URL_SAFE_NO_PAD.encode(digest_of(token));
         if claim("ath") != Some(&hash) {
             return Err(Cause::InvalidProof("the DPoP proof is for another token"));
         }
@@ -170,20 +172,12 @@ impl Proofs {
     }
 }
 
-/// What of a request a proof is held against.
-pub(crate) struct Presented<'a> {
-    pub(crate) method: &'a Method,
-    pub(crate) path: &'a str,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) token: &'a [u8],
-}
-
 /// Whether the token is bound to a key and was shown with a proof of it. A bound token without its
 /// proof is refused, and so is an issuer's unbound token where the issuer must bind.
 pub(crate) fn check_binding(
     proofs: Option<&Proofs>,
     credential: &Credential<'_>,
-    request: &Presented<'_>,
+    head: &Parts,
     verified: &Verified,
     now: u64,
 ) -> Result<bool, Cause> {
@@ -198,7 +192,9 @@ pub(crate) fn check_binding(
         (Scheme::Dpop, None, _) => {
             Err(Cause::InvalidToken("the token is not bound to a key; send it as Bearer"))
         }
-        (Scheme::Dpop, Some(jkt), Some(proofs)) => proofs.check(request, jkt, now).map(|()| true),
+        (Scheme::Dpop, Some(jkt), Some(proofs)) => {
+            proofs.check(head, credential.token, jkt, now).map(|()| true)
+        }
         (Scheme::Dpop, Some(_), None) => {
             tracing::error!(
                 "a DPoP-bound token was refused, since proofs cannot be checked; say \

@@ -2,10 +2,9 @@
 //! tower layer and gateway all come through here.
 
 use crate::credential::{Credential, Scheme, credential};
-use crate::dpop::{Presented, check_binding};
+use crate::dpop::check_binding;
 use crate::principal::Principal;
 use crate::refusal::{Cause, Refusal};
-use crate::request_path::whole_path;
 use crate::step_up::StepUp;
 use crate::unmet;
 use http::request::Parts;
@@ -47,14 +46,8 @@ impl StepUp {
         let scheme = if must_be_bound { Scheme::Dpop } else { Scheme::Bearer };
         let refuse = |cause: Cause| Refusal::from(cause).in_scheme(scheme);
         verified.check_times(now).map_err(refuse)?;
-        let request = Presented {
-            method: &head.method,
-            path: whole_path(head),
-            headers: &head.headers,
-            token,
-        };
         let proofs = self.0.proofs.as_ref();
-        let bound = check_binding(proofs, &credential, &request, &verified, now).map_err(refuse)?;
+        let bound = check_binding(proofs, &credential, head, &verified, now).map_err(refuse)?;
         // It is valid, so that it may be told what the endpoint demands.
         let scheme = if requirement.bound { Scheme::Dpop } else { scheme };
         let evidence = Evidence { bound, ..Evidence::of(&verified.authentication) };

@@ -78,7 +78,8 @@ impl Introspection {
     }
 
     /// Asks about this issuer's JWTs too, once they are verified, so that a revocation counts for them
-    /// as well.
+    /// as well. An answer that says otherwise than the token of its user, its key, its scopes or its
+    /// login refuses it.
     pub fn jwts_too(mut self) -> Self {
         self.jwts = true;
         self

@@ -9,6 +9,7 @@ use crate::introspection::Introspection;
 use crate::issuer::Trusted;
 use crate::refusal::Cause;
 use crate::said::{INACTIVE, JWT_RESPONSE, NoAnswer, Said, fault, signed};
+use crate::token::Verified;
 use crate::tokens::{Digest, digest_of};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use moka::sync::Cache;
@@ -87,28 +88,43 @@ impl Introspector {
         self.how.endpoint.clone().or_else(metadata)
     }
 
-    /// What the issuer says of this token. `seen_before` tells that it was active not long ago.
-    pub(crate) async fn ask(
+    /// Asks the issuer about this token and reads what it says. `seen_before` tells that the token was
+    /// active not long ago. What is refused is remembered, whoever refuses it, so that nobody makes
+    /// the issuer be asked again and again about a token that is of no use here.
+    pub(crate) async fn introspect(
         issuer: &Arc<Trusted>,
         token: &str,
         seen_before: bool,
         now: u64,
-    ) -> Answer {
+        read: impl FnOnce(&Said) -> Result<Verified, Cause>,
+    ) -> Result<Verified, Cause> {
         let Some(this) = &issuer.introspector else { return Err(INACTIVE) };
         let digest = digest_of(token.as_bytes());
         if this.inactive.contains_key(&digest) {
             return Err(INACTIVE);
         }
+        let said = this.ask(issuer, token, digest, seen_before, now).await?;
+        read(&said).inspect_err(|_| this.inactive.insert(digest, ()))
+    }
+
+    async fn ask(
+        &self,
+        issuer: &Arc<Trusted>,
+        token: &str,
+        digest: Digest,
+        seen_before: bool,
+        now: u64,
+    ) -> Answer {
         let flight = {
-            let mut flights = this.flights();
+            let mut flights = self.flights();
             let under_way = flights
                 .get(&digest)
-                .filter(|asked| asked.flight.is_under_way() && asked.at.elapsed() < this.how.cache);
+                .filter(|asked| asked.flight.is_under_way() && asked.at.elapsed() < self.how.cache);
             if let Some(asked) = under_way {
                 asked.flight.clone()
             } else {
-                let place = this.place(seen_before).ok_or(Cause::Unavailable { retry_after: 1 })?;
-                this.breaker.check().map_err(unavailable)?;
+                let place = self.place(seen_before).ok_or(Cause::Unavailable { retry_after: 1 })?;
+                self.breaker.check().map_err(unavailable)?;
                 let work = introspection(Arc::clone(issuer), token.to_owned(), digest, now, place);
                 let flight = Flight::start(work);
                 flights.insert(digest, Asked { at: Instant::now(), flight: flight.clone() });

@@ -172,7 +172,7 @@ impl Issuer {
     }
 
     /// The longest time between two fetches of the keys: 10 minutes unless given. The issuer's
-    /// `Cache-Control` may shorten it.
+    /// `Cache-Control` may shorten it, down to the cooldown.
     pub fn key_refresh_interval(mut self, interval: Duration) -> Self {
         self.renewal.interval = interval.min(LONG);
         self

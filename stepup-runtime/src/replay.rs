@@ -104,6 +104,7 @@ mod tests {
         assert_eq!(seen.see(mark(4), mark(14), 1002), Sight::Full);
         assert_eq!(seen.see(mark(4), mark(14), 1091), Sight::First);
     }
+
     #[test]
     fn one_key_takes_its_share_of_the_room_only() {
         let seen = Seen::new(90, 16);

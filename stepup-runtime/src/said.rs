@@ -8,7 +8,7 @@ use crate::refusal::Cause;
 use crate::token::{Source, Verified, kinds};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use stepup_contract::{numeric_date, parse_strict};
+use stepup_contract::{ClaimPath, numeric_date, parse_strict};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 pub(crate) const JWT_RESPONSE: &str = "application/token-introspection+jwt";
 
 pub(crate) const INACTIVE: Cause = Cause::InvalidToken("the token is not active");
+
+const NO_ACCESS_TOKEN: Cause = Cause::InvalidToken("the token is not an access token");
 
 /// What was said of an active access token.
 #[derive(Debug)]
@@ -117,33 +119,42 @@ impl Said {
         if claims.get("iss").is_some_and(|named| named != issuer.name.as_str()) {
             return Err(Cause::InvalidToken("the token is of another issuer"));
         }
-        // Issuers answer for refresh tokens and ID tokens as well. One that names no audience must
-        // say that it is an access token.
-        let token_type = claims.get("token_type").map(|kind| {
+        let said = Self { claims, until };
+        // Issuers answer for refresh tokens and ID tokens as well.
+        if said.kinds().contains(&Some(false)) { Err(NO_ACCESS_TOKEN) } else { Ok(said) }
+    }
+
+    /// What the claims that name the token's kind say: whether it is an access token.
+    fn kinds(&self) -> [Option<bool>; 3] {
+        let token_type = self.claims.get("token_type").map(|kind| {
             let kind = kind.as_str().unwrap_or_default();
             kind.eq_ignore_ascii_case("bearer") || kind.eq_ignore_ascii_case("dpop")
         });
-        let [typ, token_use] = kinds(&claims);
-        let kinds = [token_type, typ, token_use];
-        let marked = kinds.contains(&Some(true)) || claims.contains_key(&issuer.audience_claim);
-        if kinds.contains(&Some(false)) || !marked {
-            return Err(Cause::InvalidToken("the token is not an access token"));
-        }
-        Ok(Self { claims, until })
+        let [typ, token_use] = kinds(&self.claims);
+        [token_type, typ, token_use]
     }
 
-    /// An opaque token is what is said of it.
+    /// An opaque token is what is said of it. Where no audience is said, it must be said that it is an
+    /// access token.
     pub(crate) fn verified(&self, issuer: &Arc<Trusted>) -> Result<Verified, Cause> {
+        let marked = self.kinds().contains(&Some(true));
+        if !marked && !self.claims.contains_key(&issuer.audience_claim) {
+            return Err(NO_ACCESS_TOKEN);
+        }
         let source = Source { key: None, said_until: Some(self.until) };
         Verified::new(issuer, self.claims.clone(), source)
     }
 
-    /// A JWT is what it says itself, once it is verified; what is said of it must not differ.
+    /// A JWT is what it says itself, once it is verified. What is said of its user, its key, its scopes
+    /// and its login must not differ: less may be left of them than the token says.
     pub(crate) fn confirms(&self, mut verified: Verified) -> Result<Verified, Cause> {
-        let same = |name: &str| {
-            self.claims.get(name).is_none_or(|said| verified.claims.get(name) == Some(said))
+        let evidence = verified.issuer.profile.claim_paths();
+        let same = |path: &ClaimPath| {
+            let itself = verified.claims.as_object().and_then(|claims| path.get(claims));
+            path.get(&self.claims).is_none_or(|said| itself == Some(said))
         };
-        if !(same("sub") && same("cnf")) {
+        let mut same_by_name = ["sub", "cnf", "scope", "scp"].into_iter().map(ClaimPath::from);
+        if !(same_by_name.all(|path| same(&path)) && evidence.into_iter().all(same)) {
             return Err(Cause::InvalidToken("the token's issuer says otherwise of it"));
         }
         verified.source.said_until = Some(self.until);

@@ -22,7 +22,7 @@ pub(crate) struct Verified {
     pub(crate) claims: Value,
     /// The thumbprint of the key that the token is bound to (`cnf.jkt`, RFC 9449 §6.1).
     pub(crate) bound_to: Option<String>,
-    /// All of the token before its signature, where it is kept; nothing of an opaque one.
+    /// All of the token before its signature, where it is kept; nothing of one that is no JWT.
     pub(crate) message: Box<[u8]>,
     expires: Option<u64>,
     not_before: u64,

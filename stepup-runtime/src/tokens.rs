@@ -6,11 +6,12 @@
 //! issuer's, are looked at on every hit. Only tokens that were verified are kept, so that nobody without
 //! one can fill it.
 
-use crate::credential::check_form;
+use crate::credential::{MAX_TOKEN, check_form};
 use crate::introspector::Introspector;
 use crate::issuer::Trusted;
 use crate::jws::Jws;
 use crate::refusal::{Cause, Refusal};
+use crate::said::Said;
 use crate::token::{Verified, verify};
 use aws_lc_rs::digest::SHA256;
 use moka::sync::Cache;
@@ -73,7 +74,7 @@ pub(crate) struct Tokens {
 pub(crate) struct Unknown {
     digest: Option<Digest>,
     /// Whether it was verified before, and what that rested on has changed or is too old.
-    pub(crate) seen_before: bool,
+    seen_before: bool,
 }
 
 impl Tokens {
@@ -94,7 +95,8 @@ impl Tokens {
     /// What this token says, if it is known. Not whether it may be used now: that is for the caller
     /// to check, each time.
     pub(crate) fn known(&self, token: &[u8]) -> Result<Arc<Verified>, Unknown> {
-        let Some(verified) = &self.verified else {
+        // One that is too long is known to nobody, and not worth digesting.
+        let Some(verified) = self.verified.as_ref().filter(|_| token.len() <= MAX_TOKEN) else {
             return Err(Unknown { digest: None, seen_before: false });
         };
         let (message, signature) = parts(token);
@@ -134,8 +136,8 @@ impl Tokens {
         if !Jws::has_form_of(token) {
             let issuer = self.issuers.iter().find(|issuer| issuer.introspector.is_some());
             let issuer = issuer.ok_or(Cause::InvalidToken("the token is not a signed JWT"))?;
-            let said = Introspector::ask(issuer, token, seen_before, now).await?;
-            return said.verified(issuer);
+            let read = |said: &Said| said.verified(issuer);
+            return Introspector::introspect(issuer, token, seen_before, now, read).await;
         }
         let jws = Jws::read(token)?;
         let named = jws.claims.get("iss").and_then(Value::as_str);
@@ -146,15 +148,15 @@ impl Tokens {
             .ok_or(Cause::InvalidToken("the token is of no issuer that is trusted here"))?;
         let verified = verify(jws, issuer, now).await?;
         if issuer.introspector.as_ref().is_some_and(Introspector::takes_jwts) {
-            let said = Introspector::ask(issuer, token, seen_before, now).await?;
-            return said.confirms(verified);
+            let read = |said: &Said| said.confirms(verified);
+            return Introspector::introspect(issuer, token, seen_before, now, read).await;
         }
         Ok(verified)
     }
 }
 
-/// A JWT's signature, and what stands before it. A token that does not begin like a JWT is all
-/// signature: nothing of an opaque token is kept.
+/// What stands before a JWT's signature, and the signature. A token that does not begin like a JWT is
+/// all signature, so that nothing of it is kept.
 fn parts(token: &[u8]) -> (&[u8], &[u8]) {
     let dot = memchr::memrchr(b'.', token).filter(|_| token.starts_with(b"ey"));
     dot.map_or((&[], token), |dot| token.split_at(dot + 1))

@@ -110,6 +110,13 @@ async fn an_answer_is_kept_for_the_configured_time_and_a_revocation_counts_after
         assert_eq!(ask(&server, &token).await.status, 401);
     }
     assert_eq!(idp.introspections(), 2, "a refusal is kept as well");
+    for token in [idp.token().claim("aud", "https://other.example"), idp.token().without("sub")] {
+        let (token, asked) = (idp.opaque(token), idp.introspections());
+        for _ in 0..5 {
+            assert_eq!(ask(&server, &token).await.status, 401);
+        }
+        assert_eq!(idp.introspections() - asked, 1, "whatever it is refused for");
+    }
 
     let server = serve(idp.issuer().introspect(idp.introspection().cache(Duration::ZERO))).await;
     let (token, asked) = (idp.opaque(idp.token()), idp.introspections());
@@ -174,13 +181,25 @@ async fn jwts_too_lets_a_revocation_count_for_jwts_that_are_valid_themselves() {
     }
     assert_eq!(idp.introspections(), asked, "nobody is asked about what is not valid");
 
-    // Nor may it differ: of whom it is, and to which key it is bound.
+    // The least that an issuer can say is enough.
+    let least = idp.token().claim("jti", "least").mint();
+    idp.say_of(&least, json!({"client_id": "test-client"}));
+    assert_eq!(ask(&server, &least).await.status, 200);
+
+    // Nor may it differ: of whom it is, to which key it is bound, what it may, how its user logged in.
     let bound = idp.token().claim("cnf", json!({"jkt": "x"})).mint();
     idp.say_of(&bound, json!({"token_type": "Bearer", "sub": "alice"}));
     let answer = ask(&server, &bound).await;
     assert_eq!(answer.status, 401, "a binding that the answer leaves out still binds");
     let other = idp.token().claim("jti", "2").mint();
-    for said in [json!({"sub": "eve"}), json!({"sub": "alice", "cnf": {"jkt": "x"}})] {
+    for said in [
+        json!({"sub": "eve"}),
+        json!({"sub": "alice", "cnf": {"jkt": "x"}}),
+        json!({"sub": "alice", "scope": "less"}),
+        json!({"sub": "alice", "acr": "lower"}),
+        json!({"sub": "alice", "amr": ["pwd"]}),
+        json!({"sub": "alice", "auth_time": 1}),
+    ] {
         let mut said = said;
         said["token_type"] = "Bearer".into();
         idp.say_of(&other, said.clone());

@@ -1,5 +1,6 @@
 //! Path templates in axum 0.8's syntax: `/users/{id}`, `/files/{*rest}`, `{{` for a literal brace.
 
+use crate::spelling::{Ambiguous, plain_path};
 use std::borrow::Cow;
 use thiserror::Error;
 
@@ -41,6 +42,12 @@ pub enum PathError {
     /// A character that no request's path has.
     #[error("{0:?} never stands in a request's path; percent-encode it, or leave the query out")]
     Character(char),
+    /// An encoding of what needs none, or one in lower case.
+    #[error("the path is spelled otherwise in requests; write \"{0}\"")]
+    Spelling(String),
+    /// Something that clients and proxies read in more than one way.
+    #[error("{0}; leave it out")]
+    Ambiguous(Ambiguous),
 }
 
 /// Checks a path template.
@@ -48,7 +55,12 @@ pub enum PathError {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn check_path(template: &str) -> Result<(), PathError> {
-    parameters(template).map(|_| ())
+    parameters(template)?;
+    match plain_path(template) {
+        Err(why) => Err(PathError::Ambiguous(why)),
+        Ok(plain) if plain != template => Err(PathError::Spelling(plain.into_owned())),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// The names of a template's parameters, in order.
@@ -259,6 +271,9 @@ mod tests {
             ("/a?b", E::Character('?')),
             ("/a b", E::Character(' ')),
             ("/é", E::Character('é')),
+            ("/%61/caf%c3%a9", E::Spelling(s("/a/caf%C3%A9"))),
+            ("/a%2fb", E::Ambiguous(plain_path("/a%2fb").unwrap_err())),
+            ("/a;b", E::Ambiguous(plain_path("/a;b").unwrap_err())),
         ] {
             assert_eq!(check_path(path), Err(error), "{path}");
         }

@@ -10,13 +10,15 @@ use crate::endpoint::Endpoint;
 use crate::error::ContractError;
 use crate::http_method::HttpMethod;
 use crate::path::{Segment, joined, segment};
+use crate::spelling::folded;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Finds the endpoint of a request: static before parameter before wildcard, a method of its own
 /// before any, GET for HEAD.
 #[derive(Debug, Clone)]
 pub struct Table {
-    endpoints: Vec<Endpoint>,
+    endpoints: Arc<[Endpoint]>,
     root: Node,
 }
 
@@ -37,11 +39,27 @@ impl Table {
     /// Builds the table and reports endpoints of equal precedence that match the same requests. The
     /// paths have been checked.
     pub(crate) fn build(contract: &Contract, errors: &mut Vec<ContractError>) -> Self {
-        let endpoints = contract.endpoints().to_vec();
+        let base = contract.base().unwrap_or_default();
+        let whole = |path: &str| joined(base, path).into_owned();
+        Self::of(contract.endpoints().into(), whole, errors)
+    }
+
+    /// The table of a server that overlooks what [`folded`] takes away, over the same endpoints. Those that
+    /// such a server cannot tell apart stand in one group.
+    pub(crate) fn folding(&self, contract: &Contract) -> Self {
+        let base = contract.base().unwrap_or_default();
+        let folded = |path: &str| folded(&joined(base, path));
+        Self::of(Arc::clone(&self.endpoints), folded, &mut Vec::new())
+    }
+
+    fn of(
+        endpoints: Arc<[Endpoint]>,
+        whole: impl Fn(&str) -> String,
+        errors: &mut Vec<ContractError>,
+    ) -> Self {
         let mut root = Node::default();
         for (index, endpoint) in endpoints.iter().enumerate() {
-            let base = contract.base().unwrap_or_default();
-            let group = root.group(joined(base, &endpoint.path).trim_start_matches('/'));
+            let group = root.group(whole(&endpoint.path).trim_start_matches('/'));
             let twin = group.iter().find(|other| endpoints[**other].method == endpoint.method);
             if let Some(&twin) = twin {
                 errors.push(ContractError::Conflict {
@@ -61,15 +79,24 @@ impl Table {
     /// As in axum, a path whose endpoints do not take the method meets none, even where a less
     /// specific path would.
     pub fn find(&self, method: &str, path: &str) -> Option<&Endpoint> {
-        let group = self.root.find(path.strip_prefix('/'))?;
-        let of = |wanted: Option<HttpMethod>| {
-            group.iter().map(|index| &self.endpoints[*index]).find(|e| e.method == wanted)
-        };
+        self.taking(method, path).next()
+    }
+
+    /// The endpoints of the most specific path that take this method, the most specific first. There are
+    /// several where one takes every method, or HEAD stands beside GET.
+    pub(crate) fn taking<'a>(
+        &'a self,
+        method: &str,
+        path: &str,
+    ) -> impl Iterator<Item = &'a Endpoint> + use<'a> {
+        let group = self.root.find(path.strip_prefix('/')).map_or(&[][..], Vec::as_slice);
         let named = HttpMethod::ALL.into_iter().find(|known| known.as_str() == method);
-        named
-            .and_then(|method| of(Some(method)))
-            .or_else(|| (named == Some(HttpMethod::Head)).then(|| of(Some(HttpMethod::Get)))?)
-            .or_else(|| of(None))
+        let head = (named == Some(HttpMethod::Head)).then_some(Some(HttpMethod::Get));
+        let wanted = named.map(Some).into_iter().chain(head).chain([None]);
+        wanted.flat_map(move |wanted| {
+            let endpoints = group.iter().filter_map(|index| self.endpoints.get(*index));
+            endpoints.filter(move |endpoint| endpoint.method == wanted)
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use crate::credential::{Credential, Scheme, credential};
 use crate::dpop::check_binding;
 use crate::principal::Principal;
 use crate::refusal::{Cause, Refusal};
+use crate::shown::Shown;
 use crate::step_up::StepUp;
 use crate::unmet;
 use http::request::Parts;
@@ -46,13 +47,18 @@ impl StepUp {
         let scheme = if must_be_bound { Scheme::Dpop } else { Scheme::Bearer };
         let refuse = |cause: Cause| Refusal::from(cause).in_scheme(scheme);
         verified.check_times(now).map_err(refuse)?;
-        let proofs = self.0.proofs.as_ref();
-        let bound = check_binding(proofs, &credential, head, &verified, now).map_err(refuse)?;
+        let bound = match verified.bound_to {
+            Some(_) if Shown::again(head, self) => true,
+            _ => {
+                let proofs = self.0.proofs.as_ref();
+                check_binding(proofs, &credential, head, &verified, now).map_err(refuse)?
+            }
+        };
         // It is valid, so that it may be told what the endpoint demands.
         let scheme = if requirement.bound { Scheme::Dpop } else { scheme };
         let evidence = Evidence { bound, ..Evidence::of(&verified.authentication) };
         match decide(requirement, &evidence, now) {
-            Decision::Allow => Ok(Principal::new(verified)),
+            Decision::Allow => Ok(Principal::new(verified, bound)),
             Decision::Refuse(reason) => {
                 let refusal = Refusal::decided(reason, requirement, &verified).in_scheme(scheme);
                 let again = unmet::is_another_attempt(&head.headers);

@@ -21,53 +21,61 @@ use std::sync::Arc;
 ///
 /// In a handler without `#[step_up]` it answers 500, and the log says what to write.
 #[derive(Clone)]
-pub struct Principal(Arc<Verified>);
+pub struct Principal {
+    verified: Arc<Verified>,
+    bound: bool,
+}
 
 impl Principal {
-    pub(crate) fn new(verified: Arc<Verified>) -> Self {
-        Self(verified)
+    pub(crate) fn new(verified: Arc<Verified>, bound: bool) -> Self {
+        Self { verified, bound }
+    }
+
+    /// Whether the token is bound to a key and was shown with a proof of it (RFC 9449).
+    pub fn bound(&self) -> bool {
+        self.bound
     }
 
     /// The user, as the issuer names them (`sub`). Unique only together with the issuer.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.verified.subject
     }
 
     /// The issuer of the token (`iss`).
     pub fn issuer(&self) -> &str {
-        &self.0.issuer.name
+        &self.verified.issuer.name
     }
 
     /// The client that the token was issued to (`client_id`, RFC 9068 §2.2, else `azp`, `cid` or
     /// `appid`).
     pub fn client(&self) -> Option<&str> {
-        self.0.client.as_deref()
+        self.verified.client.as_deref()
     }
 
     /// The granted scopes.
     pub fn scopes(&self) -> &[String] {
-        &self.0.authentication.scopes
+        &self.verified.authentication.scopes
     }
 
     /// The authentication methods that the token states (`amr`, RFC 8176).
     pub fn amr(&self) -> &[String] {
-        &self.0.amr
+        &self.verified.amr
     }
 
     /// The authentication context class that the token states (`acr`).
     pub fn acr(&self) -> Option<&str> {
-        self.0.authentication.acr.first().map(String::as_str)
+        self.verified.authentication.acr.first().map(String::as_str)
     }
 
     /// All context classes that hold: those that the token states, then the weaker levels where the
     /// issuer's profile declares an order.
     pub fn acr_values(&self) -> &[String] {
-        &self.0.authentication.acr
+        &self.verified.authentication.acr
     }
 
     /// When the user last actively authenticated, in seconds since the epoch (`auth_time`).
     pub fn auth_time(&self) -> Option<u64> {
-        self.0.authentication.auth_time
+        self.verified.authentication.auth_time
     }
 
     /// All claims of the token, as a type of yours.
@@ -75,7 +83,7 @@ impl Principal {
     /// # Errors
     /// When the claims do not fit the type.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        T::deserialize(&self.0.claims)
+        T::deserialize(&self.verified.claims)
     }
 }
 

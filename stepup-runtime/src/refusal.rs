@@ -33,6 +33,8 @@ pub enum Cause {
     InsufficientScope(Challenge),
     /// The session's risk refuses the call, or its issuer's users may not call sensitive endpoints.
     Denied(&'static str),
+    /// No endpoint of the contract takes the request, and its `unlisted` says `deny`.
+    Unlisted,
     /// The issuer cannot be heard, and nothing that is known may be used.
     Unavailable {
         /// Seconds after which a new attempt makes sense.
@@ -138,7 +140,9 @@ impl Refusal {
             | Cause::UseDpopNonce(_)
             | Cause::StepUp(..) => StatusCode::UNAUTHORIZED,
             Cause::InvalidRequest(_) => StatusCode::BAD_REQUEST,
-            Cause::InsufficientScope(_) | Cause::Denied(_) => StatusCode::FORBIDDEN,
+            Cause::InsufficientScope(_) | Cause::Denied(_) | Cause::Unlisted => {
+                StatusCode::FORBIDDEN
+            }
             Cause::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Cause::Misconfigured(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -199,6 +203,7 @@ impl Refusal {
                 }
             }
             Cause::InsufficientScope(_) => "the token lacks a scope",
+            Cause::Unlisted => "no endpoint of the contract takes this request",
             Cause::Unavailable { .. } => {
                 "the token cannot be verified at the moment; try again later"
             }
@@ -276,6 +281,7 @@ impl Refusal {
             }
             Cause::InsufficientScope(_) => ("insufficient-scope", "Insufficient scope"),
             Cause::Denied(_) => ("denied", "Denied"),
+            Cause::Unlisted => ("unlisted", "No such endpoint"),
             Cause::Unavailable { .. } => ("unavailable", "Temporarily unavailable"),
             Cause::Misconfigured(_) => ("misconfigured", "Service misconfigured"),
         };

@@ -2,15 +2,16 @@
 
 use crate::refusal::Refusal;
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.problem()));
+impl Refusal {
+    /// The whole answer, for a server that is not axum's: status, headers, and the problem body as text.
+    pub fn to_response(&self) -> Response<String> {
+        let mut response = Response::new(self.problem());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -36,5 +37,11 @@ impl IntoResponse for Refusal {
             }
         }
         response
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> axum::response::Response {
+        self.to_response().map(Body::from)
     }
 }

@@ -41,6 +41,7 @@ pub(crate) struct Inner {
     /// The scheme that a caller without a token is told to use.
     pub(crate) scheme: Scheme,
     pub(crate) publish_contract: bool,
+    allow_unsatisfiable: bool,
     /// The prefix of every route, from `service!(base = …)`.
     pub(crate) base: String,
     pub(crate) drifted: AtomicU64,
@@ -67,6 +68,18 @@ impl StepUp {
     /// The contract that was given to the builder.
     pub fn contract(&self) -> Option<&Contract> {
         self.0.contract.as_ref()
+    }
+
+    /// Checks that a contract can be enforced here and that every issuer whose users may step up can
+    /// satisfy it, as the builder does with the contract that it is given.
+    ///
+    /// # Errors
+    /// [`BuildError::Unenforceable`], or [`BuildError::Unsatisfiable`] unless the builder was told to
+    /// allow that.
+    pub fn check_contract(&self, contract: &Contract) -> Result<(), BuildError> {
+        check_enforceable(contract, self.0.proofs.is_some())?;
+        let mut issuers = self.0.tokens.issuers.iter();
+        issuers.try_for_each(|issuer| check(issuer, contract, self.0.allow_unsatisfiable))
     }
 
     /// How many requests reached a guarded handler at another route than its attribute declares.
@@ -257,27 +270,15 @@ impl Builder {
         if let Some(url) = &resource_metadata {
             stepup_contract::check_value(url).map_err(BuildError::ResourceMetadata)?;
         }
-        let endpoints = contract.iter().flat_map(Contract::endpoints);
-        let refused: Vec<String> = endpoints
-            .filter_map(|endpoint| {
-                let why = unenforceable(&endpoint.requirement, proofs.is_some())?;
-                Some(format!("{}: {why}", endpoint.route()))
-            })
-            .collect();
-        if !refused.is_empty() {
-            return Err(BuildError::Unenforceable(refused.join("; ")));
-        }
+        // Before an issuer is waited for.
+        contract.iter().try_for_each(|contract| check_enforceable(contract, proofs.is_some()))?;
         let all_bound = issuers.iter().all(Issuer::needs_dpop);
         let scheme = if all_bound { Scheme::Dpop } else { Scheme::Bearer };
         let mut trusted = Vec::with_capacity(issuers.len());
         for issuer in issuers {
-            let issuer = issuer.trust().await?;
-            if let Some(contract) = &contract {
-                check(&issuer, contract, allow_unsatisfiable)?;
-            }
-            trusted.push(Arc::new(issuer));
+            trusted.push(Arc::new(issuer.trust().await?));
         }
-        Ok(StepUp(Arc::new(Inner {
+        let step_up = StepUp(Arc::new(Inner {
             tokens: Tokens::new(trusted, token_cache),
             clock,
             strict_routes,
@@ -286,11 +287,27 @@ impl Builder {
             proofs,
             scheme,
             publish_contract,
+            allow_unsatisfiable,
             base: linked_base().unwrap_or_default(),
             drifted: AtomicU64::new(0),
             contract,
-        })))
+        }));
+        step_up.contract().map_or(Ok(()), |contract| step_up.check_contract(contract))?;
+        Ok(step_up)
     }
+}
+
+/// Whether every endpoint can be enforced, where proofs of DPoP can be checked or cannot.
+fn check_enforceable(contract: &Contract, proofs: bool) -> Result<(), BuildError> {
+    let refused: Vec<String> = contract
+        .endpoints()
+        .iter()
+        .filter_map(|endpoint| {
+            let why = unenforceable(&endpoint.requirement, proofs)?;
+            Some(format!("{}: {why}", endpoint.route()))
+        })
+        .collect();
+    if refused.is_empty() { Ok(()) } else { Err(BuildError::Unenforceable(refused.join("; "))) }
 }
 
 /// Logs what stands between an issuer and the contract; errors are returned unless they are allowed.

@@ -1,11 +1,12 @@
 //! Why a command did not come to a good end, and the exit code that says so.
 
 use crate::binary::BinaryError;
-use crate::build::BuildError;
+use crate::build;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use stepup_contract::ContractErrors;
-use stepup_runtime::IssuerError;
+use stepup_runtime::{BuildError, IssuerError};
 use thiserror::Error;
 
 /// See the module.
@@ -14,13 +15,19 @@ pub(crate) enum Failure {
     #[error("error: {0}")]
     Binary(#[from] BinaryError),
     #[error("error: {0}")]
-    Build(#[from] BuildError),
+    Build(#[from] build::BuildError),
     #[error("{}", report(.path, .errors))]
     Contract { path: PathBuf, errors: ContractErrors },
     #[error("error: {}: {why}", .path.display())]
     Unreadable { path: PathBuf, why: io::Error },
+    #[error("error: {}: {why}", .path.display())]
+    Settings { path: PathBuf, why: String },
     #[error("error: {0}")]
     Issuer(#[from] IssuerError),
+    #[error("error: {0}")]
+    StepUp(#[from] Box<BuildError>),
+    #[error("error: {address} cannot be listened at: {why}")]
+    Listen { address: SocketAddr, why: io::Error },
     #[error("error: {0}")]
     Usage(String),
     /// What was found has been printed.

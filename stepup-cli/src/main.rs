@@ -11,7 +11,11 @@ mod check;
 mod diff;
 mod export;
 mod failure;
+mod gateway;
 mod input;
+mod issuer;
+mod render;
+mod settings;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -32,6 +36,10 @@ enum Command {
     Check(check::Arguments),
     /// Compare two contracts: what is weakened, and what is tightened.
     Diff(diff::Arguments),
+    /// Write a contract in another form: configuration of a gateway.
+    Render(render::Arguments),
+    /// Answer gateways that ask whether a request satisfies a contract: nginx, Caddy, Traefik, Envoy.
+    Gateway(gateway::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +48,8 @@ fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Render(arguments) => render::run(&arguments),
+        Command::Gateway(arguments) => gateway::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -54,6 +54,14 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
     }
 }
 
+impl From<Vec<String>> for ClaimPath {
+    /// A path of names, the outermost first. One of no names leads nowhere.
+    fn from(names: Vec<String>) -> Self {
+        let mut names = names.into_iter();
+        Self { first: names.next().unwrap_or_default(), rest: names.collect() }
+    }
+}
+
 impl fmt::Display for ClaimPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.first)?;

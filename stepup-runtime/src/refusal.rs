@@ -264,10 +264,13 @@ impl Refusal {
         Some(value)
     }
 
-    /// The problem body (RFC 9457) as JSON text. Once the token is valid it holds what the challenge
-    /// holds, since a browser behind a CORS layer may not see the header.
-    pub fn problem(&self) -> String {
-        let (kind, title) = match &self.cause {
+    /// The last part of the problem's type, as in `insufficient-scope`: one of a dozen fixed words.
+    pub fn kind(&self) -> &'static str {
+        self.kind_and_title().0
+    }
+
+    fn kind_and_title(&self) -> (&'static str, &'static str) {
+        match &self.cause {
             Cause::CredentialRequired => ("credential-required", "Access token required"),
             Cause::InvalidRequest(_) => ("invalid-request", "Invalid request"),
             Cause::InvalidToken(_) => ("invalid-token", "Invalid access token"),
@@ -284,7 +287,13 @@ impl Refusal {
             Cause::Unlisted => ("unlisted", "No such endpoint"),
             Cause::Unavailable { .. } => ("unavailable", "Temporarily unavailable"),
             Cause::Misconfigured(_) => ("misconfigured", "Service misconfigured"),
-        };
+        }
+    }
+
+    /// The problem body (RFC 9457) as JSON text. Once the token is valid it holds what the challenge
+    /// holds, since a browser behind a CORS layer may not see the header.
+    pub fn problem(&self) -> String {
+        let (kind, title) = self.kind_and_title();
         let challenge = self.challenge();
         let problem = Problem {
             kind: format!("urn:stepup:problem:{kind}"),

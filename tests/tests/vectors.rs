@@ -16,7 +16,7 @@ use stepup_tests::vectors::{Vector, all};
 
 #[test]
 fn there_are_vectors_enough() {
-    assert!(all().len() >= 120, "{}", all().len());
+    assert!(all().len() >= 300, "{}", all().len());
 }
 
 #[test]

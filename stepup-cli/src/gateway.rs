@@ -1,0 +1,134 @@
+//! `stepup gateway`: the authorizer for gateways that are there already. nginx, Caddy, Traefik and Envoy ask
+//! it about each request, and it gives the answer that a guarded handler would give.
+//!
+//! A question comes in by a listener, which speaks one gateway's way of asking (`mode`): over HTTP (`http`) or
+//! gRPC (`grpc`). What comes out of it is the head of the client's own request, which the authorizer
+//! (`authorizer`) holds against the contract at hand (`live`). A request that is let through gets headers that
+//! tell the upstream who calls (`identity`).
+
+mod admin;
+mod authorizer;
+mod grpc;
+mod http;
+mod identity;
+mod live;
+mod metrics;
+mod mode;
+mod options;
+mod serve;
+
+pub(crate) use options::Options;
+
+use crate::failure::Failure;
+use crate::issuer::IssuerArguments;
+use crate::settings;
+use authorizer::Authorizer;
+use identity::Identity;
+use live::Live;
+use metrics::Metrics;
+use mode::Mode;
+use serve::{Listener, Stop};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+use stepup_runtime::StepUp;
+
+/// Answer gateways that ask whether a request satisfies a contract.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    settings: settings::From,
+    #[command(flatten)]
+    issuer: IssuerArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let settings = arguments.settings.named()?;
+    let options = arguments.options.clone().over(settings.gateway);
+    // An issuer by flags stands for those of the file.
+    let issuers = match &arguments.issuer.issuer {
+        Some(_) => vec![arguments.issuer.clone()],
+        None => settings.issuers,
+    };
+    log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(options, &issuers))
+}
+
+/// The log goes to standard error, at the level that `RUST_LOG` says.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .from_env_lossy();
+    // A second call in one process would be the only failure.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+}
+
+async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Failure> {
+    let path = options.contract.clone().ok_or_else(|| {
+        Failure::Usage("no contract; say --contract contract.json, or gateway.contract".into())
+    })?;
+    let none = [IssuerArguments::default()];
+    // Without any, the error that says what to write.
+    let issuers = if issuers.is_empty() { &none } else { issuers };
+    let contract = crate::input::contract(&path)?;
+    let mut builder = StepUp::builder().allow_unsatisfiable(options.allow_unsatisfiable);
+    for issuer in issuers {
+        builder = builder.issuer(issuer.to_trust()?);
+    }
+    if let Some(resource) = &options.resource {
+        builder = builder.resource(resource);
+    }
+    if let Some(url) = &options.resource_metadata {
+        builder = builder.resource_metadata(url);
+    }
+    let step_up = builder.contract(contract.clone()).build().await.map_err(Box::new)?;
+
+    let metrics = Arc::new(Metrics::new());
+    let live = Live::new(path, &contract, step_up, Arc::clone(&metrics));
+    let authorizer = Arc::new(Authorizer::new(
+        live.enforcer(),
+        Identity::new(&options.identity)?,
+        Arc::clone(&metrics),
+        options.concurrency(),
+    ));
+    // All ports are had before the first question is answered.
+    let mut listeners = Vec::new();
+    for (mode, address) in options.listeners() {
+        listeners.push((mode, Listener::bind(address, options.limits()).await?));
+    }
+    let admin = Listener::bind(options.admin_address(), options.limits()).await?;
+    let mut out = io::stdout().lock();
+    for (mode, listener) in &listeners {
+        writeln!(out, "{mode} on {}", listener.address)?;
+    }
+    writeln!(out, "admin on {}", admin.address)?;
+    out.flush()?;
+    drop(out);
+
+    let stop = Stop::on_signals()?;
+    let mut tasks = tokio::task::JoinSet::new();
+    for (mode, listener) in listeners {
+        let (authorizer, stopped) = (Arc::clone(&authorizer), stop.clone());
+        if mode == Mode::EnvoyGrpc {
+            tasks.spawn(listener.serve(grpc::service(authorizer), stopped));
+        } else {
+            tasks.spawn(listener.serve(http::service(mode, authorizer), stopped));
+        }
+    }
+    tasks.spawn(admin.serve(admin::service(metrics, stop.clone()), stop.clone()));
+    let reload = tokio::spawn(live.follow(options.reload_interval()));
+    stop.clone().wait().await;
+    tracing::info!("stopping; questions that were asked are answered");
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.shutdown_time(), all).await.is_err() {
+        tracing::warn!("some questions were not answered in time");
+    }
+    reload.abort();
+    Ok(())
+}
+
+/// The shortest time between two looks at the contract's file.
+const SHORTEST_RELOAD: Duration = Duration::from_millis(50);

@@ -1,0 +1,46 @@
+//! What operators ask: whether the process lives, whether it is ready for questions, and what it has counted.
+
+use crate::gateway::metrics::Metrics;
+use crate::gateway::serve::Stop;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use std::convert::Infallible;
+use std::future::ready;
+use std::sync::Arc;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves `/livez`, `/readyz` and `/metrics`. Ready is a process from its start, when it has a contract and
+/// every issuer's keys, to the signal to stop.
+pub(crate) fn service(
+    metrics: Arc<Metrics>,
+    stop: Stop,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<String>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    service_fn(move |request: Request<Incoming>| {
+        let (status, text, kind) = match (request.method(), request.uri().path()) {
+            (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, "alive\n".into(), None),
+            (&Method::GET | &Method::HEAD, "/readyz") if stop.is_asked() => {
+                (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into(), None)
+            }
+            (&Method::GET | &Method::HEAD, "/readyz") => (StatusCode::OK, "ready\n".into(), None),
+            (&Method::GET | &Method::HEAD, "/metrics") => {
+                (StatusCode::OK, metrics.text(), Some(OPEN_METRICS))
+            }
+            _ => (StatusCode::NOT_FOUND, "/livez, /readyz, /metrics\n".into(), None),
+        };
+        let mut response = Response::new(text);
+        *response.status_mut() = status;
+        let kind = HeaderValue::from_static(kind.unwrap_or("text/plain; charset=utf-8"));
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        ready(Ok(response))
+    })
+}

@@ -1,0 +1,129 @@
+//! Questions over gRPC: Envoy's `ext_authz`, version 3.
+
+use crate::gateway::authorizer::Authorizer;
+use crate::gateway::mode::{Mode, head, target_of};
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue as Header, HeaderValueOption};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
+    Authorization, AuthorizationServer,
+};
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{
+    CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
+};
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use envoy_types::pb::google::rpc::Status;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response};
+use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
+use stepup_runtime::{Admission, Cause, Refusal};
+use tonic::Code;
+
+/// Answers the questions of one listener.
+pub(crate) fn service(
+    authorizer: Arc<Authorizer>,
+) -> TowerToHyperService<AuthorizationServer<Envoy>> {
+    TowerToHyperService::new(AuthorizationServer::new(Envoy(authorizer)))
+}
+
+/// What Envoy asks.
+pub(crate) struct Envoy(Arc<Authorizer>);
+
+#[tonic::async_trait]
+impl Authorization for Envoy {
+    async fn check(
+        &self,
+        question: tonic::Request<CheckRequest>,
+    ) -> Result<tonic::Response<CheckResponse>, tonic::Status> {
+        let request = question.into_inner().attributes.and_then(|a| a.request);
+        let Some(request) = request.and_then(|request| request.http) else {
+            return Err(tonic::Status::invalid_argument("the question tells of no HTTP request"));
+        };
+        let mimics = self.mimics(&request);
+        let answer = match self.0.judge(Mode::EnvoyGrpc, client_request(&request)).await {
+            Ok(admission) => self.let_through(&admission, mimics),
+            Err(refusal) => refused(&refusal),
+        };
+        Ok(tonic::Response::new(answer))
+    }
+}
+
+impl Envoy {
+    /// The headers that pretend to be one of ours.
+    fn mimics(&self, request: &HttpRequest) -> Vec<String> {
+        let names = fields(request).map(|(name, _)| name);
+        names.filter(|name| self.0.identity.mimics(name)).map(str::to_owned).collect()
+    }
+
+    fn let_through(&self, admission: &Admission, mimics: Vec<String>) -> CheckResponse {
+        let (mut headers, mut headers_to_remove) = (Vec::new(), mimics);
+        for (name, value) in self.0.identity.of(admission) {
+            if value.is_empty() {
+                headers_to_remove.push(name.as_str().to_owned());
+            } else {
+                headers.push(header(name.as_str(), value));
+            }
+        }
+        let ok = OkHttpResponse { headers, headers_to_remove, ..OkHttpResponse::default() };
+        answer(Code::Ok, HttpResponse::OkResponse(ok))
+    }
+}
+
+fn refused(refusal: &Refusal) -> CheckResponse {
+    let (head, body) = Response::into_parts(refusal.to_response());
+    let headers = head.headers.iter().map(|(name, value)| {
+        header(name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: head.status.as_u16().into() }),
+        headers: headers.collect(),
+        body,
+    };
+    answer(Code::PermissionDenied, HttpResponse::DeniedResponse(denied))
+}
+
+fn answer(code: Code, response: HttpResponse) -> CheckResponse {
+    CheckResponse {
+        status: Some(Status { code: code as i32, ..Status::default() }),
+        dynamic_metadata: None,
+        http_response: Some(response),
+    }
+}
+
+/// A header that takes the place of all others of its name.
+fn header(name: &str, value: String) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(Header { key: name.to_owned(), value, raw_value: Vec::new() }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
+    }
+}
+
+/// The request's header fields: each as it was sent under `encode_raw_headers`, else those of one name joined
+/// by commas.
+fn fields(request: &HttpRequest) -> impl Iterator<Item = (&str, &[u8])> {
+    let raw = request.header_map.iter().flat_map(|map| &map.headers).map(|header| {
+        let raw = header.raw_value.as_slice();
+        (header.key.as_str(), if raw.is_empty() { header.value.as_bytes() } else { raw })
+    });
+    let joined = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    raw.chain(joined)
+}
+
+/// The head of the client's request.
+fn client_request(request: &HttpRequest) -> Result<Parts, Refusal> {
+    let unreadable = |what| Refusal::from(Cause::InvalidRequest(what));
+    let method = Method::from_bytes(request.method.as_bytes());
+    let method = method.map_err(|_| unreadable("the method cannot be read"))?;
+    let target = target_of(request.path.as_bytes())?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields(request).filter(|(name, _)| !name.starts_with(':')) {
+        let name = HeaderName::try_from(name).map_err(|_| unreadable("a header cannot be read"))?;
+        let value = HeaderValue::from_bytes(value);
+        headers.append(name, value.map_err(|_| unreadable("a header cannot be read"))?);
+    }
+    Ok(head(method, target, headers))
+}

@@ -1,0 +1,195 @@
+//! The headers that tell the upstream who calls. Every one of them is in every answer that lets a request
+//! through, with an empty value where nothing is known, so that what a client sent under its name is gone.
+
+use crate::failure::Failure;
+use http::HeaderName;
+use serde::Deserialize;
+use std::fmt::Write;
+use std::str::FromStr;
+use stepup_runtime::{Admission, Principal};
+
+/// What a header tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Subject,
+    Issuer,
+    Client,
+    Scopes,
+    Amr,
+    Acr,
+    AuthTime,
+}
+
+const ALL: [(What, &str, HeaderName); 7] = [
+    (What::Subject, "subject", HeaderName::from_static("x-step-up-subject")),
+    (What::Issuer, "issuer", HeaderName::from_static("x-step-up-issuer")),
+    (What::Client, "client", HeaderName::from_static("x-step-up-client")),
+    (What::Scopes, "scopes", HeaderName::from_static("x-step-up-scopes")),
+    (What::Amr, "amr", HeaderName::from_static("x-step-up-amr")),
+    (What::Acr, "acr", HeaderName::from_static("x-step-up-acr")),
+    (What::AuthTime, "auth-time", HeaderName::from_static("x-step-up-auth-time")),
+];
+
+/// The header of one thing: `subject=X-User`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Named {
+    what: What,
+    header: HeaderName,
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (what, header) = text.split_once('=').ok_or("write it as subject=X-User")?;
+        let known = ALL.into_iter().find(|(_, name, _)| *name == what);
+        let (what, ..) = known.ok_or_else(|| {
+            let known = ALL.map(|(_, name, _)| name).join(", ");
+            format!("unknown {what:?}; one of {known}")
+        })?;
+        let header = header.parse().map_err(|_| format!("{header:?} is no header's name"))?;
+        Ok(Self { what, header })
+    }
+}
+
+impl TryFrom<String> for Named {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Headers that a gateway or a server needs for itself.
+const TAKEN: [&str; 8] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "dpop",
+    "host",
+    "te",
+    "transfer-encoding",
+];
+
+/// The headers' names.
+#[derive(Debug)]
+pub(crate) struct Identity(Vec<(What, HeaderName)>);
+
+impl Identity {
+    /// The usual names, and those that were given.
+    pub(crate) fn new(given: &[Named]) -> Result<Self, Failure> {
+        let mut headers: Vec<(What, HeaderName)> =
+            ALL.into_iter().map(|(what, _, header)| (what, header)).collect();
+        for named in given {
+            for (what, header) in &mut headers {
+                if *what == named.what {
+                    *header = named.header.clone();
+                }
+            }
+        }
+        for (index, (_, header)) in headers.iter().enumerate() {
+            let twice = headers.iter().skip(index + 1).any(|(_, other)| other == header);
+            if twice || TAKEN.contains(&header.as_str()) {
+                let why = format!("the identity header {header} has another use; choose another");
+                return Err(Failure::Usage(why));
+            }
+        }
+        Ok(Self(headers))
+    }
+
+    /// Every header, with what it tells of a request that is let through.
+    pub(crate) fn of<'a>(
+        &'a self,
+        admission: &'a Admission,
+    ) -> impl Iterator<Item = (&'a HeaderName, String)> {
+        let principal = admission.principal();
+        self.0.iter().map(move |(what, header)| {
+            (header, principal.map(|principal| told(*what, principal)).unwrap_or_default())
+        })
+    }
+
+    /// Whether this is one of the headers, as a server reads it that takes `_` for `-` (RFC 3875 §4.1.18),
+    /// but not as it is written.
+    pub(crate) fn mimics(&self, name: &str) -> bool {
+        name.contains('_')
+            && self.0.iter().any(|(_, header)| {
+                let folded = |text: &str| text.replace('_', "-").to_ascii_lowercase();
+                header.as_str() != name && folded(name) == folded(header.as_str())
+            })
+    }
+}
+
+fn told(what: What, principal: &Principal) -> String {
+    let list =
+        |values: &[String]| values.iter().map(|value| escaped(value)).collect::<Vec<_>>().join(" ");
+    match what {
+        What::Subject => escaped(principal.subject()),
+        What::Issuer => escaped(principal.issuer()),
+        What::Client => principal.client().map(escaped).unwrap_or_default(),
+        What::Scopes => list(principal.scopes()),
+        What::Amr => list(principal.amr()),
+        What::Acr => principal.acr().map(escaped).unwrap_or_default(),
+        What::AuthTime => principal.auth_time().map(|time| time.to_string()).unwrap_or_default(),
+    }
+}
+
+/// A value as one word of a header: what is not visible ASCII is percent-encoded, and so is a percent sign,
+/// so that no value can be taken for two, or for another's.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' && byte != b',' {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_one_word_of_visible_ascii() {
+        for (value, text) in [
+            ("alice", "alice"),
+            ("auth0|1/2@x", "auth0|1/2@x"),
+            ("a b", "a%20b"),
+            ("a,b%", "a%2Cb%25"),
+            ("é\r\nX-Admin: 1", "%C3%A9%0D%0AX-Admin:%201"),
+        ] {
+            assert_eq!(escaped(value), text);
+        }
+    }
+
+    #[test]
+    fn every_header_stands_in_every_answer() {
+        let identity = Identity::new(&["subject=X-User".parse().unwrap()]).unwrap();
+        let headers: Vec<_> = identity.of(&Admission::Unlisted).collect();
+        assert_eq!(headers.len(), ALL.len());
+        assert!(headers.iter().all(|(_, value)| value.is_empty()));
+        assert_eq!(headers[0].0, "x-user");
+    }
+
+    #[test]
+    fn a_header_is_known_behind_its_underscores() {
+        let identity = Identity::new(&[]).unwrap();
+        assert!(identity.mimics("x_step_up_subject"));
+        assert!(identity.mimics("X-Step_up-Subject"));
+        assert!(!identity.mimics("x-step-up-subject"));
+        assert!(!identity.mimics("x_other"));
+    }
+
+    #[test]
+    fn a_name_with_another_use_is_refused() {
+        for given in ["subject=Authorization", "subject=X-Step-Up-Acr"] {
+            assert!(Identity::new(&[given.parse().unwrap()]).is_err(), "{given}");
+        }
+        assert!("who=X".parse::<Named>().unwrap_err().contains("subject, issuer"));
+        assert!("subject=a b".parse::<Named>().is_err());
+    }
+}

@@ -1,0 +1,116 @@
+//! The contract at hand: read again when its file changes. A file that is not a contract, or that cannot be
+//! enforced, changes nothing.
+
+use crate::gateway::metrics::Metrics;
+use crate::input;
+use arc_swap::ArcSwap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use stepup_contract::Contract;
+use stepup_runtime::{Enforcer, StepUp};
+use tokio::task::spawn_blocking;
+
+/// See the module.
+pub(crate) struct Live {
+    path: PathBuf,
+    /// What the file looked like when it was last read.
+    seen: Option<Look>,
+    digest: String,
+    enforcer: Arc<ArcSwap<Enforcer>>,
+    step_up: StepUp,
+    metrics: Arc<Metrics>,
+}
+
+/// How a file looks from outside: its time, its length, and which file it is.
+type Look = (SystemTime, u64, u64);
+
+impl Live {
+    pub(crate) fn new(
+        path: PathBuf,
+        contract: &Contract,
+        step_up: StepUp,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let enforcer = Enforcer::new(contract, step_up.clone());
+        metrics.in_force(contract);
+        let digest = contract.digest();
+        tracing::info!(digest, endpoints = contract.endpoints().len(), "the contract is in force");
+        // Looked at anew at once, lest a change between reading and here be missed.
+        Self {
+            path,
+            seen: None,
+            digest,
+            enforcer: Arc::new(ArcSwap::from_pointee(enforcer)),
+            step_up,
+            metrics,
+        }
+    }
+
+    /// Where the enforcer of the contract at hand is found.
+    pub(crate) fn enforcer(&self) -> Arc<ArcSwap<Enforcer>> {
+        Arc::clone(&self.enforcer)
+    }
+
+    /// Looks at the file at this interval, and does not end.
+    pub(crate) async fn follow(mut self, interval: Duration) {
+        loop {
+            let path = self.path.clone();
+            let look = spawn_blocking(move || look(&path)).await.ok().flatten();
+            if look.is_some() && look != self.seen {
+                self.seen = look;
+                self.read().await;
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+
+    async fn read(&mut self) {
+        let (path, step_up) = (self.path.clone(), self.step_up.clone());
+        // A large contract takes a while, and questions are answered meanwhile.
+        let read = spawn_blocking(move || {
+            let contract = input::contract(&path).map_err(|why| why.to_string())?;
+            step_up.check_contract(&contract).map_err(|why| why.to_string())?;
+            let enforcer = Enforcer::new(&contract, step_up);
+            Ok::<_, String>((contract, enforcer))
+        });
+        match read.await.map_err(|why| why.to_string()).and_then(|read| read) {
+            Ok((contract, _)) if contract.digest() == self.digest => {}
+            Ok((contract, enforcer)) => {
+                self.digest = contract.digest();
+                self.enforcer.store(Arc::new(enforcer));
+                self.metrics.in_force(&contract);
+                self.metrics.reloaded(true);
+                tracing::info!(
+                    digest = self.digest,
+                    endpoints = contract.endpoints().len(),
+                    "a new contract is in force"
+                );
+            }
+            Err(why) => {
+                self.metrics.reloaded(false);
+                tracing::error!(
+                    why,
+                    digest = self.digest,
+                    "the changed contract is not taken, and the old one stays in force"
+                );
+            }
+        }
+    }
+}
+
+fn look(path: &std::path::Path) -> Option<Look> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), identity(&metadata)))
+}
+
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> u64 {
+    0
+}

@@ -1,0 +1,117 @@
+//! How the gateway runs: by flags, else by the environment, else by the settings file, else as is usual.
+
+use crate::gateway::SHORTEST_RELOAD;
+use crate::gateway::identity::Named;
+use crate::gateway::mode::{Listen, Mode};
+use crate::gateway::serve::Limits;
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// See the module.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[command(next_help_heading = "The gateway")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Options {
+    /// The contract to enforce: JSON, or a compiled program. It is read again when it changes.
+    #[arg(long, value_name = "FILE", env = "STEPUP_CONTRACT")]
+    pub(crate) contract: Option<PathBuf>,
+    /// Where to be asked, and by whom: nginx, forward-auth (Caddy, Traefik), envoy-http or envoy-grpc.
+    /// Unless given: nginx=127.0.0.1:9001 and so on, forward-auth at 9002, envoy-http at 9003,
+    /// envoy-grpc at 9004.
+    #[arg(long, value_name = "MODE=ADDRESS", env = "STEPUP_LISTEN", value_delimiter = ',')]
+    listen: Vec<Listen>,
+    /// Where to serve /livez, /readyz and /metrics. 127.0.0.1:9000 unless given.
+    #[arg(long, value_name = "ADDRESS", env = "STEPUP_ADMIN")]
+    admin: Option<SocketAddr>,
+    /// The address under which clients reach the API: StepUp::builder().resource.
+    #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE")]
+    pub(crate) resource: Option<String>,
+    /// Where the API's metadata is: StepUp::builder().resource_metadata.
+    #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE_METADATA")]
+    pub(crate) resource_metadata: Option<String>,
+    /// The header that tells the upstream who calls: subject, issuer, client, scopes, amr, acr or
+    /// auth-time. X-Step-Up-Subject and so on unless given.
+    #[arg(long, value_name = "WHAT=HEADER", env = "STEPUP_IDENTITY", value_delimiter = ',')]
+    pub(crate) identity: Vec<Named>,
+    /// Start in front of an issuer that cannot satisfy the contract, and only log it.
+    #[arg(long, env = "STEPUP_ALLOW_UNSATISFIABLE")]
+    pub(crate) allow_unsatisfiable: bool,
+    /// How many bytes of headers a question may have; 8192 at least. 32768 unless given.
+    #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_HEADER_BYTES")]
+    max_header_bytes: Option<u32>,
+    /// How many questions are answered at once; more are answered with 503. 1024 unless given.
+    #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONCURRENCY")]
+    max_concurrency: Option<u32>,
+    /// How many connections are held at once; more wait. 4096 unless given.
+    #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONNECTIONS")]
+    max_connections: Option<u32>,
+    /// How often the contract's file is looked at. 1 unless given.
+    #[arg(long, value_name = "SECONDS", env = "STEPUP_RELOAD_SECONDS")]
+    reload_seconds: Option<f32>,
+    /// How long questions that were asked may take after a signal to stop. 30 unless given.
+    #[arg(long, value_name = "SECONDS", env = "STEPUP_SHUTDOWN_SECONDS")]
+    shutdown_seconds: Option<u32>,
+}
+
+impl Options {
+    /// These, and what they leave open as the file has it.
+    pub(crate) fn over(self, file: Self) -> Self {
+        let list = |here: bool| if here { &self.listen } else { &file.listen };
+        let listen = list(!self.listen.is_empty()).clone();
+        Self {
+            listen,
+            contract: self.contract.or(file.contract),
+            admin: self.admin.or(file.admin),
+            resource: self.resource.or(file.resource),
+            resource_metadata: self.resource_metadata.or(file.resource_metadata),
+            identity: if self.identity.is_empty() { file.identity } else { self.identity },
+            allow_unsatisfiable: self.allow_unsatisfiable || file.allow_unsatisfiable,
+            max_header_bytes: self.max_header_bytes.or(file.max_header_bytes),
+            max_concurrency: self.max_concurrency.or(file.max_concurrency),
+            max_connections: self.max_connections.or(file.max_connections),
+            reload_seconds: self.reload_seconds.or(file.reload_seconds),
+            shutdown_seconds: self.shutdown_seconds.or(file.shutdown_seconds),
+        }
+    }
+
+    /// Where to be asked, and how.
+    pub(crate) fn listeners(&self) -> Vec<(Mode, SocketAddr)> {
+        if self.listen.is_empty() {
+            let ports = Mode::ALL.into_iter().zip(9001..);
+            ports.map(|(mode, port)| (mode, (Ipv4Addr::LOCALHOST, port).into())).collect()
+        } else {
+            self.listen.iter().map(|listen| (listen.mode, listen.address)).collect()
+        }
+    }
+
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin.unwrap_or((Ipv4Addr::LOCALHOST, 9000).into())
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            header_bytes: self.max_header_bytes.unwrap_or(32 * 1024).max(8192),
+            connections: size(self.max_connections.unwrap_or(4096)),
+        }
+    }
+
+    pub(crate) fn concurrency(&self) -> usize {
+        size(self.max_concurrency.unwrap_or(1024))
+    }
+
+    pub(crate) fn reload_interval(&self) -> Duration {
+        let given = self.reload_seconds.map(Duration::try_from_secs_f32);
+        given.and_then(Result::ok).unwrap_or(Duration::from_secs(1)).max(SHORTEST_RELOAD)
+    }
+
+    pub(crate) fn shutdown_time(&self) -> Duration {
+        Duration::from_secs(self.shutdown_seconds.unwrap_or(30).into())
+    }
+}
+
+/// A number of things that each take memory: one at least.
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX).max(1)
+}

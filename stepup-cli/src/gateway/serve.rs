@@ -1,0 +1,138 @@
+//! Listeners with limits, that finish what was asked before they stop.
+
+use crate::failure::Failure;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+
+/// What one listener allows its clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of headers of a request.
+    pub(crate) header_bytes: u32,
+    /// Connections at once; further ones wait.
+    pub(crate) connections: usize,
+}
+
+/// Most header fields of a request.
+const MAX_HEADERS: usize = 128;
+
+/// How long a client may take for a request's headers.
+const HEADER_TIME: Duration = Duration::from_secs(15);
+
+/// How often a silent HTTP/2 connection is asked whether it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// A port that is had, and does not answer yet.
+pub(crate) struct Listener {
+    listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    limits: Limits,
+}
+
+impl Listener {
+    pub(crate) async fn bind(address: SocketAddr, limits: Limits) -> Result<Self, Failure> {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|why| Failure::Listen { address, why })?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, limits })
+    }
+
+    /// Serves until it is asked to stop, and then answers what was asked.
+    pub(crate) async fn serve<S, B>(self, service: S, mut stop: Stop)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        let bytes = self.limits.header_bytes;
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIME)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(usize::try_from(bytes).unwrap_or(usize::MAX));
+        http.http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEP_ALIVE)
+            .max_header_list_size(bytes);
+        let connections = Arc::new(Semaphore::new(self.limits.connections));
+        let graceful = GracefulShutdown::new();
+        loop {
+            let accepted = async {
+                let permit = Arc::clone(&connections).acquire_owned().await;
+                (permit, self.listener.accept().await)
+            };
+            let (permit, stream) = tokio::select! {
+                (permit, accepted) = accepted => match accepted {
+                    Ok((stream, _)) => (permit, stream),
+                    Err(error) => {
+                        // Out of file descriptors, mostly; trying on at once would take all time.
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                () = stop.wait() => break,
+            };
+            // Without it an answer may wait for the client's acknowledgement.
+            let _ = stream.set_nodelay(true);
+            let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+            let connection = graceful.watch(connection.into_owned());
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(error, "a connection ended badly");
+                }
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        graceful.shutdown().await;
+    }
+}
+
+/// The wish that everything stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Comes with the first SIGTERM or SIGINT.
+    pub(crate) fn on_signals() -> Result<Self, Failure> {
+        let (sender, receiver) = watch::channel(false);
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            // Nobody waits any more when this fails.
+            let _ = sender.send(true);
+        });
+        Ok(Self(receiver))
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Ends when it is asked.
+    pub(crate) async fn wait(&mut self) {
+        // Without a sender nothing could ask any more, which is as good as asked.
+        let _ = self.0.wait_for(|asked| *asked).await;
+    }
+}

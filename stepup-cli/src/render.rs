@@ -1,0 +1,34 @@
+//! `stepup render`: a contract in other forms. Each form has a file of its own.
+
+mod gateways;
+
+use crate::failure::Failure;
+use crate::input::contract;
+use std::io::{self, Write};
+
+/// Write a contract in another form.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    form: Form,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Form {
+    /// nginx in front of an upstream, which asks `stepup gateway` about every request.
+    Nginx(gateways::Arguments),
+    /// Envoy in front of an upstream, which asks `stepup gateway` about every request.
+    Envoy(gateways::EnvoyArguments),
+    /// Caddy in front of an upstream, which asks `stepup gateway` about every request.
+    Caddy(gateways::Arguments),
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let text = match &arguments.form {
+        Form::Nginx(arguments) => gateways::nginx(&contract(&arguments.contract)?, arguments),
+        Form::Envoy(envoy) => gateways::envoy(&contract(&envoy.arguments.contract)?, envoy),
+        Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments),
+    };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Configuration of gateways: each puts itself in front of an upstream and asks `stepup gateway` about every
+//! request. The texts are the files beside this one.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use stepup_contract::{Contract, Endpoint, Trust, Unlisted};
+
+/// What stands where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The contract as JSON, or a compiled program.
+    #[arg(value_name = "CONTRACT")]
+    pub(crate) contract: PathBuf,
+    /// Where clients come in.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The service that is guarded.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    upstream: SocketAddr,
+    /// Where `stepup gateway` is asked. Its usual port for this way of asking unless given.
+    #[arg(long, value_name = "ADDRESS")]
+    gateway: Option<SocketAddr>,
+}
+
+/// See [`Arguments`].
+#[derive(Debug, clap::Args)]
+pub(crate) struct EnvoyArguments {
+    #[command(flatten)]
+    pub(crate) arguments: Arguments,
+    /// How Envoy asks.
+    #[arg(long, value_name = "PROTOCOL", value_enum, default_value = "grpc")]
+    over: Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Over {
+    /// Over gRPC, which is faster.
+    Grpc,
+    /// Over HTTP.
+    Http,
+}
+
+/// The names of the headers that tell who calls.
+const IDENTITY: [&str; 7] = ["Subject", "Issuer", "Client", "Scopes", "Amr", "Acr", "Auth-Time"];
+
+pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> String {
+    let identity = lines(IDENTITY.iter().map(|name| {
+        let variable = name.to_lowercase().replace('-', "_");
+        format!(
+            "        auth_request_set $stepup_{variable} $upstream_http_x_step_up_{variable};\n        \
+             proxy_set_header X-Step-Up-{name} $stepup_{variable};"
+        )
+    }));
+    filled(include_str!("nginx.conf"), contract, arguments, 9001, &[("identity", &identity)])
+}
+
+pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> String {
+    let identity = IDENTITY.map(|name| format!("X-Step-Up-{name}")).join(" ");
+    let listen = format!("http://{}", arguments.listen);
+    let values = [("identity", identity.as_str()), ("listen", &listen)];
+    filled(include_str!("Caddyfile"), contract, arguments, 9002, &values)
+}
+
+pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> String {
+    let (authorizer, protocol, mode, port) = match envoy.over {
+        Over::Grpc => (GRPC, "    http2_protocol_options: {}\n", "envoy-grpc", 9004),
+        Over::Http => (HTTP, "", "envoy-http", 9003),
+    };
+    let remove = lines(
+        IDENTITY
+            .iter()
+            .map(|name| format!("              - remove: x-step-up-{}", name.to_lowercase())),
+    );
+    let values =
+        [("authorizer", authorizer), ("protocol", protocol), ("mode", mode), ("remove", &remove)];
+    filled(include_str!("envoy.yaml"), contract, &envoy.arguments, port, &values)
+}
+
+/// Envoy sends the headers as they came, and so those that stand twice.
+const GRPC: &str = r#"              encode_raw_headers: true
+              grpc_service:
+                envoy_grpc: { cluster_name: stepup_gateway }
+                timeout: 5s"#;
+
+const HTTP: &str = r#"              allowed_headers:
+                patterns:
+                - { exact: authorization }
+                - { exact: dpop }
+                - { exact: step-up-attempt }
+                - { exact: origin }
+                - { exact: access-control-request-method }
+                - { exact: x-http-method-override }
+                - { exact: x-http-method }
+                - { exact: x-method-override }
+              http_service:
+                server_uri: { uri: "http://stepup_gateway", cluster: stepup_gateway, timeout: 5s }
+                authorization_request: {}
+                authorization_response:
+                  allowed_upstream_headers: { patterns: [{ prefix: x-step-up- }] }
+                  allowed_client_headers:
+                    patterns:
+                    - { exact: www-authenticate }
+                    - { exact: content-type }
+                    - { exact: cache-control }
+                    - { exact: access-control-expose-headers }
+                    - { exact: dpop-nonce }
+                    - { exact: retry-after }"#;
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The text with its places filled. Of two values for one place the first counts.
+fn filled(
+    text: &str,
+    contract: &Contract,
+    arguments: &Arguments,
+    port: u16,
+    values: &[(&str, &str)],
+) -> String {
+    let gateway = arguments.gateway.unwrap_or_else(|| ([127, 0, 0, 1], port).into());
+    let mut text = text.to_owned();
+    let mut fill =
+        |place: &str, value: &str| text = text.replace(&format!("{{{{{place}}}}}"), value);
+    for (place, value) in values {
+        fill(place, value);
+    }
+    for (name, address) in
+        [("listen", arguments.listen), ("upstream", arguments.upstream), ("gateway", gateway)]
+    {
+        fill(name, &address.to_string());
+        fill(&format!("{name}_host"), &address.ip().to_string());
+        fill(&format!("{name}_port"), &address.port().to_string());
+    }
+    fill("service", &comment(contract.service()));
+    fill("protected", &protected(contract));
+    text
+}
+
+/// What the contract protects, for people: the gateway is asked about every request, whatever its path.
+fn protected(contract: &Contract) -> String {
+    let of = |trust| contract.endpoints().iter().filter(move |endpoint| endpoint.trust() == trust);
+    let mut text = String::from("#\n# Step-up is asked for at:");
+    let route = |endpoint: &Endpoint| {
+        comment(&format!("{}{}", contract.base().unwrap_or_default(), endpoint.path))
+    };
+    for endpoint in of(Trust::Sensitive) {
+        let method = endpoint.method.map_or("any method", |method| method.as_str());
+        let _ = write!(text, "\n#   {method} {}", route(endpoint));
+    }
+    if of(Trust::Sensitive).next().is_none() {
+        text.push_str(" no endpoint");
+    }
+    let rest = match contract.unlisted() {
+        Unlisted::Deny => "Requests that no endpoint takes are refused.",
+        Unlisted::Allow => "Requests that no endpoint takes are let through.",
+    };
+    let standard = of(Trust::Standard).count();
+    let _ = write!(text, "\n# A valid token is enough at {standard} more. {rest}");
+    text
+}
+
+/// A text of the contract as part of a comment: one line of it.
+fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -118,7 +118,8 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
             tasks.spawn(listener.serve(http::service(mode, authorizer), stopped));
         }
     }
-    tasks.spawn(admin.serve(admin::service(metrics, stop.clone()), stop.clone()));
+    // Operators are answered to the end.
+    let admin = tokio::spawn(admin.serve(admin::service(metrics, stop.clone()), Stop::never()));
     let reload = tokio::spawn(live.follow(options.reload_interval()));
     stop.clone().wait().await;
     tracing::info!("stopping; questions that were asked are answered");
@@ -127,6 +128,7 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
         tracing::warn!("some questions were not answered in time");
     }
     reload.abort();
+    admin.abort();
     Ok(())
 }
 

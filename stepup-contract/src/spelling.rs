@@ -30,6 +30,8 @@ const PARAMETER: Ambiguous = Ambiguous("the path has a semicolon, which some ser
 const ESCAPE: Ambiguous = Ambiguous("the path has a percent sign without two hexadecimal digits");
 const ESCAPED: Ambiguous =
     Ambiguous("the path hides a slash, a delimiter, a percent sign or a control character");
+const LOOKALIKE: Ambiguous =
+    Ambiguous("the path has a character that some servers normalize to a delimiter");
 const TEXT: Ambiguous = Ambiguous("the path is not UTF-8");
 
 /// The path as a contract's templates are matched with it: unreserved characters stand for themselves
@@ -38,8 +40,8 @@ const TEXT: Ambiguous = Ambiguous("the path is not UTF-8");
 ///
 /// # Errors
 /// When two parsers could read it in two ways: an empty segment, a dot segment, a backslash, a semicolon,
-/// an encoded delimiter or control character, a percent sign that could be decoded twice, bytes that are
-/// not UTF-8.
+/// an encoded delimiter or control character, or a character that is normalized to one, a percent sign that
+/// could be decoded twice, bytes that are not UTF-8.
 ///
 /// ```
 /// use stepup_contract::plain_path;
@@ -73,6 +75,13 @@ pub fn plain_path(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
 fn stands_for_itself(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b';' | b'\\' | b'?' | b'#')
 }
+
+/// The compatibility forms of the delimiters and of dots (Unicode NFKC), and what is mapped to a slash where
+/// text is made to fit a smaller character set.
+const LOOKALIKES: [char; 13] = [
+    '\u{2024}', '\u{2025}', '\u{2044}', '\u{2215}', '\u{fe52}', '\u{fe54}', '\u{fe68}', '\u{ff03}',
+    '\u{ff05}', '\u{ff0e}', '\u{ff0f}', '\u{ff1b}', '\u{ff3c}',
+];
 
 /// Decodes what is unreserved.
 fn decoded(path: &str) -> Result<String, Ambiguous> {
@@ -110,7 +119,10 @@ fn decoded(path: &str) -> Result<String, Ambiguous> {
         }
     }
     // An overlong encoding is a way to write a slash, too.
-    std::str::from_utf8(&meaning).map_err(|_| TEXT)?;
+    let meaning = std::str::from_utf8(&meaning).map_err(|_| TEXT)?;
+    if meaning.contains(LOOKALIKES) {
+        return Err(LOOKALIKE);
+    }
     Ok(plain)
 }
 
@@ -185,6 +197,8 @@ mod tests {
             ("/a%u002f", ESCAPE),
             ("/a%c0%af", TEXT),
             ("/a%ff", TEXT),
+            ("/a%ef%bc%8fb", LOOKALIKE),
+            ("/%e2%80%a5/b", LOOKALIKE),
         ] {
             assert_eq!(plain_path(path), Err(why), "{path}");
         }

@@ -8,6 +8,7 @@ use crate::request_path::whole_path;
 use crate::step_up::StepUp;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use std::fmt;
 use std::sync::Arc;
@@ -47,7 +48,10 @@ impl Admission {
 }
 
 /// Headers by which some servers take another method than the request's.
-const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Headers by which some servers take another target than the request's.
+const TARGETS: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 impl Enforcer {
     /// Enforces this contract. An endpoint that this version cannot enforce is logged here, and refuses
@@ -101,20 +105,25 @@ impl fmt::Debug for Enforcer {
     }
 }
 
-/// Refuses a request that a server may take for one of another method. What a form's body says (`_method`)
-/// is not seen here.
+/// Refuses a request that a server may take for one of another method or path, since it says so beside its
+/// request line. What a form's body says (`_method`) is not seen here.
 fn check_overrides(head: &Parts) -> Result<(), Refusal> {
-    let other = |value: &[u8]| value != head.method.as_str().as_bytes();
-    let header = OVERRIDES
-        .iter()
-        .flat_map(|name| head.headers.get_all(*name))
-        .any(|value| other(value.as_bytes()));
+    let says_other = |names: &[&str], here: &[u8]| {
+        let mut values = names.iter().flat_map(|name| head.headers.get_all(*name));
+        values.any(|value| value.as_bytes() != here)
+    };
+    let method = head.method.as_str().as_bytes();
     let query = head.uri.query().unwrap_or_default().as_bytes();
-    let query = query.len() > "_method".len()
+    // Most queries are none; this one is rarer still.
+    let in_query = !query.is_empty()
         && form_urlencoded::parse(query)
-            .any(|(name, value)| name == "_method" && other(value.as_bytes()));
-    if header || query {
+            .any(|(name, value)| name == "_method" && value.as_bytes() != method);
+    if says_other(&METHODS, method) || in_query {
         return Err(Cause::InvalidRequest("the request names a second HTTP method").into());
+    }
+    let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if says_other(&TARGETS, target.as_bytes()) {
+        return Err(Cause::InvalidRequest("the request names a second target").into());
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 pub mod browser;
+pub mod careless;
 pub mod command;
+pub mod envoy;
+pub mod gateways;
 pub mod peers;
 pub mod scripted;
 pub mod server;

@@ -1,11 +1,13 @@
 //! The decision vectors in `tests/vectors/*.json`: requirement, issuer profile, token claims, time,
 //! and what must come of them. Each file is a list, or an object with a list `vectors`.
 
+use crate::server::Answer;
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 use stepup_contract::{ClaimPath, Contract, Method, Profile, Requirement, RiskLevel};
+use stepup_runtime::testing::TestIssuer;
 
 /// One vector.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct Vector {
     pub requirement: Requirement,
     /// How the issuer asks and proves.
     pub profile: Profile,
+    /// The same as it is written.
+    pub vocabulary: Map<String, Value>,
     /// The token's claims.
     pub claims: Map<String, Value>,
     /// The session's risk, where it is known.
@@ -45,6 +49,57 @@ pub fn all() -> Vec<Vector> {
     vectors
 }
 
+impl Vector {
+    /// Whether it asks for something that this version cannot enforce, and refuses every request instead.
+    pub fn comes_later(&self) -> bool {
+        self.requirement.risk.is_some() || self.requirement.per_action
+    }
+
+    /// The token that it is about.
+    pub fn token(&self, idp: &TestIssuer) -> String {
+        let mut token = idp.token_at(self.now).without("auth_time");
+        for (name, value) in &self.claims {
+            token = token.claim(name, value.clone());
+        }
+        token.mint()
+    }
+
+    /// How an answer over HTTP differs from what it has to be, if it does. `reached` is the body of an
+    /// answer by what is guarded.
+    ///
+    /// # Panics
+    /// When the vector expects a decision of a name that is not known.
+    pub fn disagrees(&self, answer: &Answer, reached: &str) -> Option<String> {
+        let (status, error) = match self.expect["decision"].as_str().expect("a decision") {
+            // What cannot be enforced yet refuses every request, whatever the decision.
+            _ if self.comes_later() => (500, None),
+            "allow" => (200, None),
+            "step-up" => (401, Some("insufficient_user_authentication")),
+            "scope" => (403, Some("insufficient_scope")),
+            "denied" => (403, None),
+            "not-bound" => (401, Some("invalid_token")),
+            other => panic!("{}: unknown decision {other}", self.name),
+        };
+        let challenge = &self.expect["challenge"];
+        let text = |name: &str| match &challenge[name] {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let expected = |name| if self.comes_later() { None } else { text(name) };
+        let names = ["acr_values", "max_age", "scope"];
+        let agrees = answer.status == status
+            && (answer.body == reached) == (status == 200)
+            && answer.parameter("error").as_deref() == error
+            && names.iter().all(|name| answer.parameter(name) == expected(name))
+            && (status == 200
+                || self.comes_later()
+                || names.iter().all(|name| answer.json()[name] == challenge[name]));
+        let (name, expect) = (&self.name, &self.expect);
+        (!agrees).then(|| format!("{name}\n  expected {expect}\n  got {answer:?}"))
+    }
+}
+
 fn read(file: &str, value: &Value) -> Vector {
     let name = format!("{file}: {}", value["name"].as_str().expect("a name"));
     const KNOWN: [&str; 7] = ["name", "requirement", "profile", "claims", "risk", "now", "expect"];
@@ -59,6 +114,7 @@ fn read(file: &str, value: &Value) -> Vector {
     Vector {
         requirement: contract.endpoints()[0].requirement.clone(),
         profile: profile(value.get("profile")),
+        vocabulary: value.get("profile").and_then(Value::as_object).cloned().unwrap_or_default(),
         claims: value["claims"].as_object().expect("claims").clone(),
         risk: risk.map(|risk| risk.parse().expect("a risk level")),
         now: value["now"].as_u64().expect("a time"),

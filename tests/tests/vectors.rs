@@ -1,5 +1,5 @@
-//! Every decision vector through `decide`, and through the guard on a socket. Both must agree with
-//! what the vector says.
+//! Every decision vector through `decide`, and through the guard and the layer on a socket. All must agree
+//! with what the vector says.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use axum::Router;
@@ -7,10 +7,10 @@ use axum::routing::any;
 use serde_json::{Map, Value, json};
 use std::sync::{Mutex, OnceLock};
 use stepup_contract::record::Record;
-use stepup_contract::{Challenge, Decision, Evidence, Reason, decide};
+use stepup_contract::{Challenge, Contract, Decision, Evidence, Reason, decide};
 use stepup_runtime::__private::{Guard, GuardedEndpoint, Slot};
-use stepup_runtime::StepUp;
 use stepup_runtime::testing::{AUDIENCE, TestClock, TestIssuer};
+use stepup_runtime::{ContractLayer, StepUp};
 use stepup_tests::server::Server;
 use stepup_tests::vectors::{Vector, all};
 
@@ -103,52 +103,38 @@ async fn the_guard_on_a_socket_agrees_with_every_vector() {
     for vector in all() {
         let slot = slot_of(&vector);
         *CURRENT.get_or_init(|| Mutex::new(slot)).lock().expect("no panic") = slot;
-        let issuer = idp.issuer().jwks(idp.jwks()).profile(vector.profile.clone());
-        let clock = TestClock::at(vector.now);
-        let builder = StepUp::builder().issuer(issuer).clock(clock).resource(AUDIENCE);
-        let step_up = builder.build().await.expect("built");
+        let step_up = step_up(&vector, &idp).await;
         async fn handler(_: Guard<Current>) -> &'static str {
             "reached"
         }
         let app: Router<StepUp> = Router::new().route("/", any(handler));
         let server = Server::start(app.with_state(step_up)).await;
 
-        let mut token = idp.token_at(vector.now).without("auth_time");
-        for (name, value) in &vector.claims {
-            token = token.claim(name, value.clone());
-        }
-        let answer = server.call("POST", "/", Some(&token.mint())).await;
-
-        let requirement = &vector.requirement;
-        let later = requirement.risk.is_some() || requirement.per_action;
-        let (status, error) = match vector.expect["decision"].as_str().expect("a decision") {
-            // What cannot be enforced yet refuses every request, whatever the decision.
-            _ if later => (500, None),
-            "allow" => (200, None),
-            "step-up" => (401, Some("insufficient_user_authentication")),
-            "scope" => (403, Some("insufficient_scope")),
-            "denied" => (403, None),
-            "not-bound" => (401, Some("invalid_token")),
-            other => panic!("{}: unknown decision {other}", vector.name),
-        };
-        let challenge = &vector.expect["challenge"];
-        let text = |name: &str| match &challenge[name] {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        };
-        let expected = |name| if later { None } else { text(name) };
-        let names = ["acr_values", "max_age", "scope"];
-        let agrees = answer.status == status
-            && (answer.body == "reached") == (status == 200)
-            && answer.parameter("error").as_deref() == error
-            && names.iter().all(|name| answer.parameter(name) == expected(name))
-            && (status == 200
-                || later
-                || names.iter().all(|name| answer.json()[name] == challenge[name]));
-        if !agrees {
-            wrong.push(format!("{}\n  expected {}\n  got {answer:?}", vector.name, vector.expect));
-        }
+        let answer = server.call("POST", "/", Some(&vector.token(&idp))).await;
+        wrong.extend(vector.disagrees(&answer, "reached"));
     }
     assert!(wrong.is_empty(), "{} vectors disagree:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn the_layer_on_a_socket_agrees_with_every_vector() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let mut wrong = Vec::new();
+    for vector in all() {
+        let endpoint = json!({"path": "/", "security": vector.requirement});
+        let contract = Contract::parse(endpoint.to_string()).expect("a contract");
+        let layer = ContractLayer::new(contract, step_up(&vector, &idp).await);
+        let app = Router::new().route("/", any(async || "reached")).layer(layer);
+        let server = Server::start(app).await;
+        let answer = server.call("POST", "/", Some(&vector.token(&idp))).await;
+        wrong.extend(vector.disagrees(&answer, "reached"));
+    }
+    assert!(wrong.is_empty(), "{} vectors disagree:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+async fn step_up(vector: &Vector, idp: &TestIssuer) -> StepUp {
+    let issuer = idp.issuer().jwks(idp.jwks()).profile(vector.profile.clone());
+    let clock = TestClock::at(vector.now);
+    let builder = StepUp::builder().issuer(issuer).clock(clock).resource(AUDIENCE);
+    builder.build().await.expect("built")
 }

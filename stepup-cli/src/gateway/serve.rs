@@ -107,9 +107,14 @@ impl Listener {
 
 /// The wish that everything stop.
 #[derive(Debug, Clone)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+pub(crate) struct Stop(Option<watch::Receiver<bool>>);
 
 impl Stop {
+    /// Does not come.
+    pub(crate) fn never() -> Self {
+        Self(None)
+    }
+
     /// Comes with the first SIGTERM or SIGINT.
     pub(crate) fn on_signals() -> Result<Self, Failure> {
         let (sender, receiver) = watch::channel(false);
@@ -123,16 +128,19 @@ impl Stop {
             // Nobody waits any more when this fails.
             let _ = sender.send(true);
         });
-        Ok(Self(receiver))
+        Ok(Self(Some(receiver)))
     }
 
     pub(crate) fn is_asked(&self) -> bool {
-        *self.0.borrow()
+        self.0.as_ref().is_some_and(|asked| *asked.borrow())
     }
 
     /// Ends when it is asked.
     pub(crate) async fn wait(&mut self) {
-        // Without a sender nothing could ask any more, which is as good as asked.
-        let _ = self.0.wait_for(|asked| *asked).await;
+        match &mut self.0 {
+            // Without a sender nothing could ask any more, which is as good as asked.
+            Some(asked) => drop(asked.wait_for(|asked| *asked).await),
+            None => std::future::pending().await,
+        }
     }
 }

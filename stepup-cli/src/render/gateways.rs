@@ -57,9 +57,7 @@ pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> String {
 
 pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> String {
     let identity = IDENTITY.map(|name| format!("X-Step-Up-{name}")).join(" ");
-    let listen = format!("http://{}", arguments.listen);
-    let values = [("identity", identity.as_str()), ("listen", &listen)];
-    filled(include_str!("Caddyfile"), contract, arguments, 9002, &values)
+    filled(include_str!("Caddyfile"), contract, arguments, 9002, &[("identity", &identity)])
 }
 
 pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> String {
@@ -93,6 +91,8 @@ const HTTP: &str = r#"              allowed_headers:
                 - { exact: x-http-method-override }
                 - { exact: x-http-method }
                 - { exact: x-method-override }
+                - { exact: x-original-url }
+                - { exact: x-rewrite-url }
               http_service:
                 server_uri: { uri: "http://stepup_gateway", cluster: stepup_gateway, timeout: 5s }
                 authorization_request: {}
@@ -111,7 +111,7 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The text with its places filled. Of two values for one place the first counts.
+/// The text with its places filled.
 fn filled(
     text: &str,
     contract: &Contract,

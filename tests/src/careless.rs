@@ -1,0 +1,163 @@
+//! Everything that a careless server could take a request for: one that decodes too often, overlooks case, cuts
+//! off what it does not understand, and believes headers that nobody should.
+
+use crate::gateways::Reached;
+use std::collections::BTreeSet;
+
+/// All pairs of method and path that this request could be taken for.
+pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
+    let header = |name: &str| {
+        let values = request.headers.get_all(name).iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    };
+    let mut methods: Vec<String> = vec![request.method.to_uppercase()];
+    for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+        let said: Vec<String> = header(name);
+        methods.extend(said.iter().map(|method| method.to_uppercase()));
+    }
+    let query = request.target.split_once('?').map_or("", |(_, query)| query);
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    methods.extend(
+        pairs.filter(|(name, _)| name == "_method").map(|(_, method)| method.to_uppercase()),
+    );
+    let mut targets = vec![request.target.clone()];
+    for name in ["x-original-url", "x-rewrite-url"] {
+        targets.extend::<Vec<String>>(header(name));
+    }
+    let paths: BTreeSet<String> = targets.iter().flat_map(|target| paths(target)).collect();
+    let of = |method: &String| paths.iter().map(|path| (method.clone(), path.clone())).collect();
+    methods.iter().flat_map(|method| -> Vec<_> { of(method) }).collect()
+}
+
+/// All paths that a target could be taken for: what comes of every way to read it, in every order.
+fn paths(target: &str) -> BTreeSet<String> {
+    // Everybody agrees on where the query begins and on what an absolute form is (RFC 9112 §3.2.2), as long
+    // as they are written plainly.
+    let target = target.split('?').next().unwrap_or_default();
+    let plain = if target.starts_with('/') { target.to_owned() } else { without_origin(target) };
+    let target = plain.as_str();
+    let ways: [fn(&str) -> String; 8] =
+        [decoded, without_origin, cut, slashes, merged, without_parameters, folded, resolved];
+    let mut known = BTreeSet::from([target.to_owned()]);
+    let mut new = vec![target.to_owned()];
+    while let Some(path) = new.pop() {
+        for way in ways {
+            let read = way(&path);
+            if known.len() < 4096 && known.insert(read.clone()) {
+                new.push(read);
+            }
+        }
+    }
+    known
+}
+
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let hex = behind.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let value = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        if let (b'%', Some(value)) = (first, value) {
+            bytes.push(value);
+            rest = &behind[2..];
+        } else {
+            bytes.push(*first);
+            rest = behind;
+        }
+    }
+    // An overlong encoding, as it was read once.
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    text.replace("\u{fffd}\u{fffd}", "/")
+}
+
+fn without_origin(path: &str) -> String {
+    let behind = path.split_once("://").map(|(_, behind)| behind);
+    let behind = behind.or_else(|| path.strip_prefix("//"));
+    let path =
+        behind.map(|behind| behind.find('/').map_or("/", |at| &behind[at..])).unwrap_or(path);
+    path.to_owned()
+}
+
+fn cut(path: &str) -> String {
+    path.split(['?', '#', '\0']).next().unwrap_or_default().to_owned()
+}
+
+fn slashes(path: &str) -> String {
+    path.replace(['\\', '\u{ff0f}'], "/")
+}
+
+fn merged(path: &str) -> String {
+    let mut path = path.to_owned();
+    while path.contains("//") {
+        path = path.replace("//", "/");
+    }
+    path
+}
+
+fn without_parameters(path: &str) -> String {
+    let segments = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn folded(path: &str) -> String {
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_lowercase() }
+}
+
+fn resolved(path: &str) -> String {
+    if !path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => {
+                segments.pop();
+            }
+            other => segments.push(other),
+        }
+    }
+    format!("/{}", segments.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads(method: &str, target: &str, headers: &[(&'static str, &str)]) -> bool {
+        let mut request = Reached {
+            method: method.into(),
+            target: target.into(),
+            headers: http::HeaderMap::new(),
+        };
+        for (name, value) in headers {
+            request.headers.append(*name, value.parse().expect("a value"));
+        }
+        readings(&request).contains(&("POST".into(), "/pay".into()))
+    }
+
+    #[test]
+    fn it_is_as_careless_as_can_be() {
+        for target in [
+            "/pay",
+            "/PAY/",
+            "/%2570%61y",
+            "/x/%2e%2e/pay;a=b",
+            "/x/..%252fpay",
+            "//host/pay",
+            "http://host/pay",
+            "/x\\..\\pay",
+            "/pay%23x",
+            "/x/%c0%ae%c0%ae/../../pay",
+            "/a//../../pay",
+        ] {
+            assert!(reads("POST", target, &[]), "{target}");
+        }
+        assert!(reads("GET", "/pay", &[("x-http-method-override", "post")]));
+        assert!(reads("GET", "/pay?_method=POST", &[]));
+        assert!(reads("POST", "/x", &[("x-original-url", "/pay")]));
+        assert!(!reads("GET", "/pay", &[]));
+        assert!(!reads("POST", "/payments", &[]));
+    }
+}

@@ -1,0 +1,379 @@
+//! `stepup gateway` in a process of its own, and the real nginx, Envoy and Caddy in front of an upstream that
+//! tells what reaches it. All of them stop when they are dropped.
+
+use crate::command::{run, stepup};
+use crate::server::{Answer, Server};
+use axum::Router;
+use axum::extract::State;
+use http::Request;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+/// `stepup gateway`.
+#[derive(Debug)]
+pub struct Gateway {
+    addresses: HashMap<String, SocketAddr>,
+    /// Its contract.
+    pub contract: PathBuf,
+    process: Child,
+    log: Arc<Mutex<String>>,
+    _folder: TempDir,
+}
+
+/// The ways of asking.
+pub const MODES: [&str; 4] = ["nginx", "forward-auth", "envoy-http", "envoy-grpc"];
+
+impl Gateway {
+    /// Starts one with this contract and these settings, on free ports. The time that it sees stands still
+    /// at `now`, where that is given, by the Debian package `faketime`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(contract: &str, settings: &str, now: Option<u64>) -> Self {
+        let started = Self::try_start(contract, settings, now, &[]).await;
+        started.unwrap_or_else(|said| panic!("the gateway has not started: {said}"))
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Errors
+    /// What it said before it ended.
+    pub async fn try_start(
+        contract: &str,
+        settings: &str,
+        now: Option<u64>,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            path
+        };
+        let (contract, config) = (file("contract.json", contract), file("stepup.toml", settings));
+        let mut command = match now {
+            None => Command::new(stepup()),
+            Some(now) => {
+                let mut command = Command::new("faketime");
+                command.env("TZ", "UTC").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+                command.arg("-f").arg(calendar(now)).arg(stepup());
+                command
+            }
+        };
+        command.arg("gateway").arg("--contract").arg(&contract).arg("--config").arg(config);
+        for mode in MODES {
+            command.arg("--listen").arg(format!("{mode}=127.0.0.1:0"));
+        }
+        command.args(["--admin", "127.0.0.1:0", "--reload-seconds", "0.05"]).args(arguments);
+        let spawned =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
+        let mut process = spawned.expect("it starts; tests/run installs faketime");
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = process.stderr.take().expect("its standard error");
+        let keep = Arc::clone(&log);
+        let mut errors = BufReader::new(stderr).lines();
+        let logging = tokio::spawn(async move {
+            while let Ok(Some(line)) = errors.next_line().await {
+                let _ = writeln!(keep.lock().expect("no panic"), "{line}");
+            }
+        });
+        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let mut addresses = HashMap::new();
+        while addresses.len() <= MODES.len() {
+            let Some(line) = lines.next_line().await.expect("readable") else {
+                let _ = logging.await;
+                return Err(log.lock().expect("no panic").clone());
+            };
+            let (mode, address) = line.split_once(" on ").expect("a mode and an address");
+            addresses.insert(mode.to_owned(), address.parse().expect("an address"));
+        }
+        Ok(Self { addresses, contract, process, log, _folder: folder })
+    }
+
+    /// Where it is asked in this mode; `admin` is one, too.
+    pub fn address(&self, mode: &str) -> SocketAddr {
+        self.addresses[mode]
+    }
+
+    /// What it has logged.
+    ///
+    /// # Panics
+    /// When another test thread has.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
+    }
+
+    /// What operators are told at this path.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn admin(&self, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.address("admin"));
+        Answer::of(reqwest::Client::new().get(url)).await
+    }
+
+    /// Asks it to stop, as an operator does.
+    ///
+    /// # Panics
+    /// When it cannot be asked.
+    pub fn terminate(&self) {
+        let id = self.process.id().expect("it runs").to_string();
+        assert!(run(Path::new("kill"), &["-TERM", &id]).status.success());
+    }
+
+    /// Waits until it has ended, and tells whether it ended well.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn ended(&mut self) -> bool {
+        let ended = timeout(Duration::from_secs(40), self.process.wait()).await;
+        ended.expect("it ends").expect("a status").success()
+    }
+
+    /// Waits until it has logged this.
+    ///
+    /// # Panics
+    /// When it does not within ten seconds.
+    pub async fn logs(&self, text: &str) {
+        for _ in 0..200 {
+            if self.log().contains(text) {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{text:?} is not in the log:\n{}", self.log());
+    }
+}
+
+/// A time as `faketime` takes it: standing still at `2027-01-15 08:00:00` and so on.
+fn calendar(now: u64) -> String {
+    let output = run(Path::new("date"), &["-u", "-d", &format!("@{now}"), "+%F %T"]);
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A gateway of somebody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// nginx with `auth_request`.
+    Nginx,
+    /// Caddy with `forward_auth`.
+    Caddy,
+    /// Envoy with `ext_authz` over HTTP.
+    EnvoyHttp,
+    /// Envoy with `ext_authz` over gRPC.
+    EnvoyGrpc,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Nginx, Self::Caddy, Self::EnvoyHttp, Self::EnvoyGrpc];
+
+    /// How it asks.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Caddy => "forward-auth",
+            Self::EnvoyHttp => "envoy-http",
+            Self::EnvoyGrpc => "envoy-grpc",
+        }
+    }
+}
+
+/// A real gateway, configured by `stepup render`.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where clients come in.
+    pub address: SocketAddr,
+    _process: Child,
+    _folder: TempDir,
+}
+
+impl Proxy {
+    /// Starts one in front of an upstream.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        let listen = free_port();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (name, over) = match kind {
+            Kind::Nginx => ("nginx", None),
+            Kind::Caddy => ("caddy", None),
+            Kind::EnvoyHttp => ("envoy", Some("http")),
+            Kind::EnvoyGrpc => ("envoy", Some("grpc")),
+        };
+        let contract = gateway.contract.to_str().expect("a path of text");
+        let at = |address: SocketAddr| address.to_string();
+        let (listen_at, upstream, asked) =
+            (at(listen), at(upstream), at(gateway.address(kind.mode())));
+        let mut arguments = vec!["render", name, contract, "--listen", &listen_at];
+        arguments.extend(["--upstream", &upstream, "--gateway", &asked]);
+        arguments.extend(over.iter().flat_map(|over| ["--over", over]));
+        let rendered = run(stepup(), &arguments);
+        assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+        let config = folder.path().join(if name == "envoy" { "config.yaml" } else { "config" });
+        fs::write(&config, &rendered.stdout).expect("a file");
+        let mut command = match kind {
+            Kind::Nginx => {
+                let here = folder.path().display();
+                let main = folder.path().join("nginx.conf");
+                let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+                    .iter()
+                    .fold(String::new(), |text, what| {
+                        format!("{text}{what}_temp_path {here}/{what}; ")
+                    });
+                let text = format!(
+                    "daemon off; pid {here}/pid; error_log {here}/error.log; events {{}}\n\
+                     http {{ access_log off; {temporary} include {}; }}\n",
+                    config.display()
+                );
+                fs::write(&main, text).expect("a file");
+                let mut command = Command::new("nginx");
+                command.arg("-e").arg(folder.path().join("error.log")).arg("-c").arg(main);
+                command
+            }
+            Kind::Caddy => {
+                let mut command = Command::new("caddy");
+                // Its own port for operators is not asked for here.
+                let text = String::from_utf8_lossy(&rendered.stdout);
+                fs::write(&config, format!("{{\n\tadmin off\n}}\n{text}")).expect("a file");
+                command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&config);
+                command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path());
+                command
+            }
+            Kind::EnvoyHttp | Kind::EnvoyGrpc => {
+                let mut command = Command::new("envoy");
+                command.arg("-c").arg(&config).args(["--concurrency", "1", "-l", "warn"]);
+                command.arg("--disable-hot-restart");
+                command
+            }
+        };
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let process = command.spawn().expect("it starts; tests/run installs it");
+        for _ in 0..200 {
+            if TcpStream::connect(listen).await.is_ok() {
+                return Self { address: listen, _process: process, _folder: folder };
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{kind:?} does not listen");
+    }
+}
+
+fn free_port() -> SocketAddr {
+    let listener = StdListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+/// A request as it has reached the upstream.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// The method.
+    pub method: String,
+    /// The target as it was sent.
+    pub target: String,
+    /// The headers.
+    pub headers: http::HeaderMap,
+}
+
+/// A plain upstream, which answers everything with [`REACHED`] and remembers it.
+#[derive(Debug)]
+pub struct Upstream {
+    server: Server,
+    reached: Arc<Mutex<Vec<Reached>>>,
+}
+
+/// What the upstream says.
+pub const REACHED: &str = "the upstream was reached";
+
+impl Upstream {
+    /// Starts one on a free port.
+    pub async fn start() -> Self {
+        Self::behind(|app| app).await
+    }
+
+    /// Starts one behind something in the same process.
+    pub async fn behind(wrap: impl FnOnce(Router) -> Router) -> Self {
+        async fn remember(
+            State(reached): State<Arc<Mutex<Vec<Reached>>>>,
+            request: Request<axum::body::Body>,
+        ) -> &'static str {
+            let (head, _) = request.into_parts();
+            let (method, target) = (head.method.to_string(), head.uri.to_string());
+            let seen = Reached { method, target, headers: head.headers };
+            reached.lock().expect("no panic").push(seen);
+            REACHED
+        }
+        let reached = Arc::new(Mutex::new(Vec::new()));
+        let app = Router::new().fallback(remember).with_state(Arc::clone(&reached));
+        Self { server: Server::start(wrap(app)).await, reached }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    /// What has reached it since it was asked last.
+    ///
+    /// # Panics
+    /// When another test thread has.
+    pub fn take(&self) -> Vec<Reached> {
+        std::mem::take(&mut *self.reached.lock().expect("no panic"))
+    }
+}
+
+/// Sends a request as it is written and reads the answer to its end, which the server makes.
+///
+/// # Panics
+/// When nobody listens there.
+pub async fn raw(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    // One that is refused at once may be closed before all of it is written.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// An issuer with a vector's vocabulary, as the settings have it.
+///
+/// # Panics
+/// When the vocabulary is none.
+pub fn settings_of(issuer: &str, audience: &str, vocabulary: &Map<String, Value>) -> toml::Table {
+    let toml = |value: &Value| toml::Value::try_from(value).expect("no null");
+    let mut settings = toml::Table::new();
+    settings.insert("issuer".into(), issuer.into());
+    settings.insert("audience".into(), audience.into());
+    for (key, value) in vocabulary {
+        let pairs = || value.as_array().into_iter().flatten();
+        let (key, value) = match key.as_str() {
+            "ask" | "proves" => {
+                let pairs =
+                    pairs().map(|pair| (pair[0].as_str().expect("text").into(), toml(&pair[1])));
+                (key.as_str(), toml::Value::Table(pairs.collect()))
+            }
+            "amr-proves" => {
+                let tables =
+                    pairs().map(|pair| toml(&json!({"values": pair[0], "methods": pair[1]})));
+                (key.as_str(), toml::Value::Array(tables.collect()))
+            }
+            "may-step-up" => ("may-not-step-up", (value == &Value::Bool(false)).into()),
+            other => (other, toml(value)),
+        };
+        settings.insert(key.to_owned(), value);
+    }
+    settings
+}

@@ -1,0 +1,145 @@
+//! Every decision vector through `stepup gateway`, in each of its modes, and through the real nginx, Envoy and
+//! Caddy in front of a plain upstream: the same status and the same challenge everywhere.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use stepup_runtime::testing::{AUDIENCE, TestIssuer};
+use stepup_tests::envoy::{Asked, EnvoyClient};
+use stepup_tests::gateways::{Gateway, Kind, Proxy, REACHED, Upstream, settings_of};
+use stepup_tests::server::Answer;
+use stepup_tests::vectors::{Vector, all};
+
+/// The vectors that a gateway can enforce, each with its path and its token; one issuer for each vocabulary.
+struct Cases {
+    cases: Vec<(Vector, String, String)>,
+    contract: Value,
+    settings: String,
+    now: u64,
+    _issuers: Vec<TestIssuer>,
+}
+
+impl Cases {
+    async fn new() -> Self {
+        let mut issuers: Vec<TestIssuer> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let (mut cases, mut endpoints, mut settings) = (Vec::new(), Vec::new(), Vec::new());
+        let vectors = all().into_iter().filter(|vector| !vector.comes_later());
+        for (index, vector) in vectors.enumerate() {
+            let vocabulary = Value::Object(vector.vocabulary.clone()).to_string();
+            if !known.contains_key(&vocabulary) {
+                let issuer = TestIssuer::start().await.expect("an issuer");
+                settings.push(settings_of(issuer.url(), AUDIENCE, &vector.vocabulary));
+                known.insert(vocabulary.clone(), issuers.len());
+                issuers.push(issuer);
+            }
+            let path = format!("/vectors/{index}");
+            endpoints.push(json!({"method": "POST", "path": path, "security": vector.requirement}));
+            let token = vector.token(&issuers[known[&vocabulary]]);
+            cases.push((vector, path, token));
+        }
+        assert!(cases.len() >= 280, "{}", cases.len());
+        let now = cases[0].0.now;
+        assert!(cases.iter().all(|(vector, ..)| vector.now == now), "one clock is set for all");
+        let mut gateway = toml::Table::new();
+        gateway.insert("allow-unsatisfiable".into(), true.into());
+        gateway.insert("resource".into(), AUDIENCE.into());
+        let mut document = toml::Table::new();
+        document.insert("issuers".into(), settings.into());
+        document.insert("gateway".into(), gateway.into());
+        Self {
+            cases,
+            contract: endpoints.into(),
+            settings: document.to_string(),
+            now,
+            _issuers: issuers,
+        }
+    }
+
+    async fn gateway(&self) -> Gateway {
+        Gateway::start(&self.contract.to_string(), &self.settings, Some(self.now)).await
+    }
+}
+
+fn report(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{} vectors disagree:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+#[ignore = "needs faketime; tests/run installs it"]
+async fn the_gateway_over_http_agrees_with_every_vector() {
+    let cases = Cases::new().await;
+    let gateway = cases.gateway().await;
+    let client = reqwest::Client::new();
+    let mut wrong = Vec::new();
+    for (vector, path, token) in &cases.cases {
+        for mode in ["nginx", "forward-auth", "envoy-http"] {
+            let at = |path: &str| format!("http://{}{path}", gateway.address(mode));
+            let request = match mode {
+                "nginx" => client
+                    .get(at("/_stepup"))
+                    .header("x-original-method", "POST")
+                    .header("x-original-uri", path),
+                "forward-auth" => client
+                    .get(at("/"))
+                    .header("x-forwarded-method", "POST")
+                    .header("x-forwarded-uri", path),
+                _ => client.post(at(path)),
+            };
+            let mut answer = Answer::of(request.bearer_auth(token)).await;
+            assert_eq!(answer.headers.contains_key("x-step-up-subject"), answer.status == 200);
+            if answer.status == 200 {
+                assert_eq!(answer.body, "", "nothing is said beside the headers");
+                answer.body = REACHED.into();
+            }
+            let wrongly = vector.disagrees(&answer, REACHED);
+            wrong.extend(wrongly.map(|wrongly| format!("{mode}: {wrongly}")));
+        }
+    }
+    report(&wrong);
+}
+
+#[tokio::test]
+#[ignore = "needs faketime; tests/run installs it"]
+async fn the_gateway_over_grpc_agrees_with_every_vector() {
+    let cases = Cases::new().await;
+    let gateway = cases.gateway().await;
+    let mut envoy = EnvoyClient::connect(gateway.address("envoy-grpc")).await;
+    let mut wrong = Vec::new();
+    for (vector, path, token) in &cases.cases {
+        for raw in [true, false] {
+            let authorization = format!("Bearer {token}");
+            let headers = [(":method", "POST"), ("authorization", &*authorization)];
+            let asked = Asked { method: "POST", target: path, headers: &headers, raw };
+            let answer = match envoy.check(&asked).await {
+                Ok(_) => Answer { status: 200, headers: Default::default(), body: REACHED.into() },
+                Err(answer) => answer,
+            };
+            let wrongly = vector.disagrees(&answer, REACHED);
+            wrong.extend(wrongly.map(|wrongly| format!("raw {raw}: {wrongly}")));
+        }
+    }
+    report(&wrong);
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, Envoy, Caddy and faketime; tests/run installs them"]
+async fn nginx_envoy_and_caddy_agree_with_every_vector() {
+    let cases = Cases::new().await;
+    let gateway = cases.gateway().await;
+    let upstream = Upstream::start().await;
+    let client = reqwest::Client::new();
+    let mut wrong = Vec::new();
+    for kind in Kind::ALL {
+        let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+        for (vector, path, token) in &cases.cases {
+            let request = client.post(format!("http://{}{path}", proxy.address));
+            let answer = Answer::of(request.bearer_auth(token).body("a body")).await;
+            let reached = upstream.take().len();
+            assert_eq!(reached, usize::from(answer.status == 200), "{kind:?}: {}", vector.name);
+            let wrongly = vector.disagrees(&answer, REACHED);
+            wrong.extend(wrongly.map(|wrongly| format!("{kind:?}: {wrongly}")));
+        }
+    }
+    report(&wrong);
+}

@@ -1,0 +1,204 @@
+//! The corpus of spellings (`tests/paths/spellings.txt`) through the gateway in every mode, through the real
+//! nginx, Envoy and Caddy, and through the layer: none reaches a protected handler with a weak token, however
+//! carelessly the upstream reads what reaches it.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use axum::Router;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use stepup_runtime::testing::{AUDIENCE, TestIssuer};
+use stepup_runtime::{Contract, ContractLayer, StepUp};
+use stepup_tests::careless::readings;
+use stepup_tests::envoy::{Asked, EnvoyClient};
+use stepup_tests::gateways::{Gateway, Kind, Proxy, REACHED, Reached, Upstream, raw};
+
+/// One spelling: a request line and header fields.
+struct Spelling {
+    method: &'static str,
+    target: &'static str,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+fn spellings() -> Vec<Spelling> {
+    let lines =
+        include_str!("../paths/spellings.txt").lines().filter(|line| !line.starts_with("# "));
+    let spellings: Vec<Spelling> = lines
+        .map(|line| {
+            let mut parts = line.split(" | ");
+            let request = parts.next().expect("a request line");
+            let (method, target) = request.split_once(' ').expect("a method and a target");
+            let headers = parts.map(|part| part.split_once(": ").expect("a header")).collect();
+            Spelling { method, target, headers }
+        })
+        .collect();
+    assert!(spellings.len() >= 200, "{}", spellings.len());
+    spellings
+}
+
+fn contract(unlisted: &str) -> Value {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    json!({"contract": 1, "service": "bank", "version": "1", "unlisted": unlisted, "endpoints": [
+        {"method": "POST", "path": "/approve-transaction", "security": mfa},
+        {"method": "GET", "path": "/admin/{*rest}", "security": mfa},
+        {"method": "GET", "path": "/user-profile", "security": standard},
+        {"path": "/public/{*rest}", "security": standard},
+    ]})
+}
+
+/// Whether a careless server could take the request for one for a protected endpoint.
+fn is_protected(request: &Reached) -> bool {
+    readings(request).iter().any(|(method, path)| {
+        (method == "POST" && path == "/approve-transaction")
+            || ((method == "GET" || method == "HEAD")
+                && path.strip_prefix("/admin/").is_some_and(|rest| !rest.is_empty()))
+    })
+}
+
+/// The bytes of a request, its headers behind those of the gateway's own.
+fn bytes(line: &str, own: &[(&str, &str)], spelling: &Spelling, token: &str) -> Vec<u8> {
+    let mut request = format!("{line} HTTP/1.1\r\nHost: api\r\nConnection: close\r\n");
+    for (name, value) in own.iter().chain(&spelling.headers) {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("Authorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"));
+    request.into_bytes()
+}
+
+fn was_let_through(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 2")
+}
+
+struct Stage {
+    idp: TestIssuer,
+    gateway: Gateway,
+}
+
+impl Stage {
+    async fn new(unlisted: &str) -> Self {
+        let idp = TestIssuer::start().await.expect("an issuer");
+        let settings =
+            format!("[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", idp.url());
+        let gateway = Gateway::start(&contract(unlisted).to_string(), &settings, None).await;
+        Self { idp, gateway }
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_is_let_through_by_the_gateway() {
+    for unlisted in ["deny", "allow"] {
+        let Stage { idp, gateway } = Stage::new(unlisted).await;
+        let (weak, strong) = (idp.password_token(), idp.mfa_token());
+        let mut envoy = EnvoyClient::connect(gateway.address("envoy-grpc")).await;
+        let (mut wrong, mut decoded) = (Vec::new(), 0);
+        for spelling in spellings() {
+            let Spelling { method, target, headers } = &spelling;
+            let mut asked_of = HeaderMap::new();
+            for (name, value) in headers {
+                asked_of.append(
+                    HeaderName::try_from(*name).expect("a name"),
+                    HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
+                );
+            }
+            let seen =
+                Reached { method: (*method).into(), target: (*target).into(), headers: asked_of };
+            let protected = is_protected(&seen);
+            for token in [&weak, &strong] {
+                let own = [("X-Original-Method", *method), ("X-Original-URI", *target)];
+                let nginx = bytes("GET /_stepup", &own, &spelling, token);
+                let own = [("X-Forwarded-Method", *method), ("X-Forwarded-Uri", *target)];
+                let forward_auth = bytes("GET /", &own, &spelling, token);
+                let envoy_http = bytes(&format!("{method} {target}"), &[], &spelling, token);
+                let mut through = Vec::new();
+                let questions =
+                    [("nginx", nginx), ("forward-auth", forward_auth), ("envoy-http", envoy_http)];
+                // Envoy never sends a fragment: it refuses such a request itself, as is shown below.
+                let questions = questions
+                    .into_iter()
+                    .filter(|(mode, _)| *mode != "envoy-http" || !target.contains('#'));
+                for (mode, question) in questions {
+                    if was_let_through(&raw(gateway.address(mode), &question).await) {
+                        through.push(mode);
+                    }
+                }
+                let authorization = format!("Bearer {token}");
+                let lower: Vec<(String, &str)> =
+                    headers.iter().map(|(name, value)| (name.to_lowercase(), *value)).collect();
+                for raw in [true, false] {
+                    let mut sent: Vec<(&str, &str)> =
+                        lower.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+                    sent.push(("authorization", &authorization));
+                    let asked = Asked { method, target, headers: &sent, raw };
+                    if envoy.check(&asked).await.is_ok() {
+                        through.push("envoy-grpc");
+                    }
+                }
+                if token == &weak && protected && !through.is_empty() {
+                    wrong.push(format!("{method} {target} {headers:?} through {through:?}"));
+                }
+                decoded += usize::from(token == &strong && through.len() >= 4);
+            }
+        }
+        assert!(wrong.is_empty(), "unlisted {unlisted}:\n{}", wrong.join("\n"));
+        assert!(decoded >= 20, "only {decoded} are let through with a strong token");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn no_spelling_reaches_a_protected_handler_behind_nginx_envoy_or_caddy() {
+    for unlisted in ["deny", "allow"] {
+        let Stage { idp, gateway } = Stage::new(unlisted).await;
+        let (weak, strong) = (idp.password_token(), idp.mfa_token());
+        let upstream = Upstream::start().await;
+        for kind in Kind::ALL {
+            let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+            let (mut wrong, mut reached) = (Vec::new(), 0);
+            for spelling in spellings() {
+                let line = format!("{} {}", spelling.method, spelling.target);
+                raw(proxy.address, &bytes(&line, &[], &spelling, &weak)).await;
+                for request in upstream.take().iter().filter(|request| is_protected(request)) {
+                    wrong.push(format!("{line} {:?} as {request:?}", spelling.headers));
+                }
+                raw(proxy.address, &bytes(&line, &[], &spelling, &strong)).await;
+                reached += upstream.take().len();
+            }
+            assert!(wrong.is_empty(), "{kind:?}, unlisted {unlisted}:\n{}", wrong.join("\n"));
+            assert!(reached >= 20, "{kind:?}: only {reached} arrive with a strong token");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_reaches_a_protected_handler_behind_the_layer() {
+    for unlisted in ["deny", "allow"] {
+        let idp = TestIssuer::start().await.expect("an issuer");
+        let step_up = StepUp::builder().issuer(idp.issuer()).build().await.expect("built");
+        let contract = Contract::parse(contract(unlisted).to_string()).expect("a contract");
+        let (address, upstream) = behind_the_layer(ContractLayer::new(contract, step_up)).await;
+        let (weak, strong) = (idp.password_token(), idp.mfa_token());
+        let (mut wrong, mut reached) = (Vec::new(), 0);
+        for spelling in spellings() {
+            let line = format!("{} {}", spelling.method, spelling.target);
+            let answer = raw(address, &bytes(&line, &[], &spelling, &weak)).await;
+            let requests = upstream.take();
+            assert_eq!(answer.contains(REACHED) && spelling.method != "HEAD", {
+                !requests.is_empty() && spelling.method != "HEAD"
+            });
+            for request in requests.iter().filter(|request| is_protected(request)) {
+                wrong.push(format!("{line} {:?} as {request:?}", spelling.headers));
+            }
+            raw(address, &bytes(&line, &[], &spelling, &strong)).await;
+            reached += upstream.take().len();
+        }
+        assert!(wrong.is_empty(), "unlisted {unlisted}:\n{}", wrong.join("\n"));
+        assert!(reached >= 20, "only {reached} arrive with a strong token");
+    }
+}
+
+/// The upstream's own service behind the layer.
+async fn behind_the_layer(layer: ContractLayer) -> (SocketAddr, Upstream) {
+    let upstream = Upstream::behind(|app: Router| app.layer(layer)).await;
+    (upstream.address(), upstream)
+}

@@ -335,7 +335,8 @@ impl Upstream {
     }
 }
 
-/// Sends a request as it is written and reads the answer to its end, which the server makes.
+/// Sends a request as it is written and reads the answer; that to one which cannot be read may never come to
+/// its end, and is left after two seconds.
 ///
 /// # Panics
 /// When nobody listens there.
@@ -344,8 +345,24 @@ pub async fn raw(address: SocketAddr, request: &[u8]) -> String {
     // One that is refused at once may be closed before all of it is written.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
-    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    let read = async {
+        while stream.read_buf(&mut answer).await.is_ok_and(|read| read > 0) {
+            if is_whole(&answer) {
+                break;
+            }
+        }
+    };
+    let _ = timeout(Duration::from_secs(2), read).await;
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Whether an answer says how long it is and is that long. Envoy keeps a connection for a while that it does
+/// not go on with.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| body.len() >= length)
 }
 
 /// An issuer with a vector's vocabulary, as the settings have it.

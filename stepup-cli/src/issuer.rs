@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 use stepup_contract::{ClaimPath, Method, ParseNameError, Profile};
 use stepup_runtime::{Issuer, Provider};
 
@@ -43,6 +44,13 @@ pub(crate) struct IssuerArguments {
     /// How many seconds the issuer's clock may be ahead: Issuer::clock_skew.
     #[arg(long, value_name = "SECONDS", requires = "issuer")]
     clock_skew: Option<u32>,
+    /// The shortest time between two fetches of its keys: Issuer::key_refresh_cooldown.
+    #[arg(long, value_name = "SECONDS", requires = "issuer")]
+    key_refresh_cooldown: Option<u32>,
+    /// Start without its keys, and answer its tokens with 503 until they can be had: Issuer::lazy.
+    #[arg(long, requires = "issuer")]
+    #[serde(default)]
+    lazy: bool,
     /// Under what the claims stand: Issuer::namespace.
     #[arg(long, value_name = "URL", requires = "issuer")]
     namespace: Option<String>,
@@ -138,6 +146,12 @@ impl IssuerArguments {
         }
         if let Some(seconds) = self.clock_skew {
             issuer = issuer.clock_skew(seconds);
+        }
+        if let Some(seconds) = self.key_refresh_cooldown {
+            issuer = issuer.key_refresh_cooldown(Duration::from_secs(seconds.into()));
+        }
+        if self.lazy {
+            issuer = issuer.lazy();
         }
         issuer
     }

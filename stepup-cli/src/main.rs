@@ -9,6 +9,7 @@ mod binary;
 mod build;
 mod check;
 mod diff;
+mod explain;
 mod export;
 mod failure;
 mod gateway;
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Arguments),
     /// Compare two contracts: what is weakened, and what is tightened.
     Diff(diff::Arguments),
+    /// Explain, step by step, whether a token is let in at an endpoint.
+    Explain(explain::Arguments),
     /// Write a contract in another form: configuration of a gateway.
     Render(render::Arguments),
     /// Answer gateways that ask whether a request satisfies a contract: nginx, Caddy, Traefik, Envoy.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
         Command::Gateway(arguments) => gateway::run(&arguments),
     };

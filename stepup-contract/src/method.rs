@@ -231,6 +231,19 @@ fn mask(method: &Method) -> u32 {
     method.bit().map_or(0, |bit| 1 << bit)
 }
 
+impl fmt::Display for MethodSet {
+    /// The methods' names, with commas between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = NAMED.iter().map(|(_, method, _)| method.clone());
+        let custom = self.custom.iter().cloned().map(Method::Custom);
+        let held = named.filter(|method| self.contains(method)).chain(custom);
+        for (index, method) in held.enumerate() {
+            write!(f, "{}{method}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 impl FromIterator<Method> for MethodSet {
     fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
         let mut set = Self::default();

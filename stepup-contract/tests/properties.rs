@@ -8,7 +8,7 @@ use serde_json::json;
 use stepup_contract::{
     Authentication, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet, Profile,
     Published, Reason, Requirement, RiskLevel, RiskRule, Severity, Trust, compare, decide,
-    findings, gaps,
+    findings, gaps, steps,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -463,6 +463,16 @@ proptest! {
         let again = Contract::parse(&text).unwrap();
         prop_assert_eq!(&again, &contract);
         prop_assert_eq!(again.to_json(), text);
+    }
+
+    #[test]
+    fn every_step_holds_exactly_when_the_decision_is_to_allow(
+        requirement in requirement(),
+        proof in proof(),
+    ) {
+        let steps = steps(&requirement, &proof.evidence(), NOW);
+        prop_assert_eq!(steps.iter().all(|step| step.holds), allows(&requirement, &proof, NOW));
+        prop_assert!(steps.iter().all(|step| step.asked.is_some() || step.holds));
     }
 
     #[test]

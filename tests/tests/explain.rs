@@ -1,0 +1,158 @@
+//! `stepup explain`: the decision, step by step, and what cures it.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use serde_json::{Value, json};
+use std::fs;
+use std::process::Output;
+use stepup_runtime::testing::{AUDIENCE, TestIssuer};
+use stepup_tests::command::{run, stepup};
+use stepup_tests::gateways::settings_of;
+use stepup_tests::vectors::all;
+use tempfile::TempDir;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("a file");
+    }
+    folder
+}
+
+/// Runs it on `contract.json` of this folder; what stands in angle brackets is a file there.
+fn explain(folder: &TempDir, arguments: &[&str]) -> Output {
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let mut all = vec!["explain".to_owned(), at("contract.json")];
+    all.extend(arguments.iter().map(|argument| {
+        let file = argument.strip_prefix('<').and_then(|name| name.strip_suffix('>'));
+        file.map_or((*argument).to_owned(), at)
+    }));
+    run(stepup(), &all.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn contract() -> String {
+    json!({"contract": 1, "service": "bank", "version": "1", "endpoints": [
+        {"method": "POST", "path": "/approve-transaction", "handler": "bank::approve", "security": {
+            "step-up": true, "methods": ["mfa"], "max-age": 300, "scopes": ["pay"],
+        }},
+        {"method": "GET", "path": "/me", "security": {"step-up": false}},
+    ]})
+    .to_string()
+}
+
+#[test]
+fn each_step_is_told_in_the_order_of_the_decision_and_then_the_cure() {
+    let claims = json!({
+        "iss": "https://login.example", "aud": "api", "sub": "alice", "exp": 1_800_000_600,
+        "amr": ["pwd"], "auth_time": 1_799_999_000, "scope": "pay view",
+    });
+    let folder = folder(&[("contract.json", &contract()), ("claims", &claims.to_string())]);
+    let arguments =
+        ["POST", "/approve-transaction?x=1", "--claims", "<claims>", "--now", "1800000000"];
+    let output = explain(&folder, &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        said(&output),
+        "NOT VERIFIED: whoever wrote the claims may have made them up; say --verify with --issuer, \
+         --audience and --token to have them verified\n\
+         request: taken by POST /approve-transaction, bank::approve\n\
+         credential: one is looked at here; a request may carry no second one\n\
+         token: iss \"https://login.example\", aud \"api\", sub \"alice\", ends in 600 s\n\
+         session: not looked at here\n\
+         bound: not asked\n\
+         issuer: holds; asked: one whose users may step up; received: one\n\
+         risk: not asked\n\
+         methods: lacks; asked: all of mfa; received: pwd proven\n\
+         any-methods: not asked\n\
+         acr: not asked\n\
+         max-age: lacks; asked: at most 300 s; received: authenticated 1000 s ago\n\
+         scopes: holds; asked: all of pay; received: pay, view\n\
+         per-action: not asked\n\
+         refused; cured by a token that is asked for with acr_values=\"mfa\" max_age=300 scope=\"pay\"\n"
+    );
+}
+
+#[test]
+fn it_agrees_with_every_vector() {
+    let folder = folder(&[]);
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
+    for vector in all().into_iter().filter(|vector| vector.risk.is_none()) {
+        let issuer = settings_of("https://login.example", "api", &vector.vocabulary);
+        let mut settings = toml::Table::new();
+        settings.insert("issuers".into(), vec![issuer].into());
+        file("stepup.toml", &settings.to_string());
+        let mut claims = vector.claims.clone();
+        claims.insert("iss".into(), "https://login.example".into());
+        file("claims", &Value::Object(claims).to_string());
+        let endpoint = json!({"path": "/", "security": vector.requirement});
+        file("contract.json", &endpoint.to_string());
+        let now = vector.now.to_string();
+        let arguments =
+            ["GET", "/", "--claims", "<claims>", "--config", "<stepup.toml>", "--now", &now];
+        let output = explain(&folder, &arguments);
+        let allowed = vector.expect["decision"] == "allow";
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(i32::from(!allowed)), "{}: {text}", vector.name);
+        if let Some(acr_values) = vector.expect["challenge"]["acr_values"].as_str() {
+            let cure = format!("acr_values={acr_values:?}");
+            assert!(text.contains(&cure), "{}: {text}", vector.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_verified_as_the_program_does() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let strong = idp.token().claim("amr", json!(["mfa"])).claim("scope", "pay").mint();
+    let weak = idp.password_token();
+    let forged = format!("{}A", &strong[..strong.len() - 1]);
+    let files = [("contract.json", &*contract()), ("strong", &strong), ("weak", &weak)];
+    let folder = folder(&files);
+    fs::write(folder.path().join("forged"), forged).expect("a file");
+    for (token, code, text) in [
+        ("<strong>", 0, "token: verified"),
+        ("<weak>", 1, "methods: lacks"),
+        ("<forged>", 1, "token: not accepted"),
+    ] {
+        let output = explain(
+            &folder,
+            &[
+                "POST",
+                "/approve-transaction",
+                "--token",
+                token,
+                "--verify",
+                "--issuer",
+                idp.url(),
+                "--audience",
+                AUDIENCE,
+            ],
+        );
+        let told = said(&output);
+        assert!(!told.contains("NOT VERIFIED"), "{told}");
+        assert!(told.contains(text), "{told}");
+        assert_eq!(output.status.code(), Some(code), "{told}");
+    }
+}
+
+#[test]
+fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
+    let opaque = "opaque-token";
+    let folder = folder(&[("contract.json", &contract()), ("claims", "{}"), ("opaque", opaque)]);
+    for (arguments, code, text) in [
+        (&["GET", "/other", "--claims", "<claims>"][..], 1, "no endpoint takes it"),
+        (&["GET", "/a/../me", "--claims", "<claims>"], 1, "refused with 400"),
+        (&["GET", "/me", "--claims", "<claims>"], 0, "let in"),
+        (&["GET", "/me", "--token", "<opaque>"], 2, "not a JWT; of an opaque token give"),
+        (&["GET", "/me", "--claims", "<none>"], 2, "No such file"),
+        (&["GET", "/me"], 2, "--token <FILE>"),
+    ] {
+        let output = explain(&folder, arguments);
+        let all = format!("{}{}", said(&output), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{all}");
+        assert!(all.contains(text), "{all}");
+    }
+}

@@ -1,11 +1,15 @@
-//! `stepup check`: whether a contract is one, and whether an issuer can satisfy it.
+//! `stepup check`: whether a contract is one, what in it looks like a mistake, and whether an issuer can satisfy
+//! it.
 
-use crate::failure::Failure;
-use crate::input::contract;
+use crate::failure::{Failure, Located};
+use crate::input::{Source, source};
 use crate::issuer::IssuerArguments;
+use crate::report::{Form, Item, Level, Report};
+use crate::settings::{self, Settings};
+use crate::waivers::Waived;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use stepup_contract::{Contract, Finding, Severity};
+use stepup_contract::{Contract, Finding, Severity, fingerprint, lints};
 
 /// Examine a contract.
 #[derive(Debug, clap::Args)]
@@ -13,30 +17,54 @@ pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program; `-` reads JSON from standard input.
     #[arg(value_name = "CONTRACT")]
     contract: PathBuf,
-    /// Ask the issuer whether it can satisfy the contract.
+    /// How to write what is found.
+    #[arg(long, value_name = "FORM", value_enum, default_value = "text")]
+    output: Form,
+    /// Also exit with 1 when there are warnings.
+    #[arg(long, value_name = "LEVEL", value_parser = ["warnings"])]
+    deny: Option<String>,
+    /// Ask every issuer of the settings whether it can satisfy the contract. The one that --issuer names is
+    /// asked without this.
+    #[arg(long)]
+    ask_issuers: bool,
+    #[command(flatten)]
+    settings: settings::From,
     #[command(flatten)]
     issuer: IssuerArguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let contract = contract(&arguments.contract)?;
-    let findings = match &arguments.issuer.issuer {
-        Some(_) => ask_issuer(&arguments.issuer, &contract)?,
-        None => Vec::new(),
+    let settings = arguments.settings.near()?;
+    let file = arguments.contract.display().to_string();
+    let source = match source(&arguments.contract) {
+        Ok(source) => source,
+        // People read errors where all errors are.
+        Err(failure) if arguments.output == Form::Text => return Err(failure),
+        Err(Failure::Contract { errors, .. }) => {
+            let items = errors.iter().map(wrong).collect();
+            return told(&Report { file, items }, arguments, 0);
+        }
+        Err(failure) => return Err(failure),
     };
-    let mut out = io::stdout().lock();
-    for finding in &findings {
-        writeln!(out, "{finding}")?;
+    let mut items = linted(&source, &settings);
+    for issuer in asked(arguments, &settings) {
+        let found = ask_issuer(issuer, &source.contract)?;
+        items.extend(found.iter().map(|finding| unsatisfied(finding, &settings)));
     }
-    let count = |severity| findings.iter().filter(|found| found.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    items.sort_by_key(|item| item.level);
+    told(&Report { file, items }, arguments, source.contract.endpoints().len())
+}
+
+fn told(report: &Report, arguments: &Arguments, endpoints: usize) -> Result<(), Failure> {
+    io::stdout().lock().write_all(report.written(arguments.output).as_bytes())?;
+    let (errors, warnings) = (report.count(Level::Error), report.count(Level::Warning));
     let summary = format!(
         "{}, {}, {}",
-        counted(contract.endpoints().len(), "endpoint"),
+        counted(endpoints, "endpoint"),
         counted(errors, "error"),
         counted(warnings, "warning")
     );
-    if errors > 0 {
+    if errors > 0 || (arguments.deny.is_some() && warnings > 0) {
         return Err(Failure::Found(summary));
     }
     eprintln!("{summary}");
@@ -45,6 +73,71 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What keeps the document from being a contract. It cannot be waived.
+fn wrong(Located { line, error }: &Located) -> Item {
+    Item {
+        rule: "contract".into(),
+        describes: "The document is not a contract".into(),
+        level: Level::Error,
+        route: None,
+        message: error.to_string(),
+        pointer: error.pointer().map(str::to_owned),
+        line: *line,
+        fingerprint: String::new(),
+        waived: Waived::No,
+    }
+}
+
+fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
+    let contract = &source.contract;
+    let lines = source.lines();
+    let found = lints(contract, settings.lints.longest_max_age).into_iter();
+    let found = found.map(|lint| {
+        let fingerprint = lint.fingerprint(contract);
+        let endpoint = lint.endpoint.and_then(|index| contract.endpoints().get(index));
+        Item {
+            rule: lint.rule.to_string(),
+            describes: lint.rule.describes().to_owned(),
+            level: settings.lints.level(lint.rule),
+            route: endpoint.map(|endpoint| endpoint.route()),
+            message: format!("{}; {}", lint.problem, lint.fix),
+            pointer: lint.endpoint.and_then(|index| source.pointer(index)).map(str::to_owned),
+            line: lint.endpoint.and_then(|index| lines.get(index).copied().flatten()),
+            waived: Waived::by(&settings.waivers, &fingerprint),
+            fingerprint,
+        }
+    });
+    found.filter(|item| item.level != Level::Off).collect()
+}
+
+fn unsatisfied(finding: &Finding, settings: &Settings) -> Item {
+    let route = finding.endpoint.as_deref().unwrap_or_default();
+    let fingerprint = fingerprint(&format!("issuer\n{route}\n{}", finding.problem));
+    Item {
+        rule: "issuer".into(),
+        describes: "The issuer cannot satisfy the contract, or may not".into(),
+        level: match finding.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warning,
+        },
+        route: finding.endpoint.clone(),
+        message: format!("{}; {}", finding.problem, finding.fix),
+        pointer: None,
+        line: None,
+        waived: Waived::by(&settings.waivers, &fingerprint),
+        fingerprint,
+    }
+}
+
+fn asked<'a>(
+    arguments: &'a Arguments,
+    settings: &'a Settings,
+) -> impl Iterator<Item = &'a IssuerArguments> {
+    let named = arguments.issuer.issuer.is_some().then_some(&arguments.issuer);
+    let known = settings.issuers.iter().filter(|_| arguments.ask_issuers);
+    named.into_iter().chain(known)
 }
 
 fn ask_issuer(issuer: &IssuerArguments, contract: &Contract) -> Result<Vec<Finding>, Failure> {

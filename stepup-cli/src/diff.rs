@@ -1,7 +1,10 @@
 //! `stepup diff`: what changed between two contracts, and whether it may.
 
 use crate::failure::Failure;
-use crate::input::contract;
+use crate::input::{Source, contract, source};
+use crate::report::{Form, Item, Level, Report, pretty};
+use crate::settings;
+use crate::waivers::Waived;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -23,9 +26,11 @@ pub(crate) struct Arguments {
     /// How to write what is found.
     #[arg(long, value_name = "FORM", value_enum, default_value = "text")]
     output: Output,
+    #[command(flatten)]
+    settings: settings::From,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
     /// A line for each change and one for each field.
     Text,
@@ -33,24 +38,47 @@ enum Output {
     Json,
     /// A table, for a comment on a pull request.
     Markdown,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
     /// Annotations of a workflow run on GitHub.
     Github,
 }
 
+/// A change, and whether it may stay.
+struct Found {
+    change: Change,
+    waived: Waived,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (old, new) = (contract(&arguments.old)?, contract(&arguments.new)?);
-    let changes = compare(&old, &new);
+    let settings = arguments.settings.near()?;
+    let (old, new) = (contract(&arguments.old)?, source(&arguments.new)?);
+    let changes: Vec<Found> = compare(&old, &new.contract)
+        .into_iter()
+        .map(|change| Found {
+            waived: Waived::by(&settings.waivers, &change.fingerprint()),
+            change,
+        })
+        .collect();
     let text = match arguments.output {
         Output::Text => text(&changes),
-        Output::Json => json(&old, &new, &changes),
+        Output::Json => json(&old, &new.contract, &changes),
         Output::Markdown => markdown(&changes),
-        Output::Github => github(&changes),
+        Output::Sarif => report(arguments, &new, &changes).written(Form::Sarif),
+        Output::Github => report(arguments, &new, &changes).written(Form::Github),
     };
     io::stdout().lock().write_all(text.as_bytes())?;
-    let count = |axis| changes.iter().filter(|change| change.axis() == axis).count();
+    let count = |axis| {
+        let stands = |found: &&Found| found.change.axis() == axis && !found.waived.is_waived();
+        changes.iter().filter(stands).count()
+    };
     let (weakened, tightened) = (count(Axis::Weakened), count(Axis::Tightened));
-    let summary =
+    let mut summary =
         format!("{weakened} weakened, {tightened} tightened, {} neutral", count(Axis::Neutral));
+    let waived = changes.iter().filter(|found| found.waived.is_waived()).count();
+    if waived > 0 {
+        summary.push_str(&format!(", {waived} waived"));
+    }
     if weakened > 0 || (arguments.deny.is_some() && tightened > 0) {
         return Err(Failure::Found(summary));
     }
@@ -114,28 +142,37 @@ fn changed(change: &Change) -> Vec<String> {
     sentences
 }
 
-fn text(changes: &[Change]) -> String {
+fn text(changes: &[Found]) -> String {
     let mut text = String::new();
-    for change in changes {
-        let _ = writeln!(
-            text,
-            "{}: {} [{}]",
-            change.axis().as_str(),
-            route(change),
-            change.fingerprint()
-        );
+    for Found { change, waived } in changes {
+        let (axis, route, fingerprint) =
+            (change.axis().as_str(), route(change), change.fingerprint());
+        let _ = writeln!(text, "{axis}: {route} [{fingerprint}]");
         for sentence in sentences(change) {
             let _ = writeln!(text, "  {sentence}");
+        }
+        match waived {
+            Waived::No => {}
+            Waived::Yes(reason) => {
+                let _ = writeln!(text, "  waived: {reason}");
+            }
+            Waived::Expired(day) => {
+                let _ = writeln!(text, "  was waived until {day}");
+            }
         }
     }
     text
 }
 
-fn json(old: &Contract, new: &Contract, changes: &[Change]) -> String {
+fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
     let keys = |fields: &[Field]| fields.iter().map(|field| field.key()).collect::<Vec<_>>();
     let changes: Vec<Value> = changes
         .iter()
-        .map(|change| {
+        .map(|Found { change, waived }| {
+            let waived = match waived {
+                Waived::Yes(reason) => Some(reason),
+                Waived::No | Waived::Expired(_) => None,
+            };
             json!({
                 "axis": change.axis().as_str(),
                 "kind": change.kind.as_str(),
@@ -145,50 +182,64 @@ fn json(old: &Contract, new: &Contract, changes: &[Change]) -> String {
                 "old": change.old,
                 "new": change.new,
                 "fingerprint": change.fingerprint(),
+                "waived": waived,
             })
         })
         .collect();
-    let document = json!({
+    pretty(&json!({
         "old": {"service": old.service(), "version": old.version(), "digest": old.digest()},
         "new": {"service": new.service(), "version": new.version(), "digest": new.digest()},
         "changes": changes,
-    });
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    }))
 }
 
-fn markdown(changes: &[Change]) -> String {
+fn markdown(changes: &[Found]) -> String {
     if changes.is_empty() {
         return "The step-up contract has not changed.\n".into();
     }
     let mut text = String::from("| | requests | change | fingerprint |\n|---|---|---|---|\n");
-    for change in changes {
+    for Found { change, waived } in changes {
         let cell = |text: &str| text.replace('|', "\\|");
-        let said = cell(&sentences(change).join("<br>"));
+        let mut said = sentences(change);
+        if let Waived::Yes(reason) = waived {
+            said.push(format!("waived: {reason}"));
+        }
+        let said = cell(&said.join("<br>"));
         let (axis, route) = (change.axis().as_str(), cell(&route(change)));
-        let axis = if axis == "weakened" { "**weakened**" } else { axis };
+        let stands = axis == "weakened" && !waived.is_waived();
+        let axis = if stands { "**weakened**" } else { axis };
         let _ = writeln!(text, "| {axis} | `{route}` | {said} | `{}` |", change.fingerprint());
     }
     text
 }
 
-fn github(changes: &[Change]) -> String {
-    let mut text = String::new();
-    for change in changes {
-        let level = match change.axis() {
-            Axis::Weakened => "error",
-            Axis::Tightened => "warning",
-            Axis::Neutral => "notice",
-        };
-        let message = format!("{}: {}", route(change), sentences(change).join("; "));
-        // The workflow commands' own escapes.
-        let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-        let _ = writeln!(
-            text,
-            "::{level} title=Step-up contract {}::{message}",
-            change.axis().as_str()
-        );
-    }
-    text
+/// The changes as findings in the new contract.
+fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
+    let lines = new.lines();
+    let items = changes.iter().map(|Found { change, waived }| {
+        let index = change.new.as_ref().and_then(|endpoint| {
+            new.contract.endpoints().iter().position(|known| known == endpoint)
+        });
+        Item {
+            rule: change.axis().as_str().to_owned(),
+            describes: match change.axis() {
+                Axis::Weakened => "Somebody is let in who was refused",
+                Axis::Tightened => "Somebody is refused who was let in",
+                Axis::Neutral => "The contract has changed, and lets in whom it let in",
+            }
+            .to_owned(),
+            level: match change.axis() {
+                Axis::Weakened => Level::Error,
+                Axis::Tightened => Level::Warning,
+                Axis::Neutral => Level::Note,
+            },
+            route: Some(route(change)),
+            message: sentences(change).join("; "),
+            pointer: index.and_then(|index| new.pointer(index)).map(str::to_owned),
+            line: index.and_then(|index| lines.get(index).copied().flatten()),
+            fingerprint: change.fingerprint(),
+            waived: waived.clone(),
+        }
+    });
+    Report { file: arguments.new.display().to_string(), items: items.collect() }
 }

@@ -2,7 +2,7 @@
 
 use crate::binary::section;
 use crate::build::{Target, program};
-use crate::failure::Failure;
+use crate::failure::{Failure, Located};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use stepup_contract::Contract;
@@ -25,8 +25,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (None, None) => PathBuf::new(),
     };
     let section = section(&path)?;
-    let contract =
-        Contract::from_section(&section).map_err(|errors| Failure::Contract { path, errors })?;
+    let contract = Contract::from_section(&section).map_err(|errors| {
+        let errors = errors.iter().map(|error| Located { line: None, error: error.clone() });
+        Failure::Contract { path, errors: errors.collect() }
+    })?;
     io::stdout().lock().write_all(contract.to_json().as_bytes())?;
     Ok(())
 }

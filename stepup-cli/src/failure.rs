@@ -5,7 +5,7 @@ use crate::build;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use stepup_contract::ContractErrors;
+use stepup_contract::ContractError;
 use stepup_runtime::{BuildError, IssuerError};
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ pub(crate) enum Failure {
     #[error("error: {0}")]
     Build(#[from] build::BuildError),
     #[error("{}", report(.path, .errors))]
-    Contract { path: PathBuf, errors: ContractErrors },
+    Contract { path: PathBuf, errors: Vec<Located> },
     #[error("error: {}: {why}", .path.display())]
     Unreadable { path: PathBuf, why: io::Error },
     #[error("error: {}: {why}", .path.display())]
@@ -47,7 +47,17 @@ impl Failure {
     }
 }
 
-fn report(path: &Path, errors: &ContractErrors) -> String {
-    let lines = errors.iter().map(|error| format!("error: {}: {error}", path.display()));
+/// An error of a contract, and the line of its text.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) line: Option<usize>,
+    pub(crate) error: ContractError,
+}
+
+fn report(path: &Path, errors: &[Located]) -> String {
+    let lines = errors.iter().map(|Located { line, error }| match line {
+        Some(line) => format!("error: {}:{line}: {error}", path.display()),
+        None => format!("error: {}: {error}", path.display()),
+    });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -1,15 +1,44 @@
 //! Contracts as commands are given them: JSON, or a compiled program that carries one.
 
 use crate::binary::section_of;
-use crate::failure::Failure;
+use crate::failure::{Failure, Located};
+use crate::lines::Lines;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
-use stepup_contract::Contract;
 use stepup_contract::program::is_program;
+use stepup_contract::{Contract, ContractErrors};
+
+/// A contract and the text that it was read from.
+pub(crate) struct Source {
+    pub(crate) contract: Contract,
+    /// The text, and where in it each endpoint stands; nothing of a compiled program.
+    text: Option<(String, Vec<String>)>,
+}
+
+impl Source {
+    /// On which line of its text each endpoint stands.
+    pub(crate) fn lines(&self) -> Vec<Option<usize>> {
+        let Some((text, pointers)) = &self.text else {
+            return vec![None; self.contract.endpoints().len()];
+        };
+        let mut lines = Lines::of(text);
+        pointers.iter().map(|pointer| lines.line(pointer)).collect()
+    }
+
+    /// Where in its text an endpoint stands, as a JSON pointer.
+    pub(crate) fn pointer(&self, index: usize) -> Option<&str> {
+        self.text.as_ref()?.1.get(index).map(String::as_str)
+    }
+}
 
 /// The contract in this file; `-` is standard input.
 pub(crate) fn contract(path: &Path) -> Result<Contract, Failure> {
+    source(path).map(|source| source.contract)
+}
+
+/// The contract in this file, and its text.
+pub(crate) fn source(path: &Path) -> Result<Source, Failure> {
     let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
     let mut bytes = Vec::new();
     if path == Path::new("-") {
@@ -17,10 +46,25 @@ pub(crate) fn contract(path: &Path) -> Result<Contract, Failure> {
     } else {
         bytes = fs::read(path).map_err(unreadable)?;
     }
-    let parsed = if is_program(&bytes) {
-        Contract::from_section(&section_of(&bytes, path)?)
-    } else {
-        Contract::parse(&bytes)
-    };
-    parsed.map_err(|errors| Failure::Contract { path: path.to_owned(), errors })
+    let wrong = |errors| Failure::Contract { path: path.to_owned(), errors };
+    if is_program(&bytes) {
+        let contract = Contract::from_section(&section_of(&bytes, path)?);
+        let contract = contract.map_err(|errors| wrong(located(&errors, "")))?;
+        return Ok(Source { contract, text: None });
+    }
+    let (contract, pointers) = Contract::located(&bytes)
+        .map_err(|errors| wrong(located(&errors, &String::from_utf8_lossy(&bytes))))?;
+    // What was read as JSON is text.
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Source { contract, text: Some((text, pointers)) })
+}
+
+fn located(errors: &ContractErrors, text: &str) -> Vec<Located> {
+    let mut lines = Lines::of(text);
+    let line = |pointer: Option<&str>| pointer.and_then(|pointer| lines.line(pointer));
+    let located = errors.iter().map({
+        let mut line = line;
+        move |error| Located { line: line(error.pointer()), error: error.clone() }
+    });
+    located.collect()
 }

@@ -15,8 +15,11 @@ mod failure;
 mod gateway;
 mod input;
 mod issuer;
+mod lines;
 mod render;
+mod report;
 mod settings;
+mod waivers;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

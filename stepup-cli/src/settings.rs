@@ -4,14 +4,25 @@
 use crate::failure::Failure;
 use crate::gateway::Options;
 use crate::issuer::IssuerArguments;
+use crate::report::Level;
+use crate::waivers::Waiver;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use stepup_contract::Rule;
 
 /// See the module.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Settings {
+    /// How much each lint matters.
+    #[serde(default)]
+    pub(crate) lints: Lints,
+    /// What may stay.
+    #[serde(default)]
+    pub(crate) waivers: Vec<Waiver>,
     /// The issuers whose tokens are accepted.
     #[serde(default)]
     pub(crate) issuers: Vec<IssuerArguments>,
@@ -20,10 +31,41 @@ pub(crate) struct Settings {
     pub(crate) gateway: Options,
 }
 
+/// How much each lint matters, and the limits that they know.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Lints {
+    /// The longest `max-age` that is not found to be long, in seconds.
+    pub(crate) longest_max_age: u32,
+    #[serde(flatten, deserialize_with = "levels")]
+    levels: Vec<(Rule, Level)>,
+}
+
+impl Default for Lints {
+    fn default() -> Self {
+        Self { longest_max_age: 3600, levels: Vec::new() }
+    }
+}
+
+impl Lints {
+    /// How much this rule matters.
+    pub(crate) fn level(&self, rule: Rule) -> Level {
+        let said = self.levels.iter().find(|(known, _)| *known == rule);
+        said.map_or(if rule == Rule::NoScopes { Level::Note } else { Level::Warning }, |said| {
+            said.1
+        })
+    }
+}
+
+fn levels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Rule, Level)>, D::Error> {
+    let levels = BTreeMap::<String, Level>::deserialize(from)?.into_iter();
+    levels.map(|(rule, level)| Ok((rule.parse().map_err(D::Error::custom)?, level))).collect()
+}
+
 /// Where a command finds its settings.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct From {
-    /// The settings, in TOML.
+    /// The settings, in TOML. `check` and `diff` look for stepup.toml unless given.
     #[arg(long, value_name = "FILE", env = "STEPUP_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -32,6 +74,12 @@ impl From {
     /// The settings of the file that was named; none otherwise.
     pub(crate) fn named(&self) -> Result<Settings, Failure> {
         self.config.as_deref().map_or_else(|| Ok(Settings::default()), read)
+    }
+
+    /// The settings of the file that was named, else of `stepup.toml` where there is one.
+    pub(crate) fn near(&self) -> Result<Settings, Failure> {
+        let near = Path::new("stepup.toml");
+        if self.config.is_none() && near.exists() { read(near) } else { self.named() }
     }
 }
 

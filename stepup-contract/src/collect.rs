@@ -1,7 +1,7 @@
 //! From the lines of the link section to the contract: the one assembly that the running program
 //! and `stepup export` share, so that what is enforced is what is exported.
 
-use crate::contract::{Contract, Unlisted, check_base};
+use crate::contract::{Contract, Unlisted, check_base, numbered};
 use crate::endpoint::Endpoint;
 use crate::error::{ContractError, ContractErrors};
 use crate::json::{Reader, Unknown, check_endpoint};
@@ -204,8 +204,8 @@ fn assemble(entries: Vec<Entry>) -> Result<Contract, ContractErrors> {
         let (package, version) = packages.pop_first().unwrap_or_default();
         (package, version, Unlisted::Deny, None)
     });
-    match Contract::checked(service, version, unlisted, base, endpoints) {
-        Ok(contract) => ContractErrors::or_ok(errors, contract),
+    match Contract::checked(service, version, unlisted, base, numbered(endpoints)) {
+        Ok((contract, _)) => ContractErrors::or_ok(errors, contract),
         Err(more) => {
             errors.extend(more.iter().cloned());
             Err(ContractErrors::or_ok(errors, ()).err().unwrap_or(more))

@@ -8,7 +8,7 @@ use crate::gap::gaps;
 use crate::http_method::HttpMethod;
 use crate::path::{joined, samples, without_names};
 use crate::requirement::Field;
-use sha2::{Digest, Sha256};
+use crate::text::fingerprint;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ptr;
@@ -177,7 +177,6 @@ impl Change {
             serde_json::to_string(&endpoint).unwrap_or_default()
         };
         let text = format!("{:?}\n{}\n{}", self.kind, side(&self.old), side(&self.new));
-        let digest = Sha256::digest(text);
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(&text)
     }
 }

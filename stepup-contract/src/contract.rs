@@ -43,33 +43,36 @@ impl Contract {
         version: impl Into<String>,
         endpoints: impl IntoIterator<Item = Endpoint>,
     ) -> Result<Self, ContractErrors> {
-        let endpoints = endpoints.into_iter().collect();
-        Self::checked(service.into(), version.into(), Unlisted::Deny, None, endpoints)
+        Self::checked(service.into(), version.into(), Unlisted::Deny, None, numbered(endpoints))
+            .map(|(contract, _)| contract)
     }
 
-    /// The only way into the type: sorts the endpoints and checks them.
+    /// The only way into the type: checks the endpoints and sorts them. Beside each endpoint stands where it
+    /// was written, for errors; the places come back in the order of the endpoints.
     pub(crate) fn checked(
         service: String,
         version: String,
         unlisted: Unlisted,
         base: Option<String>,
-        mut endpoints: Vec<Endpoint>,
-    ) -> Result<Self, ContractErrors> {
-        endpoints.sort_by(|a, b| (&a.path, a.method).cmp(&(&b.path, b.method)));
+        mut endpoints: Vec<(String, Endpoint)>,
+    ) -> Result<(Self, Vec<String>), ContractErrors> {
         let mut errors = Vec::new();
         if let Some(base) = &base
             && let Err(why) = check_base(base)
         {
             errors.push(ContractError::Field { pointer: "/base".into(), message: why });
         }
-        for (index, endpoint) in endpoints.iter().enumerate() {
-            json::check_endpoint(endpoint, &format!("/endpoints/{index}"), &mut errors);
+        for (pointer, endpoint) in &endpoints {
+            json::check_endpoint(endpoint, pointer, &mut errors);
         }
+        // Stable, so that of two that take the same requests the first stays the first.
+        endpoints.sort_by(|(_, a), (_, b)| (&a.path, a.method).cmp(&(&b.path, b.method)));
+        let (pointers, endpoints): (Vec<String>, _) = endpoints.into_iter().unzip();
         let contract = Self { service, version, unlisted, base, endpoints };
         if errors.is_empty() {
-            Table::build(&contract, &mut errors);
+            Table::build(&contract, &pointers, &mut errors);
         }
-        ContractErrors::or_ok(errors, contract)
+        ContractErrors::or_ok(errors, (contract, pointers))
     }
 
     /// Reads a contract as an enforcer must: every rule of the format, and unknown fields are an
@@ -79,7 +82,17 @@ impl Contract {
     /// # Errors
     /// Everything that is wrong with it, each with a JSON pointer.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ContractErrors> {
-        json::read(text.as_ref(), json::Unknown::Refuse).map(|(contract, _)| contract)
+        Self::located(text).map(|(contract, _)| contract)
+    }
+
+    /// As [`Contract::parse`], and where in the text each endpoint stands: a JSON pointer (RFC 6901) for each
+    /// of [`Contract::endpoints`], in their order.
+    ///
+    /// # Errors
+    /// As [`Contract::parse`].
+    pub fn located(text: impl AsRef<[u8]>) -> Result<(Self, Vec<String>), ContractErrors> {
+        let read = json::read(text.as_ref(), json::Unknown::Refuse)?;
+        Ok((read.contract, read.pointers))
     }
 
     /// Whose contract this is.
@@ -109,7 +122,7 @@ impl Contract {
 
     /// The table that finds the endpoint of a request.
     pub fn table(&self) -> Table {
-        Table::build(self, &mut Vec::new())
+        Table::build(self, &[], &mut Vec::new())
     }
 
     /// The canonical JSON: sorted endpoints, stable key order, two-space indent, a newline at the
@@ -126,6 +139,12 @@ impl Contract {
     }
 }
 
+/// The endpoints with the places that they have in the array of a contract.
+pub(crate) fn numbered(endpoints: impl IntoIterator<Item = Endpoint>) -> Vec<(String, Endpoint)> {
+    let endpoints = endpoints.into_iter().enumerate();
+    endpoints.map(|(index, endpoint)| (format!("/endpoints/{index}"), endpoint)).collect()
+}
+
 /// A contract to look at, whose unknown fields were left out. It is no [`Contract`], since what was
 /// left out may have been a requirement, and nothing must be enforced without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,8 +159,8 @@ impl ContractView {
     /// # Errors
     /// Everything else that is wrong with it.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ContractErrors> {
-        let (contract, warnings) = json::read(text.as_ref(), json::Unknown::Warn)?;
-        Ok(Self { contract, warnings })
+        let read = json::read(text.as_ref(), json::Unknown::Warn)?;
+        Ok(Self { contract: read.contract, warnings: read.warnings })
     }
 
     /// The fields that are not known.

@@ -69,6 +69,8 @@ pub enum ContractError {
          give one of them another path or method"
     )]
     Conflict {
+        /// Where the second stands, as a JSON pointer; empty where that is not known.
+        pointer: String,
         /// Method and path of the second.
         route: String,
         /// The first one's handler, or its route.
@@ -123,6 +125,16 @@ pub enum ContractError {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+impl ContractError {
+    /// Where it is, as a JSON pointer (RFC 6901), if it is at one place of a document.
+    pub fn pointer(&self) -> Option<&str> {
+        match self {
+            Self::Field { pointer, .. } | Self::Conflict { pointer, .. } => Some(pointer),
+            _ => None,
+        }
+    }
 }
 
 /// Everything that is wrong with a contract: at least one [`ContractError`].

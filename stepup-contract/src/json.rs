@@ -21,24 +21,29 @@ pub(crate) enum Unknown {
     Warn,
 }
 
-/// Reads a document in the full or the short form; the second half of the result are warnings.
-pub(crate) fn read(
-    text: &[u8],
-    unknown: Unknown,
-) -> Result<(Contract, Vec<ContractError>), ContractErrors> {
+/// What a document says.
+pub(crate) struct Read {
+    pub(crate) contract: Contract,
+    /// Where each endpoint stands.
+    pub(crate) pointers: Vec<String>,
+    pub(crate) warnings: Vec<ContractError>,
+}
+
+/// Reads a document in the full or the short form.
+pub(crate) fn read(text: &[u8], unknown: Unknown) -> Result<Read, ContractErrors> {
     let value = parse_strict(text).map_err(ContractError::from)?;
     let mut reader = Reader { unknown, errors: Vec::new(), warnings: Vec::new() };
     let draft = reader.document(&value);
     let Reader { errors, warnings, .. } = reader;
     let draft = ContractErrors::or_ok(errors, draft)?;
-    let contract = Contract::checked(
+    let (contract, pointers) = Contract::checked(
         draft.service,
         draft.version,
         draft.unlisted,
         draft.base,
         draft.endpoints,
     )?;
-    Ok((contract, warnings))
+    Ok(Read { contract, pointers, warnings })
 }
 
 /// Checks what a parsed endpoint means, beyond its types.
@@ -64,7 +69,8 @@ struct Draft {
     version: String,
     unlisted: Unlisted,
     base: Option<String>,
-    endpoints: Vec<Endpoint>,
+    /// Each with where it stands.
+    endpoints: Vec<(String, Endpoint)>,
 }
 
 /// Walks the value and collects findings.
@@ -88,7 +94,12 @@ impl Reader {
             Value::Object(map) if map.contains_key("contract") || !map.contains_key("path") => {
                 self.full(map)
             }
-            Value::Object(map) => short(self.endpoint(map, "").into_iter().collect()),
+            Value::Object(map) => short(
+                self.endpoint(map, "")
+                    .map(|endpoint| (String::new(), endpoint))
+                    .into_iter()
+                    .collect(),
+            ),
             _ => {
                 self.error("", "a contract is a JSON object, or an array of endpoints");
                 short(Vec::new())
@@ -132,12 +143,15 @@ impl Reader {
         Draft { service, version, unlisted, base, endpoints }
     }
 
-    fn endpoints(&mut self, items: &[Value], pointer: &str) -> Vec<Endpoint> {
+    fn endpoints(&mut self, items: &[Value], pointer: &str) -> Vec<(String, Endpoint)> {
         let mut endpoints = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let pointer = format!("{pointer}/{index}");
             match item {
-                Value::Object(map) => endpoints.extend(self.endpoint(map, &pointer)),
+                Value::Object(map) => {
+                    endpoints
+                        .extend(self.endpoint(map, &pointer).map(|endpoint| (pointer, endpoint)));
+                }
                 _ => self.error(pointer, "an endpoint is a JSON object"),
             }
         }

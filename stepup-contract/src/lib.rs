@@ -26,6 +26,7 @@ mod error;
 mod gap;
 mod http_method;
 mod json;
+mod lint;
 mod matcher;
 mod method;
 mod path;
@@ -52,6 +53,7 @@ pub use endpoint::Endpoint;
 pub use error::{ContractError, ContractErrors, ParseNameError, Suggestion};
 pub use gap::gaps;
 pub use http_method::HttpMethod;
+pub use lint::{Lint, Rule, lints};
 pub use matcher::Matcher;
 pub use method::{Method, MethodSet};
 pub use path::{PathError, check_path, joined};
@@ -63,7 +65,7 @@ pub use spelling::{Ambiguous, plain_path};
 pub use steps::{Step, steps};
 pub use strict_json::{StrictJsonError, parse_strict};
 pub use table::Table;
-pub use text::{TextError, check_value};
+pub use text::{TextError, check_value, fingerprint};
 
 #[doc(hidden)]
 pub use linkme;

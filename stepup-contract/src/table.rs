@@ -38,10 +38,17 @@ struct Node {
 impl Table {
     /// Builds the table and reports endpoints of equal precedence that match the same requests. The
     /// paths have been checked.
-    pub(crate) fn build(contract: &Contract, errors: &mut Vec<ContractError>) -> Self {
+    /// `pointers` says where each endpoint was written.
+    pub(crate) fn build(
+        contract: &Contract,
+        pointers: &[String],
+        errors: &mut Vec<ContractError>,
+    ) -> Self {
         let base = contract.base().unwrap_or_default();
         let whole = |path: &str| joined(base, path).into_owned();
-        Self::of(contract.endpoints().into(), whole, errors)
+        Self::of(contract.endpoints().into(), whole, |index, twin, endpoints| {
+            errors.push(conflict(endpoints, pointers, twin, index));
+        })
     }
 
     /// The table of a server that overlooks what [`folded`] takes away, over the same endpoints. Those that
@@ -49,24 +56,21 @@ impl Table {
     pub(crate) fn folding(&self, contract: &Contract) -> Self {
         let base = contract.base().unwrap_or_default();
         let folded = |path: &str| folded(&joined(base, path));
-        Self::of(Arc::clone(&self.endpoints), folded, &mut Vec::new())
+        Self::of(Arc::clone(&self.endpoints), folded, |_, _, _| {})
     }
 
+    /// `twins` is told of an endpoint and of an earlier one that takes the same requests.
     fn of(
         endpoints: Arc<[Endpoint]>,
         whole: impl Fn(&str) -> String,
-        errors: &mut Vec<ContractError>,
+        mut twins: impl FnMut(usize, usize, &[Endpoint]),
     ) -> Self {
         let mut root = Node::default();
         for (index, endpoint) in endpoints.iter().enumerate() {
             let group = root.group(whole(&endpoint.path).trim_start_matches('/'));
             let twin = group.iter().find(|other| endpoints[**other].method == endpoint.method);
             if let Some(&twin) = twin {
-                errors.push(ContractError::Conflict {
-                    route: endpoint.route(),
-                    first: endpoints[twin].name(),
-                    second: endpoint.name(),
-                });
+                twins(index, twin, &endpoints);
             }
             group.push(index);
         }
@@ -80,6 +84,14 @@ impl Table {
     /// specific path would.
     pub fn find(&self, method: &str, path: &str) -> Option<&Endpoint> {
         self.taking(method, path).next()
+    }
+
+    /// Every endpoint whose template matches this path, whatever the method, and whichever of them takes the
+    /// request.
+    pub(crate) fn matching(&self, path: &str) -> Vec<&Endpoint> {
+        let mut groups = Vec::new();
+        self.root.all(path.strip_prefix('/'), &mut groups);
+        groups.into_iter().flatten().filter_map(|index| self.endpoints.get(*index)).collect()
     }
 
     /// The endpoints of the most specific path that take this method, the most specific first. There are
@@ -97,6 +109,21 @@ impl Table {
             let endpoints = group.iter().filter_map(|index| self.endpoints.get(*index));
             endpoints.filter(move |endpoint| endpoint.method == wanted)
         })
+    }
+}
+
+fn conflict(
+    endpoints: &[Endpoint],
+    pointers: &[String],
+    first: usize,
+    second: usize,
+) -> ContractError {
+    let (one, other) = (&endpoints[first], &endpoints[second]);
+    ContractError::Conflict {
+        pointer: pointers.get(second).cloned().unwrap_or_default(),
+        route: other.route(),
+        first: one.name(),
+        second: other.name(),
     }
 }
 
@@ -151,5 +178,32 @@ impl Node {
         let wildcard =
             || Some(&self.wildcard).filter(|group| !group.is_empty() && !rest.is_empty());
         fixed().or_else(prefixed).or_else(parameter).or_else(wildcard)
+    }
+
+    /// The groups of every template that matches, the most specific first.
+    fn all<'a>(&'a self, rest: Option<&str>, groups: &mut Vec<&'a Vec<usize>>) {
+        let Some(rest) = rest else {
+            groups.push(&self.here);
+            return;
+        };
+        let (text, next) = match rest.split_once('/') {
+            Some((text, next)) => (text, Some(next)),
+            None => (rest, None),
+        };
+        let filled = |value: &str| !value.is_empty() || next.is_some();
+        if let Some(node) = self.fixed.get(text) {
+            node.all(next, groups);
+        }
+        for (prefix, node) in &self.prefixed {
+            if text.strip_prefix(prefix.as_str()).is_some_and(filled) {
+                node.all(next, groups);
+            }
+        }
+        if let Some(node) = self.parameter.as_ref().filter(|_| filled(text)) {
+            node.all(next, groups);
+        }
+        if !rest.is_empty() {
+            groups.push(&self.wildcard);
+        }
     }
 }

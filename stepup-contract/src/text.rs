@@ -1,6 +1,7 @@
 //! The characters that a value may have which is sent in a challenge: acr values, scopes, vendor
 //! methods. Anything else could break out of the header's quotes or be split at a space.
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// Why a text cannot be an acr value, a scope or a method.
@@ -34,4 +35,10 @@ pub fn check_value(value: &str) -> Result<(), TextError> {
         return Err(TextError::TooLong);
     }
     Ok(())
+}
+
+/// A short name for a text, by which a waiver can name it: the first eight bytes of its SHA-256, in
+/// hexadecimal.
+pub fn fingerprint(text: &str) -> String {
+    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -154,7 +154,7 @@ fn each_mistake_is_reported_at_its_pointer() {
         (r#"{"path": 7, "security": {"step-up": false}}"#, "at /path: must be a string, not 7"),
         (
             r#"{"path": "a", "security": {"step-up": false}}"#,
-            "at /endpoints/0/path: a path begins with `/`; write \"/a\"",
+            "at /path: a path begins with `/`; write \"/a\"",
         ),
         (
             r#"{"path": "/a", "method": "get", "security": {"step-up": false}}"#,
@@ -204,15 +204,15 @@ fn each_mistake_is_reported_at_its_pointer() {
         ),
         (
             &security(r#"{"step-up": true, "methods": ["mfa", "mfa"]}"#),
-            "at /endpoints/0/security/methods/1: `mfa` stands twice",
+            "at /security/methods/1: `mfa` stands twice",
         ),
         (
             &security(r#"{"step-up": true, "acr": ["a b"]}"#),
-            "at /endpoints/0/security/acr/0: the value must be printable ASCII without spaces, `\"` and `\\`; found ' '",
+            "at /security/acr/0: the value must be printable ASCII without spaces, `\"` and `\\`; found ' '",
         ),
         (
             &security(r#"{"step-up": true, "acr": ["0"]}"#),
-            "at /endpoints/0/security/acr/0: the acr `0` says that no level was reached (OpenID Connect Core §2) and never satisfies",
+            "at /security/acr/0: the acr `0` says that no level was reached (OpenID Connect Core §2) and never satisfies",
         ),
         (
             &security(r#"{"step-up": true, "max-age": -1}"#),
@@ -236,7 +236,7 @@ fn each_mistake_is_reported_at_its_pointer() {
         ),
         (
             &security(r#"{"step-up": true, "max-age": 1, "risk": {}}"#),
-            "at /endpoints/0/security/risk: a risk rule needs step_up, deny, or both",
+            "at /security/risk: a risk rule needs step_up, deny, or both",
         ),
     ] {
         assert_eq!(errors(text), [expected], "{text}");
@@ -257,4 +257,24 @@ fn every_mistake_is_reported_at_once() {
         .replace("\"GET\"", "\"GTE\"")
         .replace("\"allow\"", "\"maybe\"");
     assert_eq!(errors(&text).len(), 4, "{:?}", errors(&text));
+}
+
+#[test]
+fn a_mistake_is_reported_where_it_was_written_however_the_document_is_ordered() {
+    let text = r#"{"contract": 1, "service": "s", "version": "1", "endpoints": [
+        {"path": "/z", "security": {"step-up": false}},
+        {"path": "/y", "security": {"step-up": true, "methods": ["mfa"], "acr": ["0"]}},
+        {"path": "/a", "security": {"step-up": false}}
+    ]}"#;
+    let errors = Contract::parse(text).unwrap_err();
+    assert_eq!(errors[0].pointer(), Some("/endpoints/1/security/acr/0"));
+
+    let twice = text.replace("/y", "/z").replace(r#", "acr": ["0"]"#, "");
+    let errors = Contract::parse(twice).unwrap_err();
+    assert_eq!(errors[0].pointer(), Some("/endpoints/1"), "the second of the two");
+
+    let (contract, pointers) = Contract::located(text.replace(r#", "acr": ["0"]"#, "")).unwrap();
+    let paths: Vec<&str> = contract.endpoints().iter().map(|e| e.path.as_str()).collect();
+    assert_eq!(paths, ["/a", "/y", "/z"]);
+    assert_eq!(pointers, ["/endpoints/2", "/endpoints/1", "/endpoints/0"]);
 }

@@ -265,6 +265,16 @@ async fn a_program_whose_issuer_cannot_satisfy_its_contract_does_not_start_unles
     assert!(build(false, json!({"step-up": true, "acr": ["bronze"]})).await.is_ok());
 }
 
+/// A requirement in which no lint finds anything.
+fn asking(methods: &[&str], acr: Option<&str>) -> Value {
+    let mut security =
+        json!({"step-up": true, "methods": methods, "max-age": 300, "scopes": ["pay"]});
+    if let Some(acr) = acr {
+        security["acr"] = json!([acr]);
+    }
+    security
+}
+
 /// What `stepup check` says, and its exit code.
 fn check(contract: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut process = Command::new(stepup())
@@ -288,7 +298,7 @@ fn check(contract: &str, arguments: &[&str]) -> (i32, String, String) {
 async fn the_command_tells_what_is_found_and_exits_with_it() {
     let idp = TestIssuer::start().await.expect("an issuer");
     idp.publish("acr_values_supported", json!(["urn:2fa"]));
-    let mfa = contract(json!({"step-up": true, "methods": ["mfa"]}));
+    let mfa = contract(asking(&["mfa"], None));
     let issuer = ["--issuer", idp.url()];
     let (code, out, err) = check(&mfa, &issuer);
     assert_eq!(code, 1, "{out}{err}");
@@ -301,12 +311,11 @@ async fn the_command_tells_what_is_found_and_exits_with_it() {
     let (code, out, err) = check(&mfa, &[&issuer[..], &["--ask", "mfa=urn:2fa"]].concat());
     assert_eq!((code, out.as_str()), (0, ""), "{err}");
     assert_eq!(err, "1 endpoint, 0 errors, 0 warnings\n");
-    let phishing = contract(json!({"step-up": true, "methods": ["phishing_resistant"]}));
+    let phishing = contract(asking(&["phishing_resistant"], None));
     let proves = ["--proves", "urn:2fa=mfa,phishing_resistant"];
     assert_eq!(check(&phishing, &[&issuer[..], &proves].concat()).0, 0);
     assert_eq!(check(&phishing, &issuer).0, 1);
-    let silver =
-        contract(json!({"step-up": true, "methods": ["phishing_resistant"], "acr": ["s"]}));
+    let silver = contract(asking(&["phishing_resistant"], Some("s")));
     assert_eq!(check(&silver, &[&issuer[..], &proves].concat()).0, 1);
     let order = ["--acr-order", "s,urn:2fa"];
     assert_eq!(check(&silver, &[&issuer[..], &proves, &order].concat()).0, 0);
@@ -314,7 +323,7 @@ async fn the_command_tells_what_is_found_and_exits_with_it() {
     assert_eq!(check(&mfa, &[]).0, 0, "the contract alone");
     let (code, out, err) = check("{\"path\": \"/x\"}", &[]);
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.contains("error: -: "), "{err}");
+    assert!(err.contains("error: -:1: at "), "{err}");
     for usage in [
         &["--provider", "okta"][..],
         &[&issuer[..], &["--provider", "oktaa"]].concat(),

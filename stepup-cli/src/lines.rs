@@ -1,0 +1,81 @@
+//! On which line of a JSON text a pointer points.
+
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// A text whose places are asked for. What was taken apart once is not taken apart again.
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    /// Where each line begins.
+    starts: Vec<usize>,
+    known: HashMap<String, Children<'a>>,
+}
+
+/// The parts of an object or an array, by their names or indices.
+type Children<'a> = HashMap<String, &'a RawValue>;
+
+impl<'a> Lines<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Self { text, starts, known: HashMap::new() }
+    }
+
+    /// The line of what the pointer (RFC 6901) points at, the first being 1; of what it would stand in, where it
+    /// is missing.
+    pub(crate) fn line(&mut self, pointer: &str) -> Option<usize> {
+        let mut value: &RawValue = serde_json::from_str(self.text).ok()?;
+        let mut path = String::new();
+        for token in pointer.split('/').skip(1) {
+            let children = self
+                .known
+                .entry(path.clone())
+                .or_insert_with(|| children(value).unwrap_or_default());
+            let Some(child) = children.get(&token.replace("~1", "/").replace("~0", "~")) else {
+                break;
+            };
+            value = child;
+            path.push('/');
+            path.push_str(token);
+        }
+        // What was parsed out of the text lies in it.
+        let at = (value.get().as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        Some(self.starts.partition_point(|start| *start <= at))
+    }
+}
+
+fn children(value: &RawValue) -> Option<Children<'_>> {
+    let text = value.get();
+    if text.starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        Some(items.into_iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect())
+    } else {
+        let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text).ok()?;
+        Some(members.into_iter().map(|(name, member)| (name.into_owned(), member)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_is_found_on_its_line() {
+        let text = "\n{\n \"a\": [1,\n  {\"b/c\":\n true}\n ],\n \"d\": {}}";
+        let mut lines = Lines::of(text);
+        for (pointer, line) in [
+            ("", 2),
+            ("/a", 3),
+            ("/a/0", 3),
+            ("/a/1", 4),
+            ("/a/1/b~1c", 5),
+            ("/d", 7),
+            ("/d/missing/deeper", 7),
+            ("/nothing", 2),
+        ] {
+            assert_eq!(lines.line(pointer), Some(line), "{pointer}");
+        }
+        assert_eq!(Lines::of("{").line("/a"), None);
+    }
+}

@@ -1,0 +1,354 @@
+//! What is legal in a contract and looks like a mistake all the same. How much each rule matters is for the
+//! people who run the check to say.
+
+use crate::contract::{Contract, Unlisted};
+use crate::endpoint::Endpoint;
+use crate::error::{ParseNameError, Suggestion};
+use crate::gap::gaps;
+use crate::http_method::HttpMethod;
+use crate::method::Method;
+use crate::path::{joined, samples, without_names};
+use crate::requirement::Trust;
+use crate::table::Table;
+use crate::text::fingerprint;
+use std::fmt;
+use std::str::FromStr;
+
+/// A rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// An endpoint that changes something is `standard`.
+    StateChangingStandard,
+    /// A `max-age` above a limit.
+    LongMaxAge,
+    /// A `max-age` of 0, which no redirect is fast enough for.
+    ZeroMaxAge,
+    /// A code by text message or telephone alone is enough.
+    SmsOnly,
+    /// A sensitive endpoint without a `max-age`.
+    NoMaxAge,
+    /// An endpoint that asks for no scope.
+    NoScopes,
+    /// An endpoint takes requests away from a more general one, and asks for less.
+    Shadowed,
+    /// Requests that no endpoint takes are let through.
+    UnlistedAllow,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 8] = [
+        Self::StateChangingStandard,
+        Self::LongMaxAge,
+        Self::ZeroMaxAge,
+        Self::SmsOnly,
+        Self::NoMaxAge,
+        Self::NoScopes,
+        Self::Shadowed,
+        Self::UnlistedAllow,
+    ];
+
+    /// Its name, for people and for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StateChangingStandard => "state-changing-standard",
+            Self::LongMaxAge => "long-max-age",
+            Self::ZeroMaxAge => "zero-max-age",
+            Self::SmsOnly => "sms-only",
+            Self::NoMaxAge => "no-max-age",
+            Self::NoScopes => "no-scopes",
+            Self::Shadowed => "shadowed",
+            Self::UnlistedAllow => "unlisted-allow",
+        }
+    }
+
+    /// What it looks for, in one sentence.
+    pub fn describes(self) -> &'static str {
+        match self {
+            Self::StateChangingStandard => {
+                "An endpoint that changes something asks for a valid token only"
+            }
+            Self::LongMaxAge => "An authentication may be older than the limit",
+            Self::ZeroMaxAge => "An authentication may have no age at all",
+            Self::SmsOnly => "A code by text message or telephone alone is enough",
+            Self::NoMaxAge => "A sensitive endpoint takes an authentication of any age",
+            Self::NoScopes => "An endpoint asks for no scope",
+            Self::Shadowed => {
+                "An endpoint takes requests away from a more general one, and asks for less"
+            }
+            Self::UnlistedAllow => "Requests that no endpoint takes are let through",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Rule {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let names = || Self::ALL.iter().map(|rule| rule.as_str());
+        Self::ALL.into_iter().find(|rule| rule.as_str() == text).ok_or_else(|| {
+            let known = format!("the lints are {}", names().collect::<Vec<_>>().join(", "));
+            let suggestion = Suggestion::among(text, names()).or(known);
+            ParseNameError::new(format!("unknown lint `{text}`{suggestion}"))
+        })
+    }
+}
+
+/// What a rule has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lint {
+    /// The rule.
+    pub rule: Rule,
+    /// The endpoint, by its index in [`Contract::endpoints`]; `None` where it is the contract as a whole.
+    pub endpoint: Option<usize>,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// What looks like a mistake in this contract, in the order of its endpoints. `longest_max_age` is in seconds.
+pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
+    let mut found = Vec::new();
+    if contract.unlisted() == Unlisted::Allow {
+        found.push(Lint {
+            rule: Rule::UnlistedAllow,
+            endpoint: None,
+            problem: "requests that no endpoint takes are let through, new handlers among them"
+                .into(),
+            fix: "list every endpoint and say \"unlisted\": \"deny\"".into(),
+        });
+    }
+    let table = contract.table();
+    for index in 0..contract.endpoints().len() {
+        let mut find = |rule, problem: String, fix: &str| {
+            let fix = fix.to_owned();
+            found.push(Lint { rule, endpoint: Some(index), problem, fix });
+        };
+        requirement(contract, index, longest_max_age, &mut find);
+        for problem in shadowed(contract, &table, index) {
+            find(Rule::Shadowed, problem, "ask for as much, or give it another path");
+        }
+    }
+    found
+}
+
+impl Lint {
+    /// What a waiver names: the same as long as this very thing is found at this endpoint, whatever else
+    /// changes. `contract` is the one that it was found in.
+    pub fn fingerprint(&self, contract: &Contract) -> String {
+        let endpoint = self.endpoint.and_then(|index| contract.endpoints().get(index));
+        let place = endpoint.map(|endpoint| {
+            let method = endpoint.method.map_or("any", HttpMethod::as_str);
+            format!("{method} {}", without_names(&endpoint.path))
+        });
+        let text = format!("{}\n{}\n{}", self.rule, place.unwrap_or_default(), self.problem);
+        fingerprint(&text)
+    }
+}
+
+fn requirement(
+    contract: &Contract,
+    index: usize,
+    longest_max_age: u32,
+    find: &mut dyn FnMut(Rule, String, &str),
+) {
+    let Some(endpoint) = contract.endpoints().get(index) else { return };
+    let asked = &endpoint.requirement;
+    let changes =
+        !matches!(endpoint.method, Some(HttpMethod::Get | HttpMethod::Head | HttpMethod::Options));
+    if endpoint.trust() == Trust::Standard {
+        if changes {
+            find(
+                Rule::StateChangingStandard,
+                "it changes something, and a stolen token is enough for it".into(),
+                "ask for methods, acr or a max-age, or waive this",
+            );
+        }
+    } else {
+        match asked.max_age {
+            None => find(
+                Rule::NoMaxAge,
+                "the authentication may be of any age".into(),
+                "give a max-age, as in 300",
+            ),
+            Some(0) => find(
+                Rule::ZeroMaxAge,
+                "a max-age of 0 is over before the client is back from its login".into(),
+                "give some seconds, as in 60",
+            ),
+            Some(seconds) if seconds > longest_max_age => find(
+                Rule::LongMaxAge,
+                format!("the authentication may be {seconds} seconds old"),
+                "give a shorter max-age, or raise the limit (longest-max-age)",
+            ),
+            Some(_) => {}
+        }
+        if by_telephone_alone(endpoint) {
+            find(
+                Rule::SmsOnly,
+                "a code by text message or telephone alone is enough, which is intercepted by whoever \
+                 takes over the number (NIST SP 800-63B §5.1.3.3)"
+                    .into(),
+                "ask for mfa, or for a key",
+            );
+        }
+    }
+    if asked.scopes.is_empty() {
+        find(
+            Rule::NoScopes,
+            "a token for any purpose is accepted".into(),
+            "ask for a scope of its own",
+        );
+    }
+}
+
+/// Whether text messages and calls satisfy all that is asked of methods.
+fn by_telephone_alone(endpoint: &Endpoint) -> bool {
+    let telephone = |method: &Method| matches!(method, Method::Sms | Method::Tel);
+    let asked = &endpoint.requirement;
+    let none = asked.methods.is_empty() && asked.any_methods.is_empty();
+    !none
+        && asked.methods.iter().all(telephone)
+        && (asked.any_methods.is_empty() || asked.any_methods.iter().any(telephone))
+}
+
+/// What this endpoint takes away from more general ones. A template that crosses another is seen where all its
+/// parameters have values of their own.
+fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
+    let Some(endpoint) = contract.endpoints().get(index) else { return Vec::new() };
+    let base = contract.base().unwrap_or_default();
+    let mut problems = Vec::new();
+    samples([&*joined(base, &endpoint.path)], |path| {
+        for general in table.matching(path) {
+            if without_names(&general.path) == without_names(&endpoint.path) {
+                continue;
+            }
+            let method = general.method.or(endpoint.method).map_or("GET", HttpMethod::as_str);
+            match table.find(method, path) {
+                Some(taken) if taken == endpoint => {
+                    let less = gaps(&general.requirement, &endpoint.requirement);
+                    if !less.is_empty() {
+                        let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
+                        problems.push(format!(
+                            "it takes requests that {} would take, and asks for less ({})",
+                            general.route(),
+                            less.join(", ")
+                        ));
+                    }
+                }
+                None if contract.unlisted() == Unlisted::Allow
+                    && general.trust() == Trust::Sensitive =>
+                {
+                    problems.push(format!(
+                        "its path takes requests away from {}, and {method} meets no endpoint there, so \
+                         that it is let through",
+                        general.route()
+                    ));
+                }
+                _ => {}
+            }
+        }
+    });
+    problems.sort_unstable();
+    problems.dedup();
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn found(unlisted: &str, endpoints: Value) -> Vec<String> {
+        let document = json!({
+            "contract": 1, "service": "s", "version": "1", "unlisted": unlisted, "endpoints": endpoints,
+        });
+        let contract = Contract::parse(document.to_string()).unwrap();
+        let lints = lints(&contract, 3600).into_iter().filter(|lint| lint.rule != Rule::NoScopes);
+        lints
+            .map(|lint| {
+                let at = lint.endpoint.map(|index| contract.endpoints()[index].route());
+                format!("{} {}", at.unwrap_or_default(), lint.rule)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_rule_finds_what_it_is_for_and_nothing_else() {
+        let one = |method: &str, security: Value| {
+            found("deny", json!([{"method": method, "path": "/a", "security": security}]))
+        };
+        let none = Vec::<String>::new();
+        assert_eq!(one("POST", json!({"step-up": false})), ["POST /a state-changing-standard"]);
+        assert_eq!(one("GET", json!({"step-up": false})), none);
+        let sensitive = |extra: Value| {
+            let mut security = json!({"step-up": true, "max-age": 300});
+            security.as_object_mut().unwrap().extend(extra.as_object().cloned().unwrap());
+            one("POST", security)
+        };
+        assert_eq!(sensitive(json!({})), none);
+        assert_eq!(sensitive(json!({"max-age": 3600})), none);
+        assert_eq!(sensitive(json!({"max-age": 3601})), ["POST /a long-max-age"]);
+        assert_eq!(sensitive(json!({"max-age": 0})), ["POST /a zero-max-age"]);
+        assert_eq!(sensitive(json!({"methods": ["sms"]})), ["POST /a sms-only"]);
+        assert_eq!(sensitive(json!({"any-methods": ["hwk", "tel"]})), ["POST /a sms-only"]);
+        assert_eq!(sensitive(json!({"methods": ["sms", "pwd"]})), none);
+        assert_eq!(sensitive(json!({"methods": ["pwd"], "any-methods": ["sms"]})), none);
+        let security = json!({"step-up": true, "methods": ["mfa"]});
+        assert_eq!(one("POST", security), ["POST /a no-max-age"]);
+        assert_eq!(found("allow", json!([])), [" unlisted-allow"]);
+    }
+
+    #[test]
+    fn an_endpoint_in_front_of_a_stricter_one_is_found() {
+        let at = |method: &str, path: &str, step_up: bool| {
+            let security = match step_up {
+                true => json!({"step-up": true, "max-age": 300}),
+                false => json!({"step-up": false}),
+            };
+            json!({"method": method, "path": path, "security": security})
+        };
+        let of = |list: &[Value]| found("deny", list.into());
+        let shadowed = ["GET /a/me shadowed"];
+        assert_eq!(of(&[at("GET", "/a/{id}", true), at("GET", "/a/me", false)]), shadowed);
+        assert_eq!(of(&[at("GET", "/{*rest}", true), at("GET", "/a/me", false)]), shadowed);
+        assert!(of(&[at("GET", "/a/{id}", false), at("GET", "/a/me", true)]).is_empty());
+        assert!(of(&[at("PUT", "/a/{id}", true), at("GET", "/a/me", false)]).is_empty());
+        let allow = found("allow", json!([at("PUT", "/a/{id}", true), at("GET", "/a/me", false)]));
+        assert_eq!(allow, [" unlisted-allow", "GET /a/me shadowed"]);
+    }
+
+    #[test]
+    fn a_fingerprint_outlives_other_changes() {
+        let of = |name: &str, extra: bool| {
+            let mut list = vec![json!({
+                "method": "POST", "path": format!("/a/{{{name}}}"), "security": {"step-up": false},
+            })];
+            if extra {
+                list.push(json!({"method": "GET", "path": "/", "security": {"step-up": false}}));
+            }
+            let contract = Contract::parse(Value::from(list).to_string()).unwrap();
+            let lints = lints(&contract, 3600).into_iter();
+            let lint = lints.rev().find(|lint| lint.rule == Rule::StateChangingStandard).unwrap();
+            lint.fingerprint(&contract)
+        };
+        assert_eq!(of("id", false), of("key", true));
+    }
+
+    #[test]
+    fn every_rule_reads_back_by_its_name() {
+        for rule in Rule::ALL {
+            assert_eq!(rule.as_str().parse::<Rule>().unwrap(), rule);
+        }
+        let error = "sms-onyl".parse::<Rule>().unwrap_err().to_string();
+        assert_eq!(error, "unknown lint `sms-onyl`; did you mean `sms-only`?");
+    }
+}

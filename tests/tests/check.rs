@@ -1,0 +1,247 @@
+//! `stepup check` and `stepup diff` in a pull request: lints, their levels, waivers, and the forms of a report.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use stepup_tests::command::stepup;
+use tempfile::TempDir;
+
+/// The seventh line is that of the first endpoint.
+const CONTRACT: &str = r#"{
+  "contract": 1,
+  "service": "bank",
+  "version": "1",
+  "unlisted": "deny",
+  "endpoints": [
+    { "method": "POST", "path": "/pay",
+      "security": { "step-up": false } },
+    { "method": "GET", "path": "/accounts/{id}", "security": {
+        "step-up": true, "methods": ["sms"],
+        "max-age": 7200 } },
+    { "method": "GET", "path": "/accounts/all", "security": { "step-up": false } }
+  ]
+}
+"#;
+
+fn folder(settings: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("contract.json"), CONTRACT).expect("a file");
+    fs::write(folder.path().join("stepup.toml"), settings).expect("a file");
+    folder
+}
+
+/// Runs it in this folder: its exit code, what it says, and what it says of itself.
+fn run_in(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output: Output =
+        Command::new(stepup()).args(arguments).current_dir(folder).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code().expect("a code"), text(output.stdout), text(output.stderr))
+}
+
+fn findings(folder: &TempDir, extra: &[&str]) -> Vec<Value> {
+    let arguments = [&["check", "contract.json", "--output", "json"], extra].concat();
+    let (_, out, err) = run_in(folder.path(), &arguments);
+    let document: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    document["findings"].as_array().expect("findings").clone()
+}
+
+fn rules(findings: &[Value]) -> Vec<String> {
+    let of = |finding: &Value| {
+        format!("{} {} {}", finding["level"], finding["rule"], finding["line"]).replace('"', "")
+    };
+    findings.iter().map(of).collect()
+}
+
+#[test]
+fn every_lint_has_its_line_and_its_level() {
+    let folder = folder("");
+    assert_eq!(
+        rules(&findings(&folder, &[])),
+        [
+            "warning shadowed 12",
+            "warning long-max-age 9",
+            "warning sms-only 9",
+            "warning state-changing-standard 7",
+            "note no-scopes 12",
+            "note no-scopes 9",
+            "note no-scopes 7",
+        ]
+    );
+    assert_eq!(findings(&folder, &[])[3]["pointer"], "/endpoints/0");
+    let (code, _, err) = run_in(folder.path(), &["check", "contract.json"]);
+    assert_eq!((code, err.as_str()), (0, "3 endpoints, 0 errors, 4 warnings\n"));
+    let (code, ..) = run_in(folder.path(), &["check", "contract.json", "--deny", "warnings"]);
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn the_settings_say_how_much_each_matters() {
+    let settings = "[lints]\nno-scopes = \"off\"\nsms-only = \"error\"\nlongest-max-age = 7200\n";
+    let folder = folder(settings);
+    assert_eq!(
+        rules(&findings(&folder, &[])),
+        ["error sms-only 9", "warning shadowed 12", "warning state-changing-standard 7"]
+    );
+    let (code, out, err) = run_in(folder.path(), &["check", "contract.json"]);
+    assert_eq!((code, err.as_str()), (1, "3 endpoints, 1 error, 2 warnings\n"));
+    assert!(out.starts_with("error: GET /accounts/{id}: a code by text message"), "{out}");
+    assert!(out.contains("(contract.json:9, sms-only, "), "{out}");
+
+    fs::write(folder.path().join("other.toml"), "[lints]\nsms-onyl = \"off\"\n").expect("a file");
+    let (code, _, err) =
+        run_in(folder.path(), &["check", "contract.json", "--config", "other.toml"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("other.toml") && err.contains("did you mean `sms-only`"), "{err}");
+}
+
+fn waiver(fingerprint: &Value, expires: &str) -> String {
+    format!(
+        "[[waivers]]\nfingerprint = {fingerprint}\nreason = \"until the app has keys\"\nexpires = {expires}\n"
+    )
+}
+
+#[test]
+fn a_waiver_holds_for_its_time_and_says_why() {
+    let levels = "[lints]\nsms-only = \"error\"\n";
+    let folder = folder(levels);
+    let sms = findings(&folder, &[]).into_iter().find(|found| found["rule"] == "sms-only");
+    let fingerprint = sms.expect("found")["fingerprint"].clone();
+    let with = |waiver: &str| {
+        let text = format!("{levels}{waiver}");
+        fs::write(folder.path().join("stepup.toml"), text).expect("a file");
+        run_in(folder.path(), &["check", "contract.json"])
+    };
+    let (code, out, err) = with(&waiver(&fingerprint, "2999-12-31"));
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("waived (until the app has keys): GET /accounts/{id}: "), "{out}");
+    let (code, out, _) = with(&waiver(&fingerprint, "\"2026-01-31\""));
+    assert_eq!(code, 1);
+    assert!(out.contains("waived until 2026-01-31"), "{out}");
+
+    for (waiver, said) in [
+        (
+            waiver(&fingerprint, "2999-12-31").replace("until the app has keys", " "),
+            "needs a reason",
+        ),
+        (waiver(&fingerprint, "2999-13-31"), "stepup.toml"),
+        (waiver(&fingerprint, "\"soon\""), "write 2027-01-31"),
+        (waiver(&json!("abc"), "2999-12-31"), "is no fingerprint"),
+        (
+            "[[waivers]]\nfingerprint = \"0123456789abcdef\"\nreason = \"x\"\n".into(),
+            "missing field `expires`",
+        ),
+    ] {
+        let (code, _, err) = with(&waiver);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(said), "{said:?} is not in {err:?}");
+    }
+}
+
+#[test]
+fn a_weakened_change_can_be_waived_too() {
+    let folder = folder("");
+    let stronger = CONTRACT.replace("\"methods\": [\"sms\"]", "\"methods\": [\"mfa\", \"sms\"]");
+    fs::write(folder.path().join("old.json"), stronger).expect("a file");
+    let diff = ["diff", "old.json", "contract.json"];
+    let (code, out, _) = run_in(folder.path(), &[&diff[..], &["--output", "json"]].concat());
+    assert_eq!(code, 1);
+    let document: Value = serde_json::from_str(&out).expect("JSON");
+    let fingerprint = &document["changes"][0]["fingerprint"];
+    fs::write(folder.path().join("stepup.toml"), waiver(fingerprint, "2999-12-31"))
+        .expect("a file");
+    let (code, out, err) = run_in(folder.path(), &diff);
+    assert_eq!((code, err.as_str()), (0, "0 weakened, 0 tightened, 0 neutral, 1 waived\n"));
+    assert!(out.contains("waived: until the app has keys"), "{out}");
+}
+
+/// What SARIF 2.1.0 asks of the members that are used here (§3.27 and on).
+fn assert_is_sarif(text: &str) -> Value {
+    let log: Value = serde_json::from_str(text).expect("JSON");
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules: Vec<&str> = run["tool"]["driver"]["rules"]
+        .as_array()
+        .expect("rules")
+        .iter()
+        .map(|rule| {
+            assert!(rule["shortDescription"]["text"].is_string());
+            rule["id"].as_str().expect("an id")
+        })
+        .collect();
+    for result in run["results"].as_array().expect("results") {
+        assert!(rules.contains(&result["ruleId"].as_str().expect("a rule")), "{result}");
+        let level = result["level"].as_str().expect("a level");
+        assert!(["error", "warning", "note"].contains(&level), "{level}");
+        assert!(result["message"]["text"].is_string());
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].is_string());
+        let line = &place["region"]["startLine"];
+        assert!(line.is_null() || line.as_u64().is_some_and(|line| line > 0), "{line}");
+    }
+    log
+}
+
+#[test]
+fn a_report_is_written_for_code_scanning_and_for_pull_requests() {
+    let folder = folder("[lints]\nno-scopes = \"off\"\n");
+    let (_, sarif, _) = run_in(folder.path(), &["check", "contract.json", "--output", "sarif"]);
+    let log = assert_is_sarif(&sarif);
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    assert_eq!(results.len(), 4);
+    assert_eq!(results[0]["locations"][0]["physicalLocation"]["region"]["startLine"], 12);
+    assert!(results[0]["partialFingerprints"]["stepup/v1"].is_string());
+
+    let (_, github, _) = run_in(folder.path(), &["check", "contract.json", "--output", "github"]);
+    let first = github.lines().next().expect("a line");
+    assert!(
+        first.starts_with("::warning file=contract.json,line=12,title=Step-up shadowed::GET "),
+        "{first}"
+    );
+    assert_eq!(github.lines().count(), 4);
+
+    let weaker = CONTRACT.replace("7200", "9000");
+    fs::write(folder.path().join("new.json"), weaker).expect("a file");
+    let diff = ["diff", "contract.json", "new.json", "--output"];
+    let (code, sarif, _) = run_in(folder.path(), &[&diff[..], &["sarif"]].concat());
+    let result = assert_is_sarif(&sarif)["runs"][0]["results"][0].clone();
+    assert_eq!(
+        (code, &result["ruleId"], &result["level"]),
+        (1, &json!("weakened"), &json!("error"))
+    );
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 9);
+    let (_, github, _) = run_in(folder.path(), &[&diff[..], &["github"]].concat());
+    assert!(
+        github.starts_with("::error file=new.json,line=9,title=Step-up weakened::"),
+        "{github}"
+    );
+}
+
+#[test]
+fn what_keeps_a_document_from_being_a_contract_is_told_with_its_line() {
+    let folder = folder("");
+    let bad = CONTRACT.replace("\"max-age\": 7200", "\"maxage\": 7200").replace("sms", "smss");
+    fs::write(folder.path().join("bad.json"), bad).expect("a file");
+    let (code, out, err) = run_in(folder.path(), &["check", "bad.json"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "error: bad.json:11: at /endpoints/1/security/maxage: unknown field; did you mean \
+             `max-age`?",
+            "error: bad.json:10: at /endpoints/1/security/methods/0: unknown method `smss`; did you \
+             mean `sms`?",
+        ]
+    );
+    let (code, sarif, _) = run_in(folder.path(), &["check", "bad.json", "--output", "sarif"]);
+    let results = assert_is_sarif(&sarif)["runs"][0]["results"].clone();
+    assert_eq!((code, results.as_array().map(Vec::len)), (1, Some(2)));
+    assert_eq!(results[0]["ruleId"], "contract");
+    fs::write(folder.path().join("odd.json"), "{\"contract\": 1,\n \"contract\": 1}")
+        .expect("a file");
+    let (code, _, err) = run_in(folder.path(), &["check", "odd.json"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("stands twice at line 2"), "{err}");
+}

@@ -5,11 +5,12 @@ use crate::input::{Source, contract, source};
 use crate::report::{Form, Item, Level, Report, pretty};
 use crate::settings;
 use crate::waivers::Waived;
+use crate::wording::{route, sentences};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use stepup_contract::{Axis, Change, Contract, Endpoint, Field, Kind, compare};
+use stepup_contract::{Axis, Change, Contract, Field, compare};
 
 /// Compare two contracts.
 #[derive(Debug, clap::Args)]
@@ -84,62 +85,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     eprintln!("{summary}");
     Ok(())
-}
-
-fn route(change: &Change) -> String {
-    change.route().unwrap_or_else(|| "requests that no endpoint takes".into())
-}
-
-/// What happened, in one sentence for each thing.
-fn sentences(change: &Change) -> Vec<String> {
-    let handler = |endpoint: &Option<Endpoint>| {
-        endpoint.as_ref().and_then(|endpoint| endpoint.handler.clone()).unwrap_or("none".into())
-    };
-    let path = |endpoint: &Option<Endpoint>| {
-        endpoint.as_ref().map(|endpoint| endpoint.path.clone()).unwrap_or_default()
-    };
-    match change.kind {
-        Kind::UnlistedOpened => vec!["are let through, and were refused".into()],
-        Kind::UnlistedClosed => vec!["are refused, and were let through".into()],
-        Kind::Gone => vec!["is gone from the contract; its handler may be unguarded".into()],
-        Kind::Added => vec!["is new".into()],
-        Kind::Covered => vec!["is new; its requests were let through".into()],
-        Kind::Moved => {
-            vec![format!("has moved from {} to {}", handler(&change.old), handler(&change.new))]
-        }
-        Kind::Renamed => {
-            vec![format!("was written {} and is {}", path(&change.old), path(&change.new))]
-        }
-        _ => changed(change),
-    }
-}
-
-fn changed(change: &Change) -> Vec<String> {
-    let fields = change.weakened.iter().map(|field| ("weakened", *field));
-    let fields = fields.chain(change.tightened.iter().map(|field| ("tightened", *field)));
-    let value = |endpoint: &Option<Endpoint>, field: Field| {
-        let security = endpoint.as_ref().and_then(|e| serde_json::to_value(&e.requirement).ok());
-        let name = field.key().split('/').next().unwrap_or_default();
-        match security.as_ref().and_then(|security| security.get(name)) {
-            Some(value) => value.to_string(),
-            None => "not asked".to_owned(),
-        }
-    };
-    let mut sentences: Vec<String> = fields
-        .map(|(axis, field)| {
-            let (old, new) = (value(&change.old, field), value(&change.new, field));
-            format!("{axis} in {}: {old}, now {new}", field.key())
-        })
-        .collect();
-    if sentences.is_empty() {
-        sentences.push("asks the same in other words".into());
-    }
-    if let (Some(old), Some(new)) = (&change.old, &change.new)
-        && old.route() != new.route()
-    {
-        sentences.push(format!("its requests were taken by {}", old.route()));
-    }
-    sentences
 }
 
 fn text(changes: &[Found]) -> String {

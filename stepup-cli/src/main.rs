@@ -20,6 +20,7 @@ mod render;
 mod report;
 mod settings;
 mod waivers;
+mod wording;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ enum Command {
     Diff(diff::Arguments),
     /// Explain, step by step, whether a token is let in at an endpoint.
     Explain(explain::Arguments),
-    /// Write a contract in another form: configuration of a gateway.
+    /// Write a contract in another form: a page, a table, OpenAPI, or a gateway's configuration.
     Render(render::Arguments),
     /// Answer gateways that ask whether a request satisfies a contract: nginx, Caddy, Traefik, Envoy.
     Gateway(gateway::Arguments),

@@ -1,6 +1,9 @@
 //! `stepup render`: a contract in other forms. Each form has a file of its own.
 
 mod gateways;
+mod html;
+mod markdown;
+mod openapi;
 
 use crate::failure::Failure;
 use crate::input::contract;
@@ -15,6 +18,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Form {
+    /// One page to look at, which needs nothing beside it.
+    Html(html::Arguments),
+    /// A table, for a repository.
+    Markdown(markdown::Arguments),
+    /// OpenAPI 3.1: a new document, or what the contract says put into one that is there.
+    Openapi(openapi::Arguments),
     /// nginx in front of an upstream, which asks `stepup gateway` about every request.
     Nginx(gateways::Arguments),
     /// Envoy in front of an upstream, which asks `stepup gateway` about every request.
@@ -25,6 +34,9 @@ enum Form {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = match &arguments.form {
+        Form::Html(arguments) => html::html(arguments)?,
+        Form::Markdown(arguments) => markdown::markdown(&contract(&arguments.contract)?),
+        Form::Openapi(arguments) => openapi::openapi(arguments)?,
         Form::Nginx(arguments) => gateways::nginx(&contract(&arguments.contract)?, arguments),
         Form::Envoy(envoy) => gateways::envoy(&contract(&envoy.arguments.contract)?, envoy),
         Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments),

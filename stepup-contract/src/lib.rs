@@ -56,7 +56,7 @@ pub use http_method::HttpMethod;
 pub use lint::{Lint, Rule, lints};
 pub use matcher::Matcher;
 pub use method::{Method, MethodSet};
-pub use path::{PathError, check_path, joined};
+pub use path::{PathError, check_path, joined, without_names};
 pub use profile::{Dialect, Profile};
 pub use requirement::{Field, Requirement, RequirementError, Trust};
 pub use risk::{RiskLevel, RiskRule};

@@ -166,7 +166,7 @@ const ANY: &str = "~any~";
 
 /// The template with its parameters' names left out: templates that take the same requests give the same
 /// text.
-pub(crate) fn without_names(template: &str) -> String {
+pub fn without_names(template: &str) -> String {
     let segments = template.split('/').map(|text| match segment(text) {
         Segment::Fixed(text) => text,
         Segment::Parameter(prefix) => format!("{prefix}{ANY}"),

@@ -1,0 +1,172 @@
+//! The contract as one page that needs nothing beside it. Its looks are `page.css`, what moves on it `page.js`.
+
+use crate::failure::Failure;
+use crate::input::contract;
+use crate::wording::{asks, route, sentences};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use stepup_contract::{Axis, Change, Contract, Endpoint, Trust, Unlisted, compare};
+
+/// See the module.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The contract as JSON, or a compiled program.
+    #[arg(value_name = "CONTRACT")]
+    contract: PathBuf,
+    /// Show what has changed since this contract: JSON, or a compiled program.
+    #[arg(long, value_name = "CONTRACT")]
+    since: Option<PathBuf>,
+}
+
+pub(crate) fn html(arguments: &Arguments) -> Result<String, Failure> {
+    let now = contract(&arguments.contract)?;
+    let then = arguments.since.as_deref().map(contract).transpose()?;
+    Ok(page(&now, then.as_ref()))
+}
+
+fn page(now: &Contract, then: Option<&Contract>) -> String {
+    let changes = then.map(|then| compare(then, now)).unwrap_or_default();
+    let (service, version) = (escaped(now.service()), escaped(now.version()));
+    let mut main = String::new();
+    if let Some(then) = then {
+        let _ = write!(main, "{}", changed(&changes, then));
+    }
+    // The axis of what has changed at an endpoint, the worst first.
+    let mut axes: HashMap<String, Axis> = HashMap::new();
+    for change in &changes {
+        if let Some(endpoint) = &change.new {
+            let axis = axes.entry(endpoint.route()).or_insert(change.axis());
+            *axis = (*axis).min(change.axis());
+        }
+    }
+    for (trust, id, title, says) in [
+        (
+            Trust::Sensitive,
+            "sensitive",
+            "Sensitive",
+            "How, and how long ago, the caller proved who they are is looked at.",
+        ),
+        (Trust::Standard, "standard", "Standard", "A valid token is enough."),
+    ] {
+        let endpoints: Vec<&Endpoint> =
+            now.endpoints().iter().filter(|endpoint| endpoint.trust() == trust).collect();
+        if endpoints.is_empty() {
+            continue;
+        }
+        let _ = writeln!(
+            main,
+            "<section class=\"{id}\" aria-labelledby=\"{id}\"><h2 id=\"{id}\">{title} \
+             <span class=\"count\">{}</span></h2><p class=\"says\">{says}</p><ul class=\"endpoints\">",
+            endpoints.len()
+        );
+        for endpoint in endpoints {
+            main.push_str(&row(now, endpoint, axes.get(&endpoint.route()).copied()));
+        }
+        main.push_str("</ul></section>\n");
+    }
+    let count = |trust| now.endpoints().iter().filter(|e| e.trust() == trust).count();
+    let unlisted = match now.unlisted() {
+        Unlisted::Deny => "<b class=\"ok\">refused</b>",
+        Unlisted::Allow => "<b class=\"bad\">let through</b>",
+    };
+    let digest = now.digest();
+    let digest = digest.get(..12).unwrap_or_default();
+    let (css, js) = (include_str!("page.css"), include_str!("page.js"));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{service} — step-up contract</title>\n<style>\n{css}</style>\n</head>\n<body>\n\
+         <header><div class=\"title\"><h1>{service}</h1><p>step-up contract of version {version} \
+         <code>{digest}</code></p></div>\n\
+         <dl><div><dt>sensitive</dt><dd>{}</dd></div><div><dt>standard</dt><dd>{}</dd></div>\
+         <div><dt>other requests</dt><dd>{unlisted}</dd></div></dl>\n\
+         <div class=\"search\"><label for=\"q\">Search</label>\
+         <input id=\"q\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" \
+         placeholder=\"path, method, handler, what is asked\" aria-describedby=\"shown\">\
+         <kbd aria-hidden=\"true\">/</kbd><output id=\"shown\" for=\"q\"></output></div></header>\n\
+         <main>\n{main}<p id=\"nothing\" hidden>Nothing is found.</p></main>\n\
+         <script>\n{js}</script>\n</body>\n</html>\n",
+        count(Trust::Sensitive),
+        count(Trust::Standard),
+    )
+}
+
+/// What has changed, above everything else.
+fn changed(changes: &[Change], then: &Contract) -> String {
+    let version = escaped(then.version());
+    if changes.is_empty() {
+        return format!(
+            "<section class=\"changes\"><h2>Unchanged since version {version}</h2></section>\n"
+        );
+    }
+    let mut text = format!(
+        "<section class=\"changes\" aria-labelledby=\"changes\"><h2 id=\"changes\">Changed since version \
+         {version} <span class=\"count\">{}</span></h2><ul>\n",
+        changes.len()
+    );
+    for change in changes {
+        let axis = change.axis().as_str();
+        let said: Vec<String> = sentences(change).iter().map(|said| escaped(said)).collect();
+        let _ = writeln!(
+            text,
+            "<li class=\"{axis}\"><span class=\"axis\">{axis}</span> <code>{}</code> {}</li>",
+            escaped(&route(change)),
+            said.join("; ")
+        );
+    }
+    text.push_str("</ul></section>\n");
+    text
+}
+
+fn row(contract: &Contract, endpoint: &Endpoint, axis: Option<Axis>) -> String {
+    let method = endpoint.method.map_or("ANY", |method| method.as_str());
+    let whole = format!("{}{}", contract.base().unwrap_or_default(), endpoint.path);
+    let asks = asks(&endpoint.requirement);
+    let handler = endpoint.handler.as_deref().unwrap_or_default();
+    let words = format!("{method} {whole} {handler} {}", asks.join(" ")).to_lowercase();
+    let chips: Vec<String> =
+        asks.iter().map(|ask| format!("<span class=\"ask\">{}</span>", escaped(ask))).collect();
+    let axis = axis
+        .filter(|axis| *axis != Axis::Neutral)
+        .map(|axis| format!("<span class=\"axis {0}\">{0}</span>", axis.as_str()));
+    format!(
+        "<li data-words=\"{}\"><span class=\"method {}\">{method}</span><span class=\"where\">\
+         <code class=\"path\">{}</code><span class=\"handler\">{}</span></span>\
+         <span class=\"asks\">{}{}</span></li>\n",
+        escaped(&words),
+        method.to_lowercase(),
+        path(&whole),
+        escaped(handler),
+        axis.unwrap_or_default(),
+        chips.join(""),
+    )
+}
+
+/// A path whose parameters stand out, and that may break behind its slashes.
+fn path(path: &str) -> String {
+    let segments = path.split('/').skip(1).map(|segment| match segment.split_once('{') {
+        Some((prefix, name)) if !name.starts_with('{') => {
+            format!("{}<var>{{{}</var>", escaped(prefix), escaped(name))
+        }
+        _ => escaped(segment),
+    });
+    segments.map(|segment| format!("/<wbr>{segment}")).collect()
+}
+
+/// A text as part of a page.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,52 @@
+//! The contract as a table.
+
+use crate::wording::asks;
+use std::fmt::Write;
+use std::path::PathBuf;
+use stepup_contract::{Contract, Trust, Unlisted};
+
+/// See the module.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The contract as JSON, or a compiled program.
+    #[arg(value_name = "CONTRACT")]
+    pub(crate) contract: PathBuf,
+}
+
+pub(crate) fn markdown(contract: &Contract) -> String {
+    let (service, version) = (cell(contract.service()), cell(contract.version()));
+    let mut text = format!("# The step-up contract of {service} {version}\n");
+    let unlisted = match contract.unlisted() {
+        Unlisted::Deny => "refused",
+        Unlisted::Allow => "let through",
+    };
+    let _ = write!(text, "\nRequests that no endpoint takes are {unlisted}.");
+    if let Some(base) = contract.base() {
+        let _ = write!(text, " Every path begins with `{base}`.");
+    }
+    text.push('\n');
+    for (trust, title, says) in [
+        (Trust::Sensitive, "Sensitive", "The authentication itself is looked at."),
+        (Trust::Standard, "Standard", "A valid token is enough."),
+    ] {
+        let endpoints = || contract.endpoints().iter().filter(|endpoint| endpoint.trust() == trust);
+        if endpoints().next().is_none() {
+            continue;
+        }
+        let _ = write!(text, "\n## {title}\n\n{says}\n\n");
+        text.push_str("| method | path | asks | handler |\n|---|---|---|---|\n");
+        for endpoint in endpoints() {
+            let method = endpoint.method.map_or("any", |method| method.as_str());
+            let asks = cell(&asks(&endpoint.requirement).join(", "));
+            let handler = endpoint.handler.as_deref().map(|h| format!("`{}`", cell(h)));
+            let (path, handler) = (cell(&endpoint.path), handler.unwrap_or_default());
+            let _ = writeln!(text, "| {method} | `{path}` | {asks} | {handler} |");
+        }
+    }
+    text
+}
+
+/// A text in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace(char::is_control, " ")
+}

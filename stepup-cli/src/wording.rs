@@ -1,0 +1,94 @@
+//! Contracts and their changes in words, for people.
+
+use stepup_contract::{Change, Endpoint, Field, Kind, Method, Requirement};
+
+/// The requests that are concerned.
+pub(crate) fn route(change: &Change) -> String {
+    change.route().unwrap_or_else(|| "requests that no endpoint takes".into())
+}
+
+/// What happened, in one sentence for each thing.
+pub(crate) fn sentences(change: &Change) -> Vec<String> {
+    let handler = |endpoint: &Option<Endpoint>| {
+        endpoint.as_ref().and_then(|endpoint| endpoint.handler.clone()).unwrap_or("none".into())
+    };
+    let path = |endpoint: &Option<Endpoint>| {
+        endpoint.as_ref().map(|endpoint| endpoint.path.clone()).unwrap_or_default()
+    };
+    match change.kind {
+        Kind::UnlistedOpened => vec!["are let through, and were refused".into()],
+        Kind::UnlistedClosed => vec!["are refused, and were let through".into()],
+        Kind::Gone => vec!["is gone from the contract; its handler may be unguarded".into()],
+        Kind::Added => vec!["is new".into()],
+        Kind::Covered => vec!["is new; its requests were let through".into()],
+        Kind::Moved => {
+            vec![format!("has moved from {} to {}", handler(&change.old), handler(&change.new))]
+        }
+        Kind::Renamed => {
+            vec![format!("was written {} and is {}", path(&change.old), path(&change.new))]
+        }
+        _ => changed(change),
+    }
+}
+
+fn changed(change: &Change) -> Vec<String> {
+    let fields = change.weakened.iter().map(|field| ("weakened", *field));
+    let fields = fields.chain(change.tightened.iter().map(|field| ("tightened", *field)));
+    let value = |endpoint: &Option<Endpoint>, field: Field| {
+        let security = endpoint.as_ref().and_then(|e| serde_json::to_value(&e.requirement).ok());
+        let name = field.key().split('/').next().unwrap_or_default();
+        match security.as_ref().and_then(|security| security.get(name)) {
+            Some(value) => value.to_string(),
+            None => "not asked".to_owned(),
+        }
+    };
+    let mut sentences: Vec<String> = fields
+        .map(|(axis, field)| {
+            let (old, new) = (value(&change.old, field), value(&change.new, field));
+            format!("{axis} in {}: {old}, now {new}", field.key())
+        })
+        .collect();
+    if sentences.is_empty() {
+        sentences.push("asks the same in other words".into());
+    }
+    if let (Some(old), Some(new)) = (&change.old, &change.new)
+        && old.route() != new.route()
+    {
+        sentences.push(format!("its requests were taken by {}", old.route()));
+    }
+    sentences
+}
+
+/// Seconds as people say them.
+pub(crate) fn age(seconds: u32) -> String {
+    match seconds {
+        0 => "0 s".into(),
+        _ if seconds.is_multiple_of(86_400) => format!("{} d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// What an endpoint asks, a part each, in the order in which it is looked at.
+pub(crate) fn asks(requirement: &Requirement) -> Vec<String> {
+    let list = |names: Vec<String>, word: &str| match &names[..] {
+        [] => None,
+        [one] => Some(one.clone()),
+        _ => Some(names.join(word)),
+    };
+    let methods = |methods: &[Method]| methods.iter().map(Method::to_string).collect();
+    let mut asks = Vec::new();
+    asks.extend(requirement.bound.then(|| "bound token".to_owned()));
+    if let Some(risk) = requirement.risk {
+        asks.extend(risk.deny.map(|level| format!("risk below {level}")));
+        asks.extend(risk.step_up.map(|level| format!("step-up from risk {level}")));
+    }
+    asks.extend(list(methods(&requirement.methods), " and "));
+    asks.extend(list(methods(&requirement.any_methods), " or "));
+    asks.extend(list(requirement.acr.clone(), " or ").map(|acr| format!("acr {acr}")));
+    asks.extend(requirement.max_age.map(|seconds| format!("at most {} ago", age(seconds))));
+    asks.extend(list(requirement.scopes.clone(), " and ").map(|scopes| format!("scope {scopes}")));
+    asks.extend(requirement.per_action.then(|| "confirmed call by call".to_owned()));
+    asks
+}

@@ -1,0 +1,143 @@
+// The page of `stepup render html` in the real Chromium: its search, its keyboard, its looks in light and dark, at
+// phone width and on paper. `tests/run` runs this with `node --test`.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after, before } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const folder = mkdtempSync(join(tmpdir(), 'stepup-page-'));
+const contract = (maxAge, extra = []) => ({
+  contract: 1, service: 'bank <b>&"', version: '2', unlisted: 'deny', base: '/api',
+  endpoints: [
+    { method: 'POST', path: '/approve', handler: 'bank::approve',
+      security: { 'step-up': true, methods: ['mfa'], 'max-age': maxAge, scopes: ['payments:approve'] } },
+    { method: 'GET', path: '/accounts/{id}', handler: 'bank::account', security: { 'step-up': false } },
+    ...extra,
+  ],
+});
+const script = { path: '/x', handler: '</script><script>window.owned = 1</script>', security: { 'step-up': false } };
+
+let browser;
+let page;
+let url;
+
+before(async () => {
+  const file = (name, document) => {
+    writeFileSync(join(folder, name), JSON.stringify(document));
+    return join(folder, name);
+  };
+  const [now, then] = [file('new.json', contract(600, [script])), file('old.json', contract(300))];
+  const html = execFileSync(process.env.STEPUP, ['render', 'html', now, '--since', then]);
+  writeFileSync(join(folder, 'page.html'), html);
+  url = pathToFileURL(join(folder, 'page.html')).href;
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+  });
+  page = await browser.newPage();
+  await page.goto(url);
+});
+
+after(async () => {
+  await browser?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const visible = () => page.locator('.endpoints li:visible .path').allInnerTexts();
+
+test('the search narrows to what has every word, and says how many', async () => {
+  assert.deepEqual(await visible(), ['/api/approve', '/api/accounts/{id}', '/api/x']);
+  await page.fill('#q', 'MFA post');
+  assert.deepEqual(await visible(), ['/api/approve']);
+  assert.equal(await page.innerText('#shown'), '1 of 3');
+  assert.equal(await page.isVisible('section.standard'), false, 'a section without a row is gone');
+  await page.fill('#q', 'bank::account');
+  assert.deepEqual(await visible(), ['/api/accounts/{id}']);
+  await page.fill('#q', 'nowhere');
+  assert.deepEqual(await visible(), []);
+  assert.equal(await page.isVisible('#nothing'), true);
+  await page.fill('#q', '');
+  assert.equal((await visible()).length, 3);
+});
+
+test('the keyboard reaches the search and leaves it', async () => {
+  await page.keyboard.press('/');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'q');
+  await page.keyboard.type('approve/');
+  assert.deepEqual(await visible(), [], 'a slash is a letter there');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.inputValue('#q'), '');
+  assert.equal((await visible()).length, 3);
+  await page.goto(url);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'by the tab key as well');
+});
+
+test('what has changed stands above everything and at its endpoint', async () => {
+  const changes = await page.locator('.changes li').allInnerTexts();
+  assert.match(changes[0], /^weakened POST \/approve weakened in max-age: 300, now 600/);
+  assert.match(await page.locator('li[data-words*="/api/approve"]').innerText(), /weakened/);
+});
+
+test('text of the contract is text, whatever stands in it', async () => {
+  assert.equal(await page.evaluate(() => window.owned), undefined);
+  assert.equal(await page.innerText('h1'), 'bank <b>&"');
+  assert.match(await page.innerText('main'), /<script>window\.owned/);
+});
+
+test('the page needs nothing beside it', async () => {
+  const html = readFileSync(join(folder, 'page.html'), 'utf8');
+  assert.doesNotMatch(html, /<(link|img|iframe)|src=|@import|url\(|https?:/);
+});
+
+/** The relative luminance of a colour (WCAG 2.2). */
+function luminance(colour) {
+  const [r, g, b] = colour.match(/[\d.]+/g).map(Number).map((value) => value / 255)
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`every text can be read in ${colorScheme}`, async () => {
+    await page.emulateMedia({ colorScheme });
+    const pairs = await page.evaluate(() => {
+      const behind = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+          const colour = getComputedStyle(at).backgroundColor;
+          if (!colour.endsWith(', 0)')) return colour;
+        }
+        return 'rgb(255, 255, 255)';
+      };
+      const texts = [...document.querySelectorAll('body *')].filter((element) =>
+        [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) &&
+        !['SCRIPT', 'STYLE'].includes(element.tagName) && element.checkVisibility());
+      return texts.map((element) => [element.outerHTML.slice(0, 80), getComputedStyle(element).color, behind(element)]);
+    });
+    assert.ok(pairs.length > 10);
+    for (const [text, ink, paper] of pairs) {
+      const [dark, light] = [luminance(ink), luminance(paper)].sort((a, b) => a - b);
+      assert.ok((light + 0.05) / (dark + 0.05) >= 4.5, `${text}: ${ink} on ${paper}`);
+    }
+    const paper = luminance(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+    assert.equal(paper > 0.5, colorScheme === 'light');
+  });
+}
+
+test('a phone need not scroll sideways', async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+  assert.ok(inner <= outer, `${inner} > ${outer}`);
+  await page.setViewportSize({ width: 1100, height: 900 });
+});
+
+test('on paper there is no search', async () => {
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await page.isVisible('#q'), false);
+  assert.equal((await visible()).length, 3);
+  await page.emulateMedia({ media: 'screen' });
+});

@@ -53,7 +53,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => settings.issuers,
     };
     log();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(options.workers()).enable_all().build()?;
     runtime.block_on(serve(options, &issuers))
 }
 
@@ -74,7 +75,8 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
     // Without any, the error that says what to write.
     let issuers = if issuers.is_empty() { &none } else { issuers };
     let contract = crate::input::contract(&path)?;
-    let mut builder = StepUp::builder().allow_unsatisfiable(options.allow_unsatisfiable);
+    let mut builder =
+        StepUp::builder().allow_unsatisfiable(options.allow_unsatisfiable).dpop(options.dpop()?);
     for issuer in issuers {
         builder = builder.issuer(issuer.to_trust()?);
     }

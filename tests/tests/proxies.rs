@@ -178,8 +178,60 @@ async fn nothing_is_let_through_without_the_gateway() {
     assert!(gateway.ended().await);
     for (kind, proxy, upstream) in proxies {
         let (status, _) = call(&proxy, "GET /me", &[("Authorization", &good)]).await;
-        assert!((500..=503).contains(&status), "{kind:?}: {status}");
+        let documented = match kind {
+            Kind::Nginx => 500,
+            Kind::Caddy => 502,
+            Kind::EnvoyHttp | Kind::EnvoyGrpc => 503,
+        };
+        assert_eq!(status, documented, "{kind:?}");
         assert!(upstream.take().is_empty(), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn a_client_is_told_when_to_come_again_and_with_which_nonce() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    std::fs::write(&key, [7; 32]).expect("a file");
+    let away = "http://127.0.0.1:9";
+    let settings = format!(
+        "[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n\
+         [[issuers]]\nissuer = \"{away}\"\naudience = \"{AUDIENCE}\"\nlazy = true\n\
+         [gateway]\nresource = \"{RESOURCE}\"\ndpop-nonce-key = \"{}\"\n",
+        idp.url(),
+        key.display()
+    );
+    let contract = json!({"path": "/me", "security": {"step-up": false}}).to_string();
+    let gateway = Gateway::start(&contract, &settings, None).await;
+    let holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let bound = idp.token().claim("cnf", json!({"jkt": holder.thumbprint()})).mint();
+    let unheard = format!("Bearer {}", idp.token().claim("iss", away).mint());
+    for kind in Kind::ALL {
+        let upstream = Upstream::start().await;
+        let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+        let get = || reqwest::Client::new().get(format!("http://{}/me", proxy.address));
+        let answer = Answer::of(get().header("authorization", &unheard)).await;
+        assert_eq!(answer.status, 503, "{kind:?}");
+        if kind == Kind::EnvoyHttp {
+            // It takes every answer of 500 and more for a failure of the authorizer, and says so itself.
+            assert_eq!((answer.header("retry-after"), &*answer.body), (None, ""));
+        } else {
+            assert!(answer.header("retry-after").is_some(), "{kind:?}: {answer:?}");
+            assert_eq!(answer.json()["type"], "urn:stepup:problem:unavailable", "{kind:?}");
+        }
+
+        let shown = async |proof: String| {
+            let request = get().header("authorization", format!("DPoP {bound}"));
+            Answer::of(request.header("dpop", proof)).await
+        };
+        let proof = || holder.proof("GET", &format!("{RESOURCE}/me"), &bound);
+        let answer = shown(proof().sign()).await;
+        assert_eq!(answer.parameter("error").as_deref(), Some("use_dpop_nonce"), "{kind:?}");
+        let nonce = answer.header("dpop-nonce").expect("a nonce").to_owned();
+        assert_eq!(shown(proof().claim("nonce", nonce).sign()).await.status, 200, "{kind:?}");
+        assert_eq!(upstream.take().len(), 1, "{kind:?}");
     }
 }
 

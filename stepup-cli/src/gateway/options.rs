@@ -1,13 +1,16 @@
 //! How the gateway runs: by flags, else by the environment, else by the settings file, else as is usual.
 
+use crate::failure::Failure;
 use crate::gateway::SHORTEST_RELOAD;
 use crate::gateway::identity::Named;
 use crate::gateway::mode::{Listen, Mode};
 use crate::gateway::serve::Limits;
 use serde::Deserialize;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use stepup_runtime::Dpop;
 
 /// See the module.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
@@ -31,6 +34,9 @@ pub(crate) struct Options {
     /// Where the API's metadata is: StepUp::builder().resource_metadata.
     #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE_METADATA")]
     pub(crate) resource_metadata: Option<String>,
+    /// Demand nonces in proofs of DPoP: a file of 32 random bytes, the same for all instances.
+    #[arg(long, value_name = "FILE", env = "STEPUP_DPOP_NONCE_KEY")]
+    pub(crate) dpop_nonce_key: Option<PathBuf>,
     /// The header that tells the upstream who calls: subject, issuer, client, scopes, amr, acr or
     /// auth-time. X-Step-Up-Subject and so on unless given.
     #[arg(long, value_name = "WHAT=HEADER", env = "STEPUP_IDENTITY", value_delimiter = ',')]
@@ -38,6 +44,9 @@ pub(crate) struct Options {
     /// Start in front of an issuer that cannot satisfy the contract, and only log it.
     #[arg(long, env = "STEPUP_ALLOW_UNSATISFIABLE")]
     pub(crate) allow_unsatisfiable: bool,
+    /// How many threads answer. Half of the cores unless given: the gateway that asks has work to do, too.
+    #[arg(long, value_name = "NUMBER", env = "STEPUP_WORKERS")]
+    workers: Option<u16>,
     /// How many bytes of headers a question may have; 8192 at least. 32768 unless given.
     #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_HEADER_BYTES")]
     max_header_bytes: Option<u32>,
@@ -66,14 +75,29 @@ impl Options {
             admin: self.admin.or(file.admin),
             resource: self.resource.or(file.resource),
             resource_metadata: self.resource_metadata.or(file.resource_metadata),
+            dpop_nonce_key: self.dpop_nonce_key.or(file.dpop_nonce_key),
             identity: if self.identity.is_empty() { file.identity } else { self.identity },
             allow_unsatisfiable: self.allow_unsatisfiable || file.allow_unsatisfiable,
+            workers: self.workers.or(file.workers),
             max_header_bytes: self.max_header_bytes.or(file.max_header_bytes),
             max_concurrency: self.max_concurrency.or(file.max_concurrency),
             max_connections: self.max_connections.or(file.max_connections),
             reload_seconds: self.reload_seconds.or(file.reload_seconds),
             shutdown_seconds: self.shutdown_seconds.or(file.shutdown_seconds),
         }
+    }
+
+    /// How proofs of DPoP are checked.
+    pub(crate) fn dpop(&self) -> Result<Dpop, Failure> {
+        let Some(path) = &self.dpop_nonce_key else { return Ok(Dpop::default()) };
+        let key = fs::read(path).map_err(|why| Failure::Unreadable { path: path.clone(), why })?;
+        let key = <[u8; 32]>::try_from(key).map_err(|key| {
+            let (file, length) = (path.display(), key.len());
+            Failure::Usage(format!(
+                "{file}: a nonce key is 32 random bytes, and these are {length}"
+            ))
+        })?;
+        Ok(Dpop::default().nonces(key))
     }
 
     /// Where to be asked, and how.
@@ -88,6 +112,11 @@ impl Options {
 
     pub(crate) fn admin_address(&self) -> SocketAddr {
         self.admin.unwrap_or((Ipv4Addr::LOCALHOST, 9000).into())
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.workers.map_or(cores / 2, usize::from).max(1)
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -7,6 +7,7 @@ mod openapi;
 
 use crate::failure::Failure;
 use crate::input::contract;
+use crate::report::pretty;
 use std::io::{self, Write};
 
 /// Write a contract in another form.
@@ -24,6 +25,8 @@ enum Form {
     Markdown(markdown::Arguments),
     /// OpenAPI 3.1: a new document, or what the contract says put into one that is there.
     Openapi(openapi::Arguments),
+    /// The JSON Schema of contracts, for editors and for other languages.
+    Schema,
     /// nginx in front of an upstream, which asks `stepup gateway` about every request.
     Nginx(gateways::Arguments),
     /// Envoy in front of an upstream, which asks `stepup gateway` about every request.
@@ -37,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Form::Html(arguments) => html::html(arguments)?,
         Form::Markdown(arguments) => markdown::markdown(&contract(&arguments.contract)?),
         Form::Openapi(arguments) => openapi::openapi(arguments)?,
+        Form::Schema => pretty(&stepup_contract::schema()),
         Form::Nginx(arguments) => gateways::nginx(&contract(&arguments.contract)?, arguments),
         Form::Envoy(envoy) => gateways::envoy(&contract(&envoy.arguments.contract)?, envoy),
         Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments),

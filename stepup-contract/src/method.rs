@@ -96,7 +96,7 @@ methods! {
 }
 
 /// Prefix of a vendor's method in the contract: `custom:okta_verify`.
-const CUSTOM: &str = "custom:";
+pub(crate) const CUSTOM: &str = "custom:";
 
 impl Method {
     /// The methods with a name of their own, in alphabetical order within values, then groups.

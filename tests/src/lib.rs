@@ -19,6 +19,10 @@ pub mod documentation {
     pub struct Readme;
     #[doc = include_str!("../../docs/identity-providers.md")]
     pub struct IdentityProviders;
+    #[doc = include_str!("../../docs/contract.md")]
+    pub struct Contract;
+    #[doc = include_str!("../../docs/gateways.md")]
+    pub struct Gateways;
     #[doc = include_str!("../../docs/auth0.md")]
     pub struct Auth0;
     #[doc = include_str!("../../docs/okta.md")]

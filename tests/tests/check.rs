@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use stepup_tests::command::stepup;
+use stepup_contract::Rule;
+use stepup_tests::command::{stepup, workspace};
 use tempfile::TempDir;
 
 /// The seventh line is that of the first endpoint.
@@ -244,4 +245,12 @@ fn what_keeps_a_document_from_being_a_contract_is_told_with_its_line() {
     let (code, _, err) = run_in(folder.path(), &["check", "odd.json"]);
     assert_eq!(code, 1);
     assert!(err.contains("stands twice at line 2"), "{err}");
+}
+
+#[test]
+fn the_page_names_every_lint() {
+    let page = fs::read_to_string(workspace().join("docs/contract.md")).expect("the page");
+    for rule in Rule::ALL {
+        assert!(page.contains(&format!("| `{rule}` |")), "{rule}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
 use stepup_tests::command::{run, stepup};
@@ -320,6 +321,17 @@ async fn flags_come_before_the_environment_and_that_before_the_file() {
     let answer = Answer::of(asked).await;
     assert_eq!((answer.status, answer.header("x-user")), (200, Some("alice")));
     assert_eq!(answer.header("x-step-up-subject"), None);
+
+    let of_the_environment = |name: &str, value: &str| {
+        let mut command = Command::new(stepup());
+        command.arg("gateway").env(name, value).env_remove("STEPUP_ISSUER");
+        let output = command.output().expect("it ends");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = of_the_environment("STEPUP_CONTRACT", "no-such-contract.json");
+    assert!(said.contains("no-such-contract.json"), "{said}");
+    let said = of_the_environment("STEPUP_LISTEN", "apache=127.0.0.1:1");
+    assert!(said.contains("the modes are nginx"), "{said}");
 }
 
 #[tokio::test]

@@ -1,0 +1,211 @@
+//! The layer in front of services without annotations, and in front of guarded handlers.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use axum::body::Body;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{Request, Response};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
+use stepup_runtime::{Contract, ContractLayer, Principal, StepUp, routes, step_up};
+use stepup_tests::server::{Answer, Server};
+use tower::{Layer, Service, ServiceExt};
+
+fn contract(unlisted: &str, base: Option<&str>) -> Contract {
+    let mut document = json!({
+        "contract": 1, "service": "bank", "version": "1", "unlisted": unlisted, "endpoints": [
+            {"method": "POST", "path": "/pay", "security": {"step-up": true, "methods": ["mfa"]}},
+            {"method": "GET", "path": "/me", "security": {"step-up": false}},
+            {"path": "/any", "security": {"step-up": false}},
+            {"method": "POST", "path": "/later", "security": {
+                "step-up": true, "methods": ["mfa"], "per-action": true,
+            }},
+        ],
+    });
+    if let Some(base) = base {
+        document["base"] = base.into();
+    }
+    Contract::parse(document.to_string()).expect("a contract")
+}
+
+async fn who(user: Principal) -> String {
+    user.subject().to_owned()
+}
+
+fn app() -> Router {
+    let open = async || "open";
+    Router::new()
+        .route("/pay", post(who))
+        .route("/me", get(who))
+        .route("/any", axum::routing::any(who))
+        .route("/later", post(who))
+        .route("/open", get(open))
+        .route("/me/too", get(who))
+}
+
+async fn built(idp: &TestIssuer) -> StepUp {
+    StepUp::builder().issuer(idp.issuer()).resource(AUDIENCE).build().await.expect("built")
+}
+
+#[tokio::test]
+async fn a_service_without_annotations_is_guarded_and_knows_who_calls() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let layer = ContractLayer::new(contract("deny", None), built(&idp).await);
+    let server = Server::start(app().layer(layer)).await;
+    let (weak, strong) = (idp.password_token(), idp.mfa_token());
+    let answer = server.call("POST", "/pay", Some(&weak)).await;
+    assert_eq!((answer.status, answer.parameter("acr_values").as_deref()), (401, Some("mfa")));
+    let answer = server.call("POST", "/pay", Some(&strong)).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "alice"));
+    let head = server.call("HEAD", "/me", Some(&weak)).await;
+    assert_eq!(head.status, 200, "GET serves HEAD");
+    assert_eq!(server.call("GET", "/me", None).await.status, 401);
+    assert_eq!(server.call("POST", "/later", Some(&strong)).await.status, 500, "not enforced yet");
+    // Not listed: whoever calls.
+    let answer = server.call("GET", "/open", Some(&strong)).await;
+    assert_eq!(
+        (answer.status, answer.json()["type"].clone()),
+        (403, json!("urn:stepup:problem:unlisted"))
+    );
+    assert_eq!(server.call("DELETE", "/pay", Some(&strong)).await.status, 403);
+}
+
+#[tokio::test]
+async fn what_is_not_listed_may_be_let_through_and_is_nobody() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let layer = ContractLayer::new(contract("allow", None), built(&idp).await);
+    let server = Server::start(app().layer(layer)).await;
+    assert_eq!(server.call("GET", "/open", None).await.body, "open");
+    let answer = server.call("GET", "/me/too", Some(&idp.mfa_token())).await;
+    assert_eq!(answer.status, 500, "no principal is made of a token that nobody looked at");
+    for path in ["/PAY", "/pay/", "/x/../pay", "/%2e/pay", "//pay", "/pay;x"] {
+        let answer = server.call("POST", path, Some(&idp.mfa_token())).await;
+        // The client resolves what it can before it sends it.
+        assert!(matches!(answer.status, 200 | 400), "{path}: {answer:?}");
+        assert_eq!(answer.status == 200, answer.body == "alice", "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_passes_only_where_no_endpoint_takes_options() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let layer = ContractLayer::new(contract("deny", None), built(&idp).await);
+    let server = Server::start(app().layer(layer)).await;
+    let preflight = async |path: &str| {
+        let request = reqwest::Client::new()
+            .request(http::Method::OPTIONS, server.url(path))
+            .header("origin", "https://app.example")
+            .header("access-control-request-method", "POST");
+        Answer::of(request).await.status
+    };
+    assert_eq!(preflight("/pay").await, 405, "it has reached the router, which has no OPTIONS");
+    assert_eq!(preflight("/any").await, 401);
+    assert_eq!(preflight("/open").await, 403);
+}
+
+#[tokio::test]
+async fn a_nested_router_is_seen_by_its_whole_path() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let layer = ContractLayer::new(contract("deny", Some("/api")), built(&idp).await);
+    let server = Server::start(Router::new().nest("/api", app().layer(layer))).await;
+    assert_eq!(server.call("POST", "/api/pay", Some(&idp.mfa_token())).await.status, 200);
+    assert_eq!(server.call("POST", "/api/pay", Some(&idp.password_token())).await.status, 401);
+}
+
+#[step_up(post = "/bound", methods = ["mfa"], bound = true)]
+async fn bound(user: Principal, Json(body): Json<Value>) -> String {
+    format!("{} {body}", user.subject())
+}
+
+#[tokio::test]
+async fn a_guard_behind_the_layer_accepts_the_proof_that_the_layer_has_seen_once() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let endpoint =
+        json!({"method": "POST", "path": "/bound", "security": {"step-up": false, "bound": true}});
+    let contract = Contract::parse(endpoint.to_string()).expect("a contract");
+    let step_up = built(&idp).await;
+    let app = routes![bound].with_state(step_up.clone());
+    let server = Server::start(app.layer(ContractLayer::new(&contract, step_up))).await;
+    let holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let bound = |amr: &str| {
+        let token = idp.token().claim("amr", json!([amr]));
+        token.claim("cnf", json!({"jkt": holder.thumbprint()})).mint()
+    };
+    let (weak, strong) = (bound("pwd"), bound("mfa"));
+    let call = async |token: &str, proof: &str| {
+        let request = reqwest::Client::new()
+            .post(server.url("/bound"))
+            .header("authorization", format!("DPoP {token}"))
+            .header("dpop", proof)
+            .json(&json!(1));
+        Answer::of(request).await
+    };
+    let proof = |token: &str| holder.proof("POST", &format!("{AUDIENCE}/bound"), token).sign();
+    let one = proof(&strong);
+    let answer = call(&strong, &one).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "alice 1"));
+    let again = call(&strong, &one).await;
+    assert_eq!(
+        (again.status, again.parameter("error").as_deref()),
+        (401, Some("invalid_dpop_proof"))
+    );
+    // The guard decides for itself.
+    let answer = call(&weak, &proof(&weak)).await;
+    let error = answer.parameter("error");
+    assert_eq!((answer.status, error.as_deref()), (401, Some("insufficient_user_authentication")));
+    assert_eq!(server.call("POST", "/bound", Some(&idp.mfa_token())).await.status, 401);
+}
+
+/// A service that must be polled ready before each call, itself and not a clone of it.
+struct Strict {
+    ready: bool,
+    misused: Arc<AtomicBool>,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self { ready: false, misused: Arc::clone(&self.misused) }
+    }
+}
+
+impl Service<Request<Body>> for Strict {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        if !std::mem::take(&mut self.ready) {
+            self.misused.store(true, Ordering::SeqCst);
+        }
+        ready(Ok(Response::new(Body::from("reached"))))
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let misused = Arc::new(AtomicBool::new(false));
+    let strict = Strict { ready: false, misused: Arc::clone(&misused) };
+    let layer = ContractLayer::new(contract("deny", None), built(&idp).await);
+    let mut service = layer.layer(strict);
+    for _ in 0..3 {
+        let request = Request::post("/pay")
+            .header("authorization", format!("Bearer {}", idp.mfa_token()))
+            .body(Body::empty())
+            .expect("a request");
+        let response =
+            service.ready().await.expect("ready").call(request).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+    }
+    assert!(!misused.load(Ordering::SeqCst));
+}

@@ -67,19 +67,23 @@ impl Live {
     }
 
     async fn read(&mut self) {
-        let (path, step_up) = (self.path.clone(), self.step_up.clone());
-        // A large contract takes a while, and questions are answered meanwhile.
+        let (path, step_up, old) = (self.path.clone(), self.step_up.clone(), self.digest.clone());
+        // All that a large contract takes time for is done beside the threads that answer.
         let read = spawn_blocking(move || {
             let contract = input::contract(&path).map_err(|why| why.to_string())?;
+            let digest = contract.digest();
+            if digest == old {
+                return Ok(None);
+            }
             step_up.check_contract(&contract).map_err(|why| why.to_string())?;
             let enforcer = Enforcer::new(&contract, step_up);
-            Ok::<_, String>((contract, enforcer))
+            Ok::<_, String>(Some((contract, digest, enforcer)))
         });
         match read.await.map_err(|why| why.to_string()).and_then(|read| read) {
-            Ok((contract, _)) if contract.digest() == self.digest => {}
-            Ok((contract, enforcer)) => {
-                self.digest = contract.digest();
-                self.enforcer.store(Arc::new(enforcer));
+            Ok(None) => {}
+            Ok(Some((contract, digest, enforcer))) => {
+                self.digest = digest;
+                let old = self.enforcer.swap(Arc::new(enforcer));
                 self.metrics.in_force(&contract);
                 self.metrics.reloaded(true);
                 tracing::info!(
@@ -87,6 +91,12 @@ impl Live {
                     endpoints = contract.endpoints().len(),
                     "a new contract is in force"
                 );
+                tokio::spawn(async move {
+                    // Until the questions that it was asked for are answered: whoever lets go of it last
+                    // has to take it apart.
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    spawn_blocking(move || drop((contract, old)));
+                });
             }
             Err(why) => {
                 self.metrics.reloaded(false);

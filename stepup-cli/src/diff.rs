@@ -144,7 +144,7 @@ fn markdown(changes: &[Found]) -> String {
     }
     let mut text = String::from("| | requests | change | fingerprint |\n|---|---|---|---|\n");
     for Found { change, waived } in changes {
-        let cell = |text: &str| text.replace('|', "\\|");
+        let cell = |text: &str| text.replace('`', "'").replace('|', "\\|");
         let mut said = sentences(change);
         if let Waived::Yes(reason) = waived {
             said.push(format!("waived: {reason}"));

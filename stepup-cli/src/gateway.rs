@@ -17,13 +17,13 @@ mod mode;
 mod options;
 mod serve;
 
+pub(crate) use identity::{Identity, Named};
 pub(crate) use options::Options;
 
 use crate::failure::Failure;
 use crate::issuer::IssuerArguments;
 use crate::settings;
 use authorizer::Authorizer;
-use identity::Identity;
 use live::Live;
 use metrics::Metrics;
 use mode::Mode;

@@ -41,9 +41,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Form::Markdown(arguments) => markdown::markdown(&contract(&arguments.contract)?),
         Form::Openapi(arguments) => openapi::openapi(arguments)?,
         Form::Schema => pretty(&stepup_contract::schema()),
-        Form::Nginx(arguments) => gateways::nginx(&contract(&arguments.contract)?, arguments),
-        Form::Envoy(envoy) => gateways::envoy(&contract(&envoy.arguments.contract)?, envoy),
-        Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments),
+        Form::Nginx(arguments) => gateways::nginx(&contract(&arguments.contract)?, arguments)?,
+        Form::Envoy(envoy) => gateways::envoy(&contract(&envoy.arguments.contract)?, envoy)?,
+        Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments)?,
     };
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())

@@ -231,35 +231,47 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
             if without_names(&general.path) == without_names(&endpoint.path) {
                 continue;
             }
-            let method = general.method.or(endpoint.method).map_or("GET", HttpMethod::as_str);
-            match table.find(method, path) {
-                Some(taken) if taken == endpoint => {
-                    let less = gaps(&general.requirement, &endpoint.requirement);
-                    if !less.is_empty() {
-                        let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
-                        problems.push(format!(
-                            "it takes requests that {} would take, and asks for less ({})",
-                            general.route(),
-                            less.join(", ")
-                        ));
-                    }
+            let less = gaps(&general.requirement, &endpoint.requirement);
+            let (mut taken, mut lost) = (false, Vec::new());
+            let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
+            for method in named.chain(["A-METHOD-OF-ITS-OWN"]) {
+                if !takes(general, method) {
+                    continue;
                 }
-                None if contract.unlisted() == Unlisted::Allow
-                    && general.trust() == Trust::Sensitive =>
-                {
-                    problems.push(format!(
-                        "its path takes requests away from {}, and {method} meets no endpoint there, so \
-                         that it is let through",
-                        general.route()
-                    ));
+                match table.find(method, path) {
+                    Some(other) => taken |= other == endpoint,
+                    None => lost.push(method),
                 }
-                _ => {}
+            }
+            if taken && !less.is_empty() {
+                let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
+                problems.push(format!(
+                    "it takes requests that {} would take, and asks for less ({})",
+                    general.route(),
+                    less.join(", ")
+                ));
+            }
+            if let [method, ..] = lost[..]
+                && contract.unlisted() == Unlisted::Allow
+            {
+                problems.push(format!(
+                    "its path takes requests away from {}, and {method} meets no endpoint there, so that a \
+                     program which does not go on looking lets it through",
+                    general.route()
+                ));
             }
         }
     });
     problems.sort_unstable();
     problems.dedup();
     problems
+}
+
+/// Whether an endpoint takes this method.
+fn takes(endpoint: &Endpoint, method: &str) -> bool {
+    endpoint.method.is_none_or(|own| {
+        own.as_str() == method || (own == HttpMethod::Get && method == HttpMethod::Head.as_str())
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Path templates in axum 0.8's syntax: `/users/{id}`, `/files/{*rest}`, `{{` for a literal brace.
 
-use crate::spelling::{Ambiguous, plain_path};
+use crate::spelling::{Ambiguous, needlessly_encoded, plain_path};
 use std::borrow::Cow;
 use thiserror::Error;
 
@@ -45,6 +45,9 @@ pub enum PathError {
     /// An encoding of what needs none, or one in lower case.
     #[error("the path is spelled otherwise in requests; write \"{0}\"")]
     Spelling(String),
+    /// An encoding of what stands for itself.
+    #[error("`{0}` stands for itself in a path; write it without an encoding")]
+    Encoded(char),
     /// Something that clients and proxies read in more than one way.
     #[error("{0}; leave it out")]
     Ambiguous(Ambiguous),
@@ -59,7 +62,7 @@ pub fn check_path(template: &str) -> Result<(), PathError> {
     match plain_path(template) {
         Err(why) => Err(PathError::Ambiguous(why)),
         Ok(plain) if plain != template => Err(PathError::Spelling(plain.into_owned())),
-        Ok(_) => Ok(()),
+        Ok(_) => needlessly_encoded(template).map_or(Ok(()), |odd| Err(PathError::Encoded(odd))),
     }
 }
 
@@ -273,6 +276,7 @@ mod tests {
             ("/é", E::Character('é')),
             ("/%61/caf%c3%a9", E::Spelling(s("/a/caf%C3%A9"))),
             ("/a%2fb", E::Ambiguous(plain_path("/a%2fb").unwrap_err())),
+            ("/a%3Ab", E::Encoded(':')),
             ("/a;b", E::Ambiguous(plain_path("/a;b").unwrap_err())),
         ] {
             assert_eq!(check_path(path), Err(error), "{path}");

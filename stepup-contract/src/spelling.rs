@@ -130,10 +130,47 @@ fn hex(digit: u8) -> char {
     char::from_digit(u32::from(digit), 16).unwrap_or_default().to_ascii_uppercase()
 }
 
-/// The path without what some servers overlook: the case of letters, and a slash at the end.
-pub(crate) fn folded(path: &str) -> String {
-    let trimmed = path.strip_suffix('/').filter(|trimmed| !trimmed.is_empty());
-    trimmed.unwrap_or(path).to_ascii_lowercase()
+/// What a text of a path says when all of it is decoded, without what some servers overlook: the case of
+/// letters. One that cannot be decoded stays as it is.
+pub(crate) fn meaning(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_ascii_lowercase();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digit = |at: usize| behind.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        (rest, bytes) = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                #[expect(clippy::cast_possible_truncation, reason = "two hexadecimal digits")]
+                bytes.push((high * 16 + low) as u8);
+                (behind.get(2..).unwrap_or_default(), bytes)
+            }
+            _ => {
+                bytes.push(*first);
+                (behind, bytes)
+            }
+        };
+    }
+    String::from_utf8(bytes).map_or_else(|_| text.to_ascii_lowercase(), |text| text.to_lowercase())
+}
+
+/// A request's path as a careless server reads it: decoded, in lower case, and without what is at its end and
+/// counts for nothing there, a slash, dots or spaces.
+pub(crate) fn careless(path: &str) -> String {
+    let meaning = meaning(path);
+    let trimmed = meaning.trim_end_matches(['/', '.', ' ']);
+    if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }
+}
+
+/// The first character that a template encodes though it stands for itself (RFC 3986 §3.3).
+pub(crate) fn needlessly_encoded(template: &str) -> Option<char> {
+    let mut escapes = template.split('%').skip(1);
+    escapes.find_map(|escape| {
+        let value = escape.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok())?;
+        let character = char::from(value);
+        ":@!$&'()*+,=".contains(character).then_some(character)
+    })
 }
 
 #[cfg(test)]
@@ -205,8 +242,23 @@ mod tests {
     }
 
     #[test]
-    fn folding_overlooks_case_and_one_slash_at_the_end() {
-        assert_eq!(folded("/A/b/"), "/a/b");
-        assert_eq!(folded("/"), "/");
+    fn a_careless_server_overlooks_case_encodings_and_what_is_at_the_end() {
+        for (path, read) in [
+            ("/A/b/", "/a/b"),
+            ("/", "/"),
+            ("/a%3Ab", "/a:b"),
+            ("/caf%C3%89", "/caf\u{e9}"),
+            ("/a.%20/", "/a"),
+            ("/a.json", "/a.json"),
+            ("/a%", "/a%"),
+        ] {
+            assert_eq!(careless(path), read, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_stands_for_itself_needs_no_encoding() {
+        assert_eq!(needlessly_encoded("/a%3Ab"), Some(':'));
+        assert_eq!(needlessly_encoded("/a%20b/%C3%A9/%25"), None);
     }
 }

@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ContractError;
 use crate::http_method::HttpMethod;
 use crate::path::{Segment, joined, segment};
-use crate::spelling::folded;
+use crate::spelling::meaning;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -66,25 +66,22 @@ impl Table {
         pointers: &[String],
         errors: &mut Vec<ContractError>,
     ) -> Self {
-        let base = contract.base().unwrap_or_default();
-        let whole = |path: &str| joined(base, path).into_owned();
-        Self::of(contract.endpoints().into(), whole, |index, twin, endpoints| {
+        Self::of(contract, contract.endpoints().into(), &exactly, |index, twin, endpoints| {
             errors.push(conflict(endpoints, pointers, twin, index));
         })
     }
 
-    /// The table of a server that overlooks what [`folded`] takes away, over the same endpoints. Those that
-    /// such a server cannot tell apart stand in one group.
-    pub(crate) fn folding(&self, contract: &Contract) -> Self {
-        let base = contract.base().unwrap_or_default();
-        let folded = |path: &str| folded(&joined(base, path));
-        Self::of(Arc::clone(&self.endpoints), folded, |_, _, _| {})
+    /// The table of a server that reads paths as [`careless`](crate::spelling::careless) does, over the same
+    /// endpoints. Those that such a server cannot tell apart stand in one group.
+    pub(crate) fn carelessly(&self, contract: &Contract) -> Self {
+        Self::of(contract, Arc::clone(&self.endpoints), &carelessly, |_, _, _| {})
     }
 
     /// `twins` is told of an endpoint and of an earlier one that takes the same requests.
     fn of(
+        contract: &Contract,
         endpoints: Arc<[Endpoint]>,
-        whole: impl Fn(&str) -> String,
+        read: &dyn Fn(&str) -> Vec<Segment>,
         mut twins: impl FnMut(usize, usize, &[Endpoint]),
     ) -> Self {
         let mut table = Self {
@@ -97,7 +94,8 @@ impl Table {
         // For each node, the endpoints that end there, and those whose wildcard begins there.
         let mut groups: FxHashMap<(u32, bool), Vec<usize>> = FxHashMap::default();
         for (index, endpoint) in endpoints.iter().enumerate() {
-            let place = table.place(whole(&endpoint.path).trim_start_matches('/'));
+            let base = contract.base().unwrap_or_default();
+            let place = table.place(read(&joined(base, &endpoint.path)));
             let group = groups.entry(place).or_default();
             let twin = group.iter().find(|other| endpoints[**other].method == endpoint.method);
             if let Some(&twin) = twin {
@@ -121,11 +119,11 @@ impl Table {
         table
     }
 
-    /// The node of this template, whose first slash is left out, and whether a wildcard begins there.
-    fn place(&mut self, template: &str) -> (u32, bool) {
+    /// The node of this template, and whether a wildcard begins there.
+    fn place(&mut self, template: Vec<Segment>) -> (u32, bool) {
         let mut at = 0;
-        for text in template.split('/') {
-            at = match segment(text) {
+        for segment in template {
+            at = match segment {
                 Segment::Wildcard => return (at, true),
                 Segment::Fixed(text) => {
                     let next = number(self.texts.len());
@@ -184,6 +182,22 @@ impl Table {
             let members = group.iter().filter(move |member| member.method == wanted);
             members.filter_map(|member| self.endpoints.get(place(member.endpoint)))
         })
+    }
+
+    /// The endpoints of the most specific path of those that take this method: what a server finds that goes on
+    /// looking where axum says that the method is not allowed.
+    pub(crate) fn falling_through(&self, method: &str, path: &str) -> Vec<&Endpoint> {
+        let takes = |member: &&Member| match member.method {
+            None => true,
+            Some(HttpMethod::Get) => method == "GET" || method == "HEAD",
+            Some(own) => own.as_str() == method,
+        };
+        let found = self.walk(0, path.strip_prefix('/'), &mut |group| {
+            let members = self.group(group);
+            members.iter().any(|member| takes(&member)).then_some(members)
+        });
+        let members = found.unwrap_or_default().iter().filter(takes);
+        members.filter_map(|member| self.endpoints.get(place(member.endpoint))).collect()
     }
 
     /// Every endpoint whose template matches this path, whatever the method, and whichever of them takes the
@@ -247,6 +261,30 @@ impl Table {
         let wildcard = node_at.wildcard.length > 0 && !rest.is_empty();
         wildcard.then(|| visit(node_at.wildcard))?
     }
+}
+
+/// The segments of a whole template as they are written.
+fn exactly(template: &str) -> Vec<Segment> {
+    template.split('/').skip(1).map(segment).collect()
+}
+
+/// The segments of a whole template as a careless server has them.
+fn carelessly(template: &str) -> Vec<Segment> {
+    let mut segments: Vec<Segment> = exactly(template)
+        .into_iter()
+        .map(|segment| match segment {
+            Segment::Fixed(text) => Segment::Fixed(meaning(&text)),
+            Segment::Parameter(prefix) => Segment::Parameter(meaning(&prefix)),
+            Segment::Wildcard => Segment::Wildcard,
+        })
+        .collect();
+    if segments.len() > 1 {
+        segments.pop_if(|last| *last == Segment::Fixed(String::new()));
+    }
+    if let Some(Segment::Fixed(last)) = segments.last_mut() {
+        last.truncate(last.trim_end_matches(['.', ' ']).len());
+    }
+    segments
 }
 
 /// A new node's number.

@@ -325,10 +325,13 @@ fn tighten(requirement: &mut Requirement, step: Stricter) {
             }
         }
         Stricter::AlwaysStepUp => {
-            if let Some(RiskRule { step_up, deny: Some(_) }) = &mut requirement.risk
-                && step_up.is_some()
+            // An unknown risk counts as the level to step up from: where that is the one to deny from, it
+            // would be let in by a lower one.
+            if let Some(RiskRule { step_up: Some(step_up), deny: Some(deny) }) =
+                &mut requirement.risk
+                && step_up < deny
             {
-                *step_up = Some(RiskLevel::Low);
+                *step_up = RiskLevel::Low;
             }
         }
     }

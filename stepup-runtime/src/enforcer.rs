@@ -4,9 +4,9 @@
 
 use crate::principal::Principal;
 use crate::refusal::{Cause, Refusal};
-use crate::request_path::whole_path;
+use crate::request_path::{whole_path, whole_uri};
 use crate::step_up::StepUp;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -82,6 +82,7 @@ impl Enforcer {
         let found = matcher.find(head.method.as_str(), path);
         let endpoint = found.map_err(|why| Cause::InvalidRequest(why.why()))?;
         check_overrides(head)?;
+        check_upgrade(head)?;
         if let Some(endpoint) = endpoint {
             return step_up.enforce(endpoint, head).await.map(Admission::Caller);
         }
@@ -108,22 +109,46 @@ impl fmt::Debug for Enforcer {
 /// Refuses a request that a server may take for one of another method or path, since it says so beside its
 /// request line. What a form's body says (`_method`) is not seen here.
 fn check_overrides(head: &Parts) -> Result<(), Refusal> {
-    let says_other = |names: &[&str], here: &[u8]| {
-        let mut values = names.iter().flat_map(|name| head.headers.get_all(*name));
-        values.any(|value| value.as_bytes() != here)
-    };
+    let uri = whole_uri(head);
     let method = head.method.as_str().as_bytes();
-    let query = head.uri.query().unwrap_or_default().as_bytes();
-    // Most queries are none; this one is rarer still.
-    let in_query = !query.is_empty()
-        && form_urlencoded::parse(query)
-            .any(|(name, value)| name == "_method" && value.as_bytes() != method);
-    if says_other(&METHODS, method) || in_query {
+    let target = uri.path_and_query().map_or("", PathAndQuery::as_str).as_bytes();
+    for (name, value) in &head.headers {
+        if is(name, &METHODS) && value.as_bytes() != method {
+            return Err(Cause::InvalidRequest("the request names a second HTTP method").into());
+        }
+        if is(name, &TARGETS) && value.as_bytes() != target {
+            return Err(Cause::InvalidRequest("the request names a second target").into());
+        }
+    }
+    // Some servers part a query at semicolons, and take a dot at the beginning of a name for `_`.
+    let pairs = uri.query().unwrap_or_default().split(['&', ';']);
+    let mut pairs = pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
+    let named = |name: &str| name.len() == 7 && name[1..].eq_ignore_ascii_case("method");
+    if pairs.any(|(name, value)| {
+        name.starts_with(['_', '.']) && named(&name) && value.as_bytes() != method
+    }) {
         return Err(Cause::InvalidRequest("the request names a second HTTP method").into());
     }
-    let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
-    if says_other(&TARGETS, target.as_bytes()) {
-        return Err(Cause::InvalidRequest("the request names a second target").into());
+    Ok(())
+}
+
+/// Whether a header is one of these, also as a server reads it that takes `_` for `-` (RFC 3875 §4.1.18).
+fn is(name: &HeaderName, known: &[&str]) -> bool {
+    let name = name.as_str();
+    name.starts_with('x')
+        && known.iter().any(|known| {
+            known.len() == name.len()
+                && known.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+        })
+}
+
+/// Refuses a request that asks for another protocol on its connection: what is sent in it afterwards would not
+/// be looked at. A websocket belongs to the endpoint at which it is opened.
+fn check_upgrade(head: &Parts) -> Result<(), Refusal> {
+    let mut asked = head.headers.get_all(UPGRADE).iter();
+    if asked.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        let why = "the request asks for another protocol, in which it would not be looked at";
+        return Err(Cause::InvalidRequest(why).into());
     }
     Ok(())
 }
@@ -131,7 +156,8 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
 /// The method that a CORS preflight asks about, if the request is one.
 fn preflighted(head: &Parts) -> Option<&str> {
     let one = |headers: &HeaderMap, name| headers.get_all(name).iter().count() == 1;
-    if head.method != Method::OPTIONS || !one(&head.headers, &ORIGIN) {
+    let upgrade = head.headers.contains_key(UPGRADE);
+    if head.method != Method::OPTIONS || upgrade || !one(&head.headers, &ORIGIN) {
         return None;
     }
     let mut values = head.headers.get_all(ACCESS_CONTROL_REQUEST_METHOD).iter();

@@ -97,7 +97,7 @@ where
             };
             if let Admission::Caller(principal) = admission {
                 if principal.bound()
-                    && let Some(shown) = Shown::new(enforcer.step_up(), &head.headers)
+                    && let Some(shown) = Shown::new(enforcer.step_up(), &head)
                 {
                     head.extensions.insert(shown);
                 }

@@ -11,17 +11,22 @@ pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
         values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
     };
     let mut methods: Vec<String> = vec![request.method.to_uppercase()];
-    for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+    for name in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x_http_method_override",
+        "x-http_method-override",
+    ] {
         let said: Vec<String> = header(name);
         methods.extend(said.iter().map(|method| method.to_uppercase()));
     }
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
-    let pairs = form_urlencoded::parse(query.as_bytes());
-    methods.extend(
-        pairs.filter(|(name, _)| name == "_method").map(|(_, method)| method.to_uppercase()),
-    );
+    let pairs = query.split(['&', ';']).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
+    let named = |name: &str| ["_method", ".method"].contains(&name.to_lowercase().as_str());
+    methods.extend(pairs.filter(|(name, _)| named(name)).map(|(_, method)| method.to_uppercase()));
     let mut targets = vec![request.target.clone()];
-    for name in ["x-original-url", "x-rewrite-url"] {
+    for name in ["x-original-url", "x-rewrite-url", "x_original_url"] {
         targets.extend::<Vec<String>>(header(name));
     }
     let paths: BTreeSet<String> = targets.iter().flat_map(|target| paths(target)).collect();
@@ -36,8 +41,18 @@ fn paths(target: &str) -> BTreeSet<String> {
     let target = target.split('?').next().unwrap_or_default();
     let plain = if target.starts_with('/') { target.to_owned() } else { without_origin(target) };
     let target = plain.as_str();
-    let ways: [fn(&str) -> String; 8] =
-        [decoded, without_origin, cut, slashes, merged, without_parameters, folded, resolved];
+    let ways: [fn(&str) -> String; 10] = [
+        decoded,
+        without_origin,
+        cut,
+        slashes,
+        merged,
+        without_parameters,
+        folded,
+        resolved,
+        trimmed,
+        without_extension,
+    ];
     let mut known = BTreeSet::from([target.to_owned()]);
     let mut new = vec![target.to_owned()];
     while let Some(path) = new.pop() {
@@ -102,6 +117,19 @@ fn without_parameters(path: &str) -> String {
 fn folded(path: &str) -> String {
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_lowercase() }
+}
+
+fn trimmed(path: &str) -> String {
+    path.trim_end_matches(['.', ' ']).to_owned()
+}
+
+fn without_extension(path: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') && !stem.ends_with('/') => {
+            stem.to_owned()
+        }
+        _ => path.to_owned(),
+    }
 }
 
 fn resolved(path: &str) -> String {

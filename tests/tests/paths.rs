@@ -42,6 +42,16 @@ fn contract(unlisted: &str) -> Value {
     json!({"contract": 1, "service": "bank", "version": "1", "unlisted": unlisted, "endpoints": [
         {"method": "POST", "path": "/approve-transaction", "security": mfa},
         {"method": "GET", "path": "/admin/{*rest}", "security": mfa},
+        {"method": "POST", "path": "/accounts/7:close", "security": mfa},
+        {"path": "/accounts/{id}", "security": standard},
+        {"method": "DELETE", "path": "/users/@me", "security": mfa},
+        {"path": "/users/{id}", "security": standard},
+        {"method": "POST", "path": "/teams/{team}/delete", "security": mfa},
+        {"method": "POST", "path": "/teams/public/delete", "security": standard},
+        {"method": "DELETE", "path": "/orders/{id}", "security": mfa},
+        {"method": "GET", "path": "/orders/me", "security": standard},
+        {"method": "GET", "path": "/files/{*rest}", "security": mfa},
+        {"method": "GET", "path": "/files/caf%C3%A9", "security": standard},
         {"method": "GET", "path": "/user-profile", "security": standard},
         {"path": "/public/{*rest}", "security": standard},
     ]})
@@ -50,9 +60,26 @@ fn contract(unlisted: &str) -> Value {
 /// Whether a careless server could take the request for one for a protected endpoint.
 fn is_protected(request: &Reached) -> bool {
     readings(request).iter().any(|(method, path)| {
-        (method == "POST" && path == "/approve-transaction")
-            || ((method == "GET" || method == "HEAD")
-                && path.strip_prefix("/admin/").is_some_and(|rest| !rest.is_empty()))
+        let below = |parent: &str| path.strip_prefix(parent).filter(|rest| !rest.is_empty());
+        let got = method == "GET" || method == "HEAD";
+        let team = below("/teams/").and_then(|rest| rest.strip_suffix("/delete"));
+        let team = team.filter(|team| !team.is_empty() && !team.contains('/') && *team != "public");
+        match method.as_str() {
+            "POST" => {
+                path == "/approve-transaction" || path == "/accounts/7:close" || team.is_some()
+            }
+            "DELETE" => {
+                path == "/users/@me" || below("/orders/").is_some_and(|id| !id.contains('/'))
+            }
+            // The one that is not is `caf%C3%A9`, and what comes of it.
+            _ if got => {
+                let file =
+                    below("/files/").filter(|file| !["caf%C3%A9", "caf\u{e9}"].contains(file));
+                let made = |file: &str| file == "caf%c3%a9" && request.target == "/files/caf%C3%A9";
+                below("/admin/").is_some() || file.is_some_and(|file| !made(file))
+            }
+            _ => false,
+        }
     })
 }
 

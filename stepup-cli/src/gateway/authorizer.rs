@@ -5,7 +5,10 @@ use crate::gateway::metrics::Metrics;
 use crate::gateway::mode::Mode;
 use arc_swap::ArcSwap;
 use http::request::Parts;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 use stepup_runtime::{Admission, Cause, Enforcer, Refusal};
 use tokio::sync::Semaphore;
@@ -16,8 +19,8 @@ pub(crate) struct Authorizer {
     enforcer: Arc<ArcSwap<Enforcer>>,
     pub(crate) identity: Identity,
     metrics: Arc<Metrics>,
-    /// One for each question that may be answered at once.
-    permits: Semaphore,
+    /// One for each question that may wait for an issuer at once.
+    places: Semaphore,
 }
 
 impl Authorizer {
@@ -27,8 +30,8 @@ impl Authorizer {
         metrics: Arc<Metrics>,
         concurrency: usize,
     ) -> Self {
-        let permits = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
-        Self { enforcer, identity, metrics, permits }
+        let places = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
+        Self { enforcer, identity, metrics, places }
     }
 
     /// Holds the client's request against the contract at hand.
@@ -38,16 +41,27 @@ impl Authorizer {
         head: Result<Parts, Refusal>,
     ) -> Result<Admission, Refusal> {
         let asked = Instant::now();
-        let judged = match (self.permits.try_acquire(), head) {
-            (Ok(_permit), Ok(head)) => {
-                // The contract of this moment, whatever comes while an issuer is waited for.
-                let enforcer = Enforcer::clone(&self.enforcer.load());
-                enforcer.enforce(&head).await
-            }
-            (_, Err(refusal)) => Err(refusal),
-            (Err(_), _) => Err(Cause::Unavailable { retry_after: 1 }.into()),
+        let judged = match head {
+            Ok(head) => self.enforce(&head).await,
+            Err(refusal) => Err(refusal),
         };
         self.metrics.answered(mode, &judged, asked.elapsed());
         judged
+    }
+
+    /// Most questions are answered at once. One whose token is not known yet waits for its issuer, and so many
+    /// wait at once and no more: a client with made-up tokens takes no place from those who are known.
+    async fn enforce(&self, head: &Parts) -> Result<Admission, Refusal> {
+        // The contract of this moment, whatever comes while an issuer is waited for.
+        let enforcer = Enforcer::clone(&self.enforcer.load());
+        let mut judging = pin!(enforcer.enforce(head));
+        if let Poll::Ready(judged) =
+            poll_fn(|context| Poll::Ready(judging.as_mut().poll(context))).await
+        {
+            return judged;
+        }
+        let _place =
+            self.places.try_acquire().map_err(|_| Cause::Unavailable { retry_after: 1 })?;
+        judging.await
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::gateway::authorizer::Authorizer;
 use crate::gateway::mode::Mode;
-use http::header::HeaderValue;
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -37,6 +37,8 @@ async fn answer(
     match authorizer.judge(mode, head).await {
         Ok(admission) => {
             let mut response = Response::new(String::new());
+            // It is good for this request alone.
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             for (name, value) in authorizer.identity.of(&admission) {
                 // Visible ASCII, every one of them; one that is not must not be let through as another.
                 let Ok(value) = HeaderValue::try_from(value) else { return broken() };

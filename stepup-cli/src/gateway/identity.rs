@@ -110,14 +110,22 @@ impl Identity {
         })
     }
 
-    /// Whether this is one of the headers, as a server reads it that takes `_` for `-` (RFC 3875 §4.1.18),
-    /// but not as it is written.
+    /// The headers' names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().map(|(_, header)| header)
+    }
+
+    /// Whether this is one of the headers, as a server reads it that takes `_`, and other signs, for `-`
+    /// (RFC 3875 §4.1.18), but not as it is written.
     pub(crate) fn mimics(&self, name: &str) -> bool {
-        name.contains('_')
-            && self.0.iter().any(|(_, header)| {
-                let folded = |text: &str| text.replace('_', "-").to_ascii_lowercase();
-                header.as_str() != name && folded(name) == folded(header.as_str())
-            })
+        let folded =
+            |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+        self.names().any(|header| {
+            let header = header.as_str();
+            header != name
+                && header.len() == name.len()
+                && header.bytes().zip(name.bytes()).all(|(a, b)| folded(a) == folded(b))
+        })
     }
 }
 
@@ -176,10 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_known_behind_its_underscores() {
+    fn a_header_is_known_behind_other_signs() {
         let identity = Identity::new(&[]).unwrap();
         assert!(identity.mimics("x_step_up_subject"));
         assert!(identity.mimics("X-Step_up-Subject"));
+        assert!(identity.mimics("x.step-up.subject"));
         assert!(!identity.mimics("x-step-up-subject"));
         assert!(!identity.mimics("x_other"));
     }

@@ -23,8 +23,8 @@ pub(crate) struct Live {
     metrics: Arc<Metrics>,
 }
 
-/// How a file looks from outside: its time, its length, and which file it is.
-type Look = (SystemTime, u64, u64);
+/// How a file looks from outside: its time, its length, and which file it is, with which rights.
+type Look = (SystemTime, u64, (u64, i64, i64));
 
 impl Live {
     pub(crate) fn new(
@@ -116,11 +116,12 @@ fn look(path: &std::path::Path) -> Option<Look> {
 }
 
 #[cfg(unix)]
-fn identity(metadata: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
+fn identity(metadata: &fs::Metadata) -> (u64, i64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(not(unix))]
-fn identity(_: &fs::Metadata) -> u64 {
-    0
+fn identity(_: &fs::Metadata) -> (u64, i64, i64) {
+    (0, 0, 0)
 }

@@ -50,7 +50,7 @@ pub(crate) struct Options {
     /// How many bytes of headers a question may have; 8192 at least. 32768 unless given.
     #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_HEADER_BYTES")]
     max_header_bytes: Option<u32>,
-    /// How many questions are answered at once; more are answered with 503. 1024 unless given.
+    /// How many questions may wait for an issuer at once; more are answered with 503. 1024 unless given.
     #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONCURRENCY")]
     max_concurrency: Option<u32>,
     /// How many connections are held at once; more wait. 4096 unless given.

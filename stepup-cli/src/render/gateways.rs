@@ -1,6 +1,9 @@
 //! Configuration of gateways: each puts itself in front of an upstream and asks `stepup gateway` about every
 //! request. The texts are the files beside this one.
 
+use crate::failure::Failure;
+use crate::gateway::{Identity, Named};
+use crate::settings;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +24,11 @@ pub(crate) struct Arguments {
     /// Where `stepup gateway` is asked. Its usual port for this way of asking unless given.
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<SocketAddr>,
+    /// The header that tells the upstream who calls, as `stepup gateway` is told.
+    #[arg(long, value_name = "WHAT=HEADER", value_delimiter = ',')]
+    identity: Vec<Named>,
+    #[command(flatten)]
+    settings: settings::From,
 }
 
 /// See [`Arguments`].
@@ -41,38 +49,68 @@ enum Over {
     Http,
 }
 
-/// The names of the headers that tell who calls.
-const IDENTITY: [&str; 7] = ["Subject", "Issuer", "Client", "Scopes", "Amr", "Acr", "Auth-Time"];
+impl Arguments {
+    /// The names of the headers that tell who calls.
+    fn identity(&self) -> Result<Vec<String>, Failure> {
+        let settings = self.settings.named()?.gateway.identity;
+        let given = if self.identity.is_empty() { &settings } else { &self.identity };
+        let names = Identity::new(given)?;
+        Ok(names.names().map(|name| capitalized(name.as_str())).collect())
+    }
+}
 
-pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> String {
-    let identity = lines(IDENTITY.iter().map(|name| {
+/// A header's name as people write it.
+fn capitalized(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+        first.to_uppercase() + rest
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
+pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
+    let identity = arguments.identity()?.into_iter().map(|name| {
         let variable = name.to_lowercase().replace('-', "_");
         format!(
-            "        auth_request_set $stepup_{variable} $upstream_http_x_step_up_{variable};\n        \
-             proxy_set_header X-Step-Up-{name} $stepup_{variable};"
+            "        auth_request_set $stepup_{variable} $upstream_http_{variable};\n        \
+             proxy_set_header {name} $stepup_{variable};"
         )
-    }));
-    filled(include_str!("nginx.conf"), contract, arguments, 9001, &[("identity", &identity)])
+    });
+    let identity = lines(identity);
+    Ok(filled(include_str!("nginx.conf"), contract, arguments, 9001, &[("identity", &identity)]))
 }
 
-pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> String {
-    let identity = IDENTITY.map(|name| format!("X-Step-Up-{name}")).join(" ");
-    filled(include_str!("Caddyfile"), contract, arguments, 9002, &[("identity", &identity)])
+pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
+    let names = arguments.identity()?;
+    let mut removed: Vec<String> = Vec::new();
+    for name in &names {
+        removed.push(name.clone());
+        // And all that is written with `_` in place of one of its `-`.
+        let hyphens = name.match_indices('-').map(|(at, _)| at);
+        removed.extend(hyphens.map(|at| format!("{}_*", name.get(..at).unwrap_or_default())));
+    }
+    removed.sort_unstable();
+    removed.dedup();
+    let remove = lines(removed.iter().map(|name| format!("\t\trequest_header -{name}")));
+    let identity = names.join(" ");
+    let values = [("identity", identity.as_str()), ("remove", &remove)];
+    Ok(filled(include_str!("Caddyfile"), contract, arguments, 9002, &values))
 }
 
-pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> String {
+pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<String, Failure> {
+    let names = envoy.arguments.identity()?;
+    let exact = names.iter().map(|name| format!("{{ exact: {} }}", name.to_lowercase()));
+    let over_http = HTTP.replace("{{upstream_headers}}", &exact.collect::<Vec<_>>().join(", "));
     let (authorizer, protocol, mode, port) = match envoy.over {
         Over::Grpc => (GRPC, "    http2_protocol_options: {}\n", "envoy-grpc", 9004),
-        Over::Http => (HTTP, "", "envoy-http", 9003),
+        Over::Http => (over_http.as_str(), "", "envoy-http", 9003),
     };
-    let remove = lines(
-        IDENTITY
-            .iter()
-            .map(|name| format!("              - remove: x-step-up-{}", name.to_lowercase())),
-    );
+    let remove =
+        names.iter().map(|name| format!("              - remove: {}", name.to_lowercase()));
+    let remove = lines(remove);
     let values =
         [("authorizer", authorizer), ("protocol", protocol), ("mode", mode), ("remove", &remove)];
-    filled(include_str!("envoy.yaml"), contract, &envoy.arguments, port, &values)
+    Ok(filled(include_str!("envoy.yaml"), contract, &envoy.arguments, port, &values))
 }
 
 /// Envoy sends the headers as they came, and so those that stand twice.
@@ -93,11 +131,12 @@ const HTTP: &str = r#"              allowed_headers:
                 - { exact: x-method-override }
                 - { exact: x-original-url }
                 - { exact: x-rewrite-url }
+                - { exact: upgrade }
               http_service:
                 server_uri: { uri: "http://stepup_gateway", cluster: stepup_gateway, timeout: 5s }
                 authorization_request: {}
                 authorization_response:
-                  allowed_upstream_headers: { patterns: [{ prefix: x-step-up- }] }
+                  allowed_upstream_headers: { patterns: [{{upstream_headers}}] }
                   allowed_client_headers:
                     patterns:
                     - { exact: www-authenticate }

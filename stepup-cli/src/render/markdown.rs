@@ -46,7 +46,8 @@ pub(crate) fn markdown(contract: &Contract) -> String {
     text
 }
 
-/// A text in a cell of a table.
+/// A text in a cell of a table, as text and as nothing else.
 fn cell(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('`', "'");
     text.replace('|', "\\|").replace(char::is_control, " ")
 }

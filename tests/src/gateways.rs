@@ -27,6 +27,7 @@ pub struct Gateway {
     addresses: HashMap<String, SocketAddr>,
     /// Its contract.
     pub contract: PathBuf,
+    settings: PathBuf,
     process: Child,
     log: Arc<Mutex<String>>,
     _folder: TempDir,
@@ -72,7 +73,7 @@ impl Gateway {
                 command
             }
         };
-        command.arg("gateway").arg("--contract").arg(&contract).arg("--config").arg(config);
+        command.arg("gateway").arg("--contract").arg(&contract).arg("--config").arg(&config);
         for mode in MODES {
             command.arg("--listen").arg(format!("{mode}=127.0.0.1:0"));
         }
@@ -99,7 +100,7 @@ impl Gateway {
             let (mode, address) = line.split_once(" on ").expect("a mode and an address");
             addresses.insert(mode.to_owned(), address.parse().expect("an address"));
         }
-        Ok(Self { addresses, contract, process, log, _folder: folder })
+        Ok(Self { addresses, contract, settings: config, process, log, _folder: folder })
     }
 
     /// Where it is asked in this mode; `admin` is one, too.
@@ -206,6 +207,19 @@ impl Proxy {
     /// # Panics
     /// When it does not start.
     pub async fn start(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        Self::started(kind, "", gateway, upstream).await
+    }
+
+    /// Starts nginx with these directives in its `http` block, before those that are rendered; `{folder}` is
+    /// its own.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn nginx_with(inherited: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        Self::started(Kind::Nginx, inherited, gateway, upstream).await
+    }
+
+    async fn started(kind: Kind, inherited: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
         let listen = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         let (name, over) = match kind {
@@ -221,6 +235,8 @@ impl Proxy {
         let mut arguments = vec!["render", name, contract, "--listen", &listen_at];
         arguments.extend(["--upstream", &upstream, "--gateway", &asked]);
         arguments.extend(over.iter().flat_map(|over| ["--over", over]));
+        let settings = gateway.settings.to_str().expect("a path of text");
+        arguments.extend(["--config", settings]);
         let rendered = run(stepup(), &arguments);
         assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
         let config = folder.path().join(if name == "envoy" { "config.yaml" } else { "config" });
@@ -236,7 +252,8 @@ impl Proxy {
                     });
                 let text = format!(
                     "daemon off; pid {here}/pid; error_log {here}/error.log; events {{}}\n\
-                     http {{ access_log off; {temporary} include {}; }}\n",
+                     http {{ access_log off; {temporary} {} include {}; }}\n",
+                    inherited.replace("{folder}", &here.to_string()),
                     config.display()
                 );
                 fs::write(&main, text).expect("a file");

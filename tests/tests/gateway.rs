@@ -244,17 +244,18 @@ async fn operators_are_told_how_it_is() {
     assert!(!metrics.body.contains("alice"), "nobody is named");
 }
 
-/// An issuer by its scripted documents, and a token of a key that it has not published yet.
-async fn with_unknown_key() -> (Scripted, TestIssuer, String) {
+/// An issuer by its scripted documents, a token of its key, and one of a key that it has not published yet.
+async fn with_unknown_key() -> (Scripted, TestIssuer, [String; 2]) {
     let http = Scripted::start().await;
     let idp = TestIssuer::start().await.expect("an issuer");
     let keys = serde_json::from_str(&idp.jwks()).expect("keys");
     let document = json!({"issuer": http.url, "jwks_uri": format!("{}/jwks", http.url)});
     http.on("/.well-known/openid-configuration", Script::json(&document));
     http.on("/jwks", Script::json(&keys));
-    idp.rotate("another", TestAlgorithm::Es256).expect("a key");
+    let known = idp.token().claim("iss", http.url.as_str()).mint();
+    idp.rotate_keeping("another", TestAlgorithm::Es256).expect("a key");
     let unknown = idp.token().claim("iss", http.url.as_str()).claim("amr", json!(["mfa"])).mint();
-    (http, idp, unknown)
+    (http, idp, [known, unknown])
 }
 
 /// Publishes the new key, to whoever waits for it.
@@ -266,7 +267,7 @@ fn publish_slowly(http: &Scripted, idp: &TestIssuer) {
 
 #[tokio::test]
 async fn a_question_that_was_asked_is_answered_before_it_stops() {
-    let (http, idp, unknown) = with_unknown_key().await;
+    let (http, idp, [_, unknown]) = with_unknown_key().await;
     let contract = contract(&json!(["mfa"])).to_string();
     let mut gateway = Gateway::start(&contract, &issuer(&http.url), None).await;
     publish_slowly(&http, &idp);
@@ -284,15 +285,17 @@ async fn a_question_that_was_asked_is_answered_before_it_stops() {
 }
 
 #[tokio::test]
-async fn more_questions_than_allowed_at_once_are_put_off() {
-    let (http, idp, unknown) = with_unknown_key().await;
+async fn more_questions_than_may_wait_for_an_issuer_are_put_off() {
+    let (http, idp, [known, unknown]) = with_unknown_key().await;
     let contract = contract(&json!(["mfa"])).to_string();
     let (settings, limits) =
         (issuer(&http.url), ["--max-concurrency", "1", "--max-header-bytes", "9000"]);
     let gateway = Gateway::try_start(&contract, &settings, None, &limits).await.expect("started");
     publish_slowly(&http, &idp);
+    assert_eq!(status(&gateway, "GET", "/me", &known).await, 200);
     let first = tokio::spawn(Answer::of(question(&gateway, "POST", "/pay").bearer_auth(&unknown)));
     sleep(Duration::from_millis(500)).await;
+    assert_eq!(status(&gateway, "GET", "/me", &known).await, 200, "a known token waits for nobody");
     let second = Answer::of(question(&gateway, "POST", "/pay").bearer_auth(&unknown)).await;
     assert_eq!((second.status, second.header("retry-after")), (503, Some("1")));
     assert_eq!(first.await.expect("no panic").status, 200);

@@ -1,15 +1,14 @@
 //! `stepup explain`: why a token is let in at an endpoint or not, step by step, and what would cure it.
 
 use crate::failure::Failure;
-use crate::input::contract;
+use crate::input::{bytes, contract};
 use crate::issuer::IssuerArguments;
 use crate::settings;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stepup_contract::{
@@ -117,14 +116,8 @@ impl Presented {
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
-    let mut text = String::new();
-    if path == Path::new("-") {
-        io::stdin().lock().read_to_string(&mut text).map_err(unreadable)?;
-    } else {
-        text = fs::read_to_string(path).map_err(unreadable)?;
-    }
-    Ok(text)
+    let odd = |_| Failure::Usage(format!("{}: not a text", path.display()));
+    String::from_utf8(bytes(path)?).map_err(odd)
 }
 
 fn claims(path: &Path, text: &str) -> Result<Map<String, Value>, Failure> {

@@ -39,13 +39,7 @@ pub(crate) fn contract(path: &Path) -> Result<Contract, Failure> {
 
 /// The contract in this file, and its text.
 pub(crate) fn source(path: &Path) -> Result<Source, Failure> {
-    let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut bytes).map_err(unreadable)?;
-    } else {
-        bytes = fs::read(path).map_err(unreadable)?;
-    }
+    let bytes = bytes(path)?;
     let wrong = |errors| Failure::Contract { path: path.to_owned(), errors };
     if is_program(&bytes) {
         let contract = Contract::from_section(&section_of(&bytes, path)?);
@@ -57,6 +51,17 @@ pub(crate) fn source(path: &Path) -> Result<Source, Failure> {
     // What was read as JSON is text.
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Source { contract, text: Some((text, pointers)) })
+}
+
+/// All of this file; `-` is standard input.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
+    if path != Path::new("-") {
+        return fs::read(path).map_err(unreadable);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
 }
 
 fn located(errors: &ContractErrors, text: &str) -> Vec<Located> {

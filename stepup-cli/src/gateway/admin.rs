@@ -1,11 +1,11 @@
 //! What operators ask: whether the process lives, whether it is ready for questions, and what it has counted.
 
 use crate::gateway::metrics::Metrics;
-use crate::gateway::serve::Stop;
+use crate::gateway::serve::{Stop, TextService};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
@@ -14,17 +14,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// Serves `/livez`, `/readyz` and `/metrics`. Ready is a process from its start, when it has a contract and
 /// every issuer's keys, to the signal to stop.
-pub(crate) fn service(
-    metrics: Arc<Metrics>,
-    stop: Stop,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<String>,
-    Error = Infallible,
-    Future: Send + 'static,
-> + Clone
-+ Send
-+ 'static {
+pub(crate) fn service(metrics: Arc<Metrics>, stop: Stop) -> impl TextService {
     service_fn(move |request: Request<Incoming>| {
         let (status, text, kind) = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, "alive\n".into(), None),
@@ -41,6 +31,6 @@ pub(crate) fn service(
         *response.status_mut() = status;
         let kind = HeaderValue::from_static(kind.unwrap_or("text/plain; charset=utf-8"));
         response.headers_mut().insert(CONTENT_TYPE, kind);
-        ready(Ok(response))
+        ready(Ok::<_, Infallible>(response))
     })
 }

@@ -3,28 +3,19 @@
 
 use crate::gateway::authorizer::Authorizer;
 use crate::gateway::mode::Mode;
+use crate::gateway::serve::TextService;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Answers the questions of one listener. The question's body is not read.
-pub(crate) fn service(
-    mode: Mode,
-    authorizer: Arc<Authorizer>,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<String>,
-    Error = Infallible,
-    Future: Send + 'static,
-> + Clone
-+ Send
-+ 'static {
+pub(crate) fn service(mode: Mode, authorizer: Arc<Authorizer>) -> impl TextService {
     service_fn(move |question: Request<Incoming>| {
         let authorizer = Arc::clone(&authorizer);
-        async move { Ok(answer(mode, &authorizer, question).await) }
+        async move { Ok::<_, Infallible>(answer(mode, &authorizer, question).await) }
     })
 }
 

@@ -16,6 +16,31 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
+/// Answers with text.
+pub(crate) trait TextService:
+    Service<
+        Request<Incoming>,
+        Response = Response<String>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> TextService for S where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<String>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
 /// What one listener allows its clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {

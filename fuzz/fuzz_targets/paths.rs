@@ -1,8 +1,9 @@
-//! The path table finds what axum's matcher finds, for whatever templates both accept.
+//! The path table finds what axum's matcher finds, for whatever templates both accept; and an enforcer in front of
+//! axum finds that, or refuses.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stepup_contract::{Contract, Endpoint, Requirement, check_path};
+use stepup_contract::{Contract, Endpoint, Matcher, Requirement, check_path};
 
 fuzz_target!(|data: (Vec<&str>, Vec<&str>)| {
     let (templates, paths) = data;
@@ -18,9 +19,14 @@ fuzz_target!(|data: (Vec<&str>, Vec<&str>)| {
             });
         }
     }
-    let table = Contract::new("s", "1", endpoints).expect("matchit accepts them").table();
+    let contract = Contract::new("s", "1", endpoints).expect("matchit accepts them");
+    let (table, matcher) = (contract.table(), Matcher::new(&contract));
     for path in paths {
         let found = table.find("GET", path).map(|endpoint| endpoint.path.as_str());
         assert_eq!(found, router.at(path).ok().map(|at| at.value.as_str()), "{path}");
+        if let Ok(enforced) = matcher.find("GET", path) {
+            let enforced = enforced.map(|endpoint| endpoint.path.as_str());
+            assert!(found.is_none() || found == enforced, "{path}: {found:?}, {enforced:?}");
+        }
     }
 });

@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn what_is_told_twice_or_in_an_odd_way_is_not_believed() {
         let method = ("x-original-method", "GET");
-        for target in ["", "a", "*", "http://a/b", "//[", "/a#b", "/a b", "/a\u{7f}"] {
+        for target in ["", "a", "*", "http://a/b", "/a#b", "/a b"] {
             let read = read(Mode::Nginx, &[method, ("x-original-uri", target)]);
-            assert!(read.is_err() || target == "//[", "{target:?}: {read:?}");
+            assert!(read.is_err(), "{target:?}: {read:?}");
         }
         let twice = [method, ("x-original-uri", "/a"), ("x-original-uri", "/b")];
         assert_eq!(read(Mode::Nginx, &twice), Err(500));

@@ -31,9 +31,11 @@ fn without_slash(text: &str) -> String {
     if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }
 }
 
-/// What servers make of a path, and of the templates.
-const SERVERS: [(&str, fn(&str) -> String); 5] = [
-    ("as it is written", |text| text.to_owned()),
+/// What a server makes of a path, and of the templates.
+type Reading = fn(&str) -> String;
+
+const SERVERS: [(&str, Reading); 5] = [
+    ("as it is written", str::to_owned),
     ("decoded", decoded),
     ("decoded, whatever the case", |text| decoded(text).to_lowercase()),
     ("whatever the slash at the end", |text| without_slash(&decoded(text))),

@@ -25,7 +25,7 @@ mod wording;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Exports and examines step-up contracts.
+/// Exports, examines and enforces step-up contracts.
 #[derive(Debug, Parser)]
 #[command(name = "stepup", version, about)]
 struct Cli {

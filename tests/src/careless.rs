@@ -1,7 +1,7 @@
 //! Everything that a careless server could take a request for: one that decodes too often, overlooks case, cuts
 //! off what it does not understand, and believes headers that nobody should.
 
-use crate::gateways::Reached;
+use crate::upstream::Reached;
 use std::collections::BTreeSet;
 
 /// All pairs of method and path that this request could be taken for.

@@ -10,6 +10,7 @@ pub mod peers;
 pub mod scripted;
 pub mod server;
 pub mod seven_arguments;
+pub mod upstream;
 pub mod vectors;
 
 /// The examples of the README and of the documentation compile.

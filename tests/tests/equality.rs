@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use stepup_runtime::testing::{AUDIENCE, TestIssuer};
 use stepup_tests::envoy::{Asked, EnvoyClient};
-use stepup_tests::gateways::{Gateway, Kind, Proxy, REACHED, Upstream, settings_of};
+use stepup_tests::gateways::{Gateway, Kind, Proxy, settings_of};
 use stepup_tests::server::Answer;
+use stepup_tests::upstream::{REACHED, Upstream};
 use stepup_tests::vectors::{Vector, all};
 
 /// The vectors that a gateway can enforce, each with its path and its token; one issuer for each vocabulary.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
 use stepup_tests::command::{run, stepup};
 use stepup_tests::envoy::{Asked, EnvoyClient};
-use stepup_tests::gateways::{Gateway, raw};
+use stepup_tests::gateways::Gateway;
 use stepup_tests::scripted::{Script, Scripted};
 use stepup_tests::server::Answer;
+use stepup_tests::upstream::raw;
 use tokio::time::{Instant, sleep};
 
 fn issuer(idp: &str) -> String {

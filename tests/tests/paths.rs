@@ -11,7 +11,8 @@ use stepup_runtime::testing::{AUDIENCE, TestIssuer};
 use stepup_runtime::{Contract, ContractLayer, StepUp};
 use stepup_tests::careless::readings;
 use stepup_tests::envoy::{Asked, EnvoyClient};
-use stepup_tests::gateways::{Gateway, Kind, Proxy, REACHED, Reached, Upstream, raw};
+use stepup_tests::gateways::{Gateway, Kind, Proxy};
+use stepup_tests::upstream::{REACHED, Reached, Upstream, raw};
 
 /// One spelling: a request line and header fields.
 struct Spelling {

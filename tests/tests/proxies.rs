@@ -5,8 +5,9 @@
 use serde_json::json;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
 use stepup_tests::command::{run, stepup, workspace};
-use stepup_tests::gateways::{Gateway, Kind, Proxy, Upstream, raw};
+use stepup_tests::gateways::{Gateway, Kind, Proxy};
 use stepup_tests::server::Answer;
+use stepup_tests::upstream::{Upstream, raw};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const RESOURCE: &str = "https://api.example";

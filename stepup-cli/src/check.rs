@@ -35,6 +35,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.near()?;
+    if arguments.ask_issuers && settings.issuers.is_empty() {
+        return Err(Failure::Usage(
+            "--ask-issuers, and the settings name none; add [[issuers]]".into(),
+        ));
+    }
     let file = arguments.contract.display().to_string();
     let source = match source(&arguments.contract) {
         Ok(source) => source,

@@ -5,7 +5,7 @@ use crate::input::{Source, contract, source};
 use crate::report::{Form, Item, Level, Report, pretty};
 use crate::settings;
 use crate::waivers::Waived;
-use crate::wording::{route, sentences};
+use crate::wording::{cell, route, sentences};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -144,12 +144,12 @@ fn markdown(changes: &[Found]) -> String {
     }
     let mut text = String::from("| | requests | change | fingerprint |\n|---|---|---|---|\n");
     for Found { change, waived } in changes {
-        let cell = |text: &str| text.replace('`', "'").replace('|', "\\|");
         let mut said = sentences(change);
         if let Waived::Yes(reason) = waived {
             said.push(format!("waived: {reason}"));
         }
-        let said = cell(&said.join("<br>"));
+        let said: Vec<String> = said.iter().map(|said| cell(said)).collect();
+        let said = said.join("<br>");
         let (axis, route) = (change.axis().as_str(), cell(&route(change)));
         let stands = axis == "weakened" && !waived.is_waived();
         let axis = if stands { "**weakened**" } else { axis };

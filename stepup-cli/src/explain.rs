@@ -12,10 +12,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stepup_contract::{
-    Challenge, Contract, Decision, Endpoint, Evidence, Matcher, Profile, Unlisted, decide,
+    Challenge, Contract, Decision, Endpoint, Evidence, Matcher, Profile, Reason, Unlisted, decide,
     numeric_date, parse_strict, steps,
 };
-use stepup_runtime::{Cause, Enforcer, StepUp};
+use stepup_runtime::{Cause, Enforcer, StepUp, unenforceable};
 
 /// Explain a decision.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
     /// Verify the token as the program would, with the issuer's keys.
-    #[arg(long, requires = "token")]
+    #[arg(long, requires = "token", conflicts_with = "claims")]
     verify: bool,
     /// The time of the request, in seconds since the epoch. Now unless given.
     #[arg(long, value_name = "SECONDS", conflicts_with = "verify")]
@@ -203,6 +203,14 @@ fn explanation(
             .unwrap_or_default());
         return (text, false);
     }
+    if presented.claims.get("exp").and_then(numeric_date).is_some_and(|end| end <= now) {
+        say("refused with 401; the token has ended, and a new one cures it".into());
+        return (text, false);
+    }
+    if let Some(why) = unenforceable(&endpoint.requirement, true) {
+        say(format!("refused with 500: {why}"));
+        return (text, false);
+    }
     let authentication = profile.authentication(&presented.claims);
     let bound = presented.claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
     let evidence = Evidence { bound, ..Evidence::of(&authentication) };
@@ -238,7 +246,7 @@ fn token(presented: &Presented, verified: Option<&Answer>, now: u64) -> String {
     let expires = match expires {
         None => "without an end".to_owned(),
         Some(end) if end > now => format!("ends in {} s", end - now),
-        Some(end) => format!("ended {} s ago, so that it would be refused", now - end),
+        Some(end) => format!("ended {} s ago", now - end),
     };
     format!("iss {}, aud {}, sub {}, {expires}", text("iss"), text("aud"), text("sub"))
 }
@@ -246,7 +254,12 @@ fn token(presented: &Presented, verified: Option<&Answer>, now: u64) -> String {
 fn verdict(decision: Decision, endpoint: &Endpoint, profile: &Profile) -> String {
     let Decision::Refuse(reason) = decision else { return "let in".into() };
     let Some(cure) = Challenge::for_reason(reason, &endpoint.requirement, profile) else {
-        return format!("refused: {reason:?}; no login cures it");
+        let why = match reason {
+            Reason::NotBound => "the token is not bound to a key",
+            Reason::IssuerBarred => "users of this issuer may not step up",
+            _ => "the session's risk",
+        };
+        return format!("refused: {why}; no login cures it");
     };
     let mut text = String::from("refused; cured by a token that is asked for with");
     let Challenge { acr_values, max_age, scope } = cure;

@@ -26,7 +26,7 @@ pub(crate) enum Failure {
     Issuer(#[from] IssuerError),
     #[error("error: {0}")]
     StepUp(#[from] Box<BuildError>),
-    #[error("error: {address} cannot be listened at: {why}")]
+    #[error("error: cannot listen on {address}: {why}")]
     Listen { address: SocketAddr, why: io::Error },
     #[error("error: {0}")]
     Usage(String),
@@ -38,12 +38,19 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// 1 when what was examined is not in order, 2 when it could not be examined.
-    pub(crate) fn exit_code(&self) -> u8 {
+    /// 1 when what was examined is not in order, 2 when it could not be examined. Whether a document is a
+    /// contract is what some commands examine (`contracts`), and what others need to begin with.
+    pub(crate) fn exit_code(&self, contracts: bool) -> u8 {
         match self {
-            Self::Contract { .. } | Self::Found(_) => 1,
+            Self::Found(_) => 1,
+            Self::Contract { .. } if contracts => 1,
             _ => 2,
         }
+    }
+
+    /// Whether it is only that nobody reads on.
+    pub(crate) fn is_no_reader(&self) -> bool {
+        matches!(self, Self::Output(why) if why.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 

@@ -47,9 +47,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.named()?;
     let options = arguments.options.clone().over(settings.gateway);
-    // An issuer by flags stands for those of the file.
-    let issuers = match &arguments.issuer.issuer {
-        Some(_) => vec![arguments.issuer.clone()],
+    // An issuer by flags or by the environment stands for those of the file.
+    let named = arguments.issuer.clone().or_of_the_environment()?;
+    let issuers = match &named.issuer {
+        Some(_) => vec![named],
         None => settings.issuers,
     };
     log();

@@ -4,6 +4,7 @@
 use crate::failure::Failure;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use std::env;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,10 +17,10 @@ use stepup_runtime::{Issuer, Provider};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct IssuerArguments {
     /// The issuer's exact name, the `iss` of its tokens.
-    #[arg(long, value_name = "URL", env = "STEPUP_ISSUER")]
+    #[arg(long, value_name = "URL")]
     pub(crate) issuer: Option<String>,
     /// The audience that names the API, the `aud` of its tokens. Several may be given.
-    #[arg(long, value_name = "AUDIENCE", requires = "issuer", env = "STEPUP_AUDIENCE")]
+    #[arg(long, value_name = "AUDIENCE", requires = "issuer")]
     #[serde(default, deserialize_with = "one_or_several")]
     pub(crate) audience: Vec<String>,
     /// Whose vocabulary the issuer speaks: standard, auth0, okta, entra, keycloak, cognito, pingone.
@@ -89,6 +90,22 @@ pub(crate) struct IssuerArguments {
 }
 
 impl IssuerArguments {
+    /// These, or the issuer of the environment where they name none: `STEPUP_ISSUER`, `STEPUP_AUDIENCE` (with
+    /// commas between several), and `STEPUP_PROVIDER`.
+    pub(crate) fn or_of_the_environment(mut self) -> Result<Self, Failure> {
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        if self.issuer.is_none() && variable("STEPUP_ISSUER").is_some() {
+            self.issuer = variable("STEPUP_ISSUER");
+            let audiences = variable("STEPUP_AUDIENCE").unwrap_or_default();
+            let audiences = audiences.split(',').filter(|audience| !audience.is_empty());
+            self.audience = audiences.map(str::to_owned).collect();
+            let provider = variable("STEPUP_PROVIDER").map(|name| name.parse()).transpose();
+            self.provider =
+                provider.map_err(|why| Failure::Usage(format!("STEPUP_PROVIDER: {why}")))?;
+        }
+        Ok(self)
+    }
+
     /// The issuer, for a command that looks at its abilities and verifies no token.
     pub(crate) fn to_examine(&self) -> Result<Issuer, Failure> {
         let name = self.name()?;

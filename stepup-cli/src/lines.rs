@@ -7,6 +7,7 @@ use std::collections::HashMap;
 /// A text whose places are asked for. What was taken apart once is not taken apart again.
 pub(crate) struct Lines<'a> {
     text: &'a str,
+    root: Option<&'a RawValue>,
     /// Where each line begins.
     starts: Vec<usize>,
     known: HashMap<String, Children<'a>>,
@@ -19,19 +20,19 @@ impl<'a> Lines<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { text, starts, known: HashMap::new() }
+        Self { text, root: serde_json::from_str(text).ok(), starts, known: HashMap::new() }
     }
 
     /// The line of what the pointer (RFC 6901) points at, the first being 1; of what it would stand in, where it
     /// is missing.
     pub(crate) fn line(&mut self, pointer: &str) -> Option<usize> {
-        let mut value: &RawValue = serde_json::from_str(self.text).ok()?;
+        let mut value = self.root?;
         let mut path = String::new();
         for token in pointer.split('/').skip(1) {
-            let children = self
-                .known
-                .entry(path.clone())
-                .or_insert_with(|| children(value).unwrap_or_default());
+            if !self.known.contains_key(&path) {
+                self.known.insert(path.clone(), children(value).unwrap_or_default());
+            }
+            let children = self.known.get(&path)?;
             let Some(child) = children.get(&token.replace("~1", "/").replace("~0", "~")) else {
                 break;
             };

@@ -1,9 +1,10 @@
 //! The `stepup` command. Each subcommand has a file of its own; this one reads the command line and
 //! turns the outcome into an exit code.
 //!
-//! Exit codes: 0 done; 1 what was examined is not in order: a contract with errors, all of them on
-//! stderr and nothing on stdout, an issuer that cannot satisfy it, or a change that weakens it, with the
-//! findings on stdout; 2 bad usage, a file that cannot be read, an issuer that does not answer.
+//! Exit codes: 0 done; 1 what was examined is not in order: for `export` and `check` a contract with errors, all of
+//! them on stderr and nothing on stdout; an issuer that cannot satisfy it, a lint, a change that weakens it, or a
+//! token that is refused, with the findings on stdout; 2 bad usage, a file that cannot be read or is no contract,
+//! an issuer that does not answer.
 
 mod binary;
 mod build;
@@ -51,6 +52,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
+    let contracts = matches!(command, Command::Export(_) | Command::Check(_));
     let outcome = match command {
         Command::Export(arguments) => export::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -61,9 +63,10 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_no_reader() => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
-            ExitCode::from(failure.exit_code())
+            ExitCode::from(failure.exit_code(contracts))
         }
     }
 }

@@ -92,3 +92,9 @@ pub(crate) fn asks(requirement: &Requirement) -> Vec<String> {
     asks.extend(requirement.per_action.then(|| "confirmed call by call".to_owned()));
     asks
 }
+
+/// A text in a cell of a Markdown table: no HTML, no code, no further cell.
+pub(crate) fn cell(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('`', "'");
+    text.replace('|', "\\|").replace(char::is_control, " ")
+}

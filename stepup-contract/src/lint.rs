@@ -215,7 +215,9 @@ fn by_telephone_alone(endpoint: &Endpoint) -> bool {
     let telephone = |method: &Method| matches!(method, Method::Sms | Method::Tel);
     let asked = &endpoint.requirement;
     let none = asked.methods.is_empty() && asked.any_methods.is_empty();
+    // What an acr says beside them is not known here.
     !none
+        && asked.acr.is_empty()
         && asked.methods.iter().all(telephone)
         && (asked.any_methods.is_empty() || asked.any_methods.iter().any(telephone))
 }

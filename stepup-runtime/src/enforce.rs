@@ -84,8 +84,9 @@ impl StepUp {
     }
 }
 
-/// What of this requirement cannot be enforced, where proofs of DPoP can be checked or cannot.
-pub(crate) fn unenforceable(requirement: &Requirement, proofs: bool) -> Option<&'static str> {
+/// What of this requirement this version cannot enforce, where proofs of DPoP can be checked or cannot: an endpoint
+/// with such a requirement refuses every request with 500.
+pub fn unenforceable(requirement: &Requirement, proofs: bool) -> Option<&'static str> {
     if requirement.per_action {
         Some("per_action is registered and exported, but cannot be enforced yet; leave it out")
     } else if requirement.risk.is_some() {

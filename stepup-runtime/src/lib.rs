@@ -73,6 +73,7 @@ mod unmet;
 
 pub use clock::{Clock, SystemClock};
 pub use dpop::Dpop;
+pub use enforce::unenforceable;
 pub use enforcer::{Admission, Enforcer};
 pub use introspection::Introspection;
 pub use issuer::{Issuer, IssuerError};

@@ -62,6 +62,20 @@ impl Cases {
     }
 }
 
+#[tokio::test]
+async fn what_no_gateway_can_enforce_is_refused_when_it_is_loaded() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let settings = format!("[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", idp.url());
+    let later: Vec<Vector> = all().into_iter().filter(Vector::comes_later).collect();
+    assert!(!later.is_empty());
+    for vector in later {
+        let contract = json!({"path": "/", "security": vector.requirement}).to_string();
+        let said = Gateway::try_start(&contract, &settings, None, &["--allow-unsatisfiable"]).await;
+        let said = said.expect_err(&vector.name);
+        assert!(said.contains("cannot be enforced"), "{}: {said}", vector.name);
+    }
+}
+
 fn report(wrong: &[String]) {
     assert!(wrong.is_empty(), "{} vectors disagree:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -77,6 +77,32 @@ async fn a_client_cannot_say_who_it_is() {
 
 #[tokio::test]
 #[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn nobody_is_named_where_nobody_is_known() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = json!({
+        "contract": 1, "service": "bank", "version": "1", "unlisted": "allow", "endpoints": [
+            {"method": "POST", "path": "/pay", "security": {"step-up": true, "methods": ["mfa"]}},
+        ],
+    });
+    let settings = format!("[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", idp.url());
+    let gateway = Gateway::start(&contract.to_string(), &settings, None).await;
+    let spoofed = [("X-Step-Up-Subject", "mallory"), ("X-Step-Up-Scopes", "mallory")];
+    let preflight = [("Origin", "https://x"), ("Access-Control-Request-Method", "POST")];
+    for kind in Kind::ALL {
+        let upstream = Upstream::start().await;
+        let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+        for (line, headers) in [("GET /open", &[][..]), ("OPTIONS /pay", &preflight)] {
+            let (status, _) = call(&proxy, line, &[headers, &spoofed].concat()).await;
+            let reached = upstream.take();
+            assert_eq!((status, reached.len()), (200, 1), "{kind:?}: {line}");
+            let named = reached[0].headers.iter().filter(|(_, value)| *value == "mallory");
+            assert_eq!(named.count(), 0, "{kind:?}: {line}: {:?}", reached[0].headers);
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
 async fn headers_of_other_names_are_guarded_as_well() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let contract = json!({"path": "/me", "security": {"step-up": false}}).to_string();

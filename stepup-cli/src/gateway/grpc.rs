@@ -22,6 +22,9 @@ use std::sync::Arc;
 use stepup_runtime::{Admission, Cause, Refusal};
 use tonic::Code;
 
+/// Longest headers of a client's request, in bytes; Envoy itself allows 60 KiB unless told otherwise.
+const MAX_HEADERS: usize = 128 * 1024;
+
 /// Answers the questions of one listener.
 pub(crate) fn service(
     authorizer: Arc<Authorizer>,
@@ -119,11 +122,17 @@ fn client_request(request: &HttpRequest) -> Result<Parts, Refusal> {
     let method = Method::from_bytes(request.method.as_bytes());
     let method = method.map_err(|_| unreadable("the method cannot be read"))?;
     let target = target_of(request.path.as_bytes())?;
+    // They stand in the question's body, which the limits of its own headers do not bound.
+    let size: usize = fields(request).map(|(name, value)| name.len() + value.len()).sum();
+    if size > MAX_HEADERS {
+        return Err(unreadable("the headers are too long"));
+    }
     let mut headers = HeaderMap::new();
     for (name, value) in fields(request).filter(|(name, _)| !name.starts_with(':')) {
         let name = HeaderName::try_from(name).map_err(|_| unreadable("a header cannot be read"))?;
         let value = HeaderValue::from_bytes(value);
-        headers.append(name, value.map_err(|_| unreadable("a header cannot be read"))?);
+        let value = value.map_err(|_| unreadable("a header cannot be read"))?;
+        headers.try_append(name, value).map_err(|_| unreadable("there are too many headers"))?;
     }
     Ok(head(method, target, headers))
 }

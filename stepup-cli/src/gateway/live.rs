@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 /// See the module.
 pub(crate) struct Live {
     path: PathBuf,
-    /// What the file looked like when it was last read.
+    /// What the file looked like when it was last read; nothing where there was none.
     seen: Option<Look>,
     digest: String,
     enforcer: Arc<ArcSwap<Enforcer>>,
@@ -58,7 +58,8 @@ impl Live {
         loop {
             let path = self.path.clone();
             let look = spawn_blocking(move || look(&path)).await.ok().flatten();
-            if look.is_some() && look != self.seen {
+            // One that is gone is read as well, to be told of.
+            if look != self.seen {
                 self.seen = look;
                 self.read().await;
             }

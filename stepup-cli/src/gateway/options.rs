@@ -5,6 +5,7 @@ use crate::gateway::SHORTEST_RELOAD;
 use crate::gateway::identity::Named;
 use crate::gateway::mode::{Listen, Mode};
 use crate::gateway::serve::Limits;
+use clap::builder::FalseyValueParser;
 use serde::Deserialize;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WHAT=HEADER", env = "STEPUP_IDENTITY", value_delimiter = ',')]
     pub(crate) identity: Vec<Named>,
     /// Start in front of an issuer that cannot satisfy the contract, and only log it.
-    #[arg(long, env = "STEPUP_ALLOW_UNSATISFIABLE")]
+    #[arg(long, env = "STEPUP_ALLOW_UNSATISFIABLE", value_parser = FalseyValueParser::new())]
     pub(crate) allow_unsatisfiable: bool,
     /// How many threads answer. Half of the cores unless given: the gateway that asks has work to do, too.
     #[arg(long, value_name = "NUMBER", env = "STEPUP_WORKERS")]

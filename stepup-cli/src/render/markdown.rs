@@ -1,6 +1,6 @@
 //! The contract as a table.
 
-use crate::wording::asks;
+use crate::wording::{asks, cell};
 use std::fmt::Write;
 use std::path::PathBuf;
 use stepup_contract::{Contract, Trust, Unlisted};
@@ -44,10 +44,4 @@ pub(crate) fn markdown(contract: &Contract) -> String {
         }
     }
     text
-}
-
-/// A text in a cell of a table, as text and as nothing else.
-fn cell(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('`', "'");
-    text.replace('|', "\\|").replace(char::is_control, " ")
 }

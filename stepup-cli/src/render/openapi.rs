@@ -63,6 +63,9 @@ fn filled(
     create: bool,
 ) -> Result<(String, Vec<String>), Failure> {
     let everywhere = document.get("security").map(|security| security.get().to_owned());
+    // Before 3.1 only schemes of OAuth and OpenID Connect name scopes.
+    let old = document.get("openapi").is_some_and(|version| version.get().starts_with("\"3.0"));
+    let scopes = arguments.issuer.is_some() || !old;
     let mut paths = object(&document, "paths")?;
     let mut missing = Vec::new();
     for endpoint in contract.endpoints() {
@@ -95,7 +98,7 @@ fn filled(
             }
             any = true;
             let operation =
-                operation(object(&item, &name)?, endpoint, everywhere.as_deref(), create)?;
+                operation(object(&item, &name)?, endpoint, everywhere.as_deref(), create, scopes)?;
             set(&mut item, &name, &operation)?;
         }
         if !any {
@@ -136,6 +139,7 @@ fn operation(
     endpoint: &Endpoint,
     everywhere: Option<&str>,
     create: bool,
+    scopes: bool,
 ) -> Result<Object, Failure> {
     if create {
         let sensitive = endpoint.trust() == Trust::Sensitive;
@@ -152,7 +156,7 @@ fn operation(
         alternatives.push(Object::new());
     }
     for alternative in &mut alternatives {
-        set(alternative, SCHEME, &endpoint.requirement.scopes)?;
+        set(alternative, SCHEME, &if scopes { &endpoint.requirement.scopes[..] } else { &[] })?;
     }
     set(&mut operation, "security", &alternatives)?;
     let mut responses = object(&operation, "responses")?;

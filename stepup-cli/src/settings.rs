@@ -65,7 +65,7 @@ fn levels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Rule, Level)>, D::E
 /// Where a command finds its settings.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct From {
-    /// The settings, in TOML. `check` and `diff` look for stepup.toml unless given.
+    /// The settings, in TOML. `check` and `diff` read stepup.toml unless this names another.
     #[arg(long, value_name = "FILE", env = "STEPUP_CONFIG")]
     config: Option<PathBuf>,
 }

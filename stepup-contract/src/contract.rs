@@ -69,7 +69,11 @@ impl Contract {
         endpoints.sort_by(|(_, a), (_, b)| (&a.path, a.method).cmp(&(&b.path, b.method)));
         let (pointers, endpoints): (Vec<String>, _) = endpoints.into_iter().unzip();
         let contract = Self { service, version, unlisted, base, endpoints };
-        if errors.is_empty() {
+        // Paths that cannot be read take no requests that could be compared.
+        let unreadable = |error: &ContractError| {
+            error.pointer().is_some_and(|pointer| pointer == "/base" || pointer.ends_with("/path"))
+        };
+        if !errors.iter().any(unreadable) {
             Table::build(&contract, &pointers, &mut errors);
         }
         ContractErrors::or_ok(errors, (contract, pointers))

@@ -34,16 +34,40 @@ pub(crate) fn read(text: &[u8], unknown: Unknown) -> Result<Read, ContractErrors
     let value = parse_strict(text).map_err(ContractError::from)?;
     let mut reader = Reader { unknown, errors: Vec::new(), warnings: Vec::new() };
     let draft = reader.document(&value);
-    let Reader { errors, warnings, .. } = reader;
-    let draft = ContractErrors::or_ok(errors, draft)?;
-    let (contract, pointers) = Contract::checked(
+    let Reader { mut errors, warnings, .. } = reader;
+    // An endpoint of which something could not be read may look wrong for that alone.
+    let places = draft.endpoints.iter().map(|(place, _)| place);
+    let halves: Vec<String> = places
+        .filter(|place| {
+            errors.iter().any(|error| error.pointer().is_some_and(|at| lies_in(at, place)))
+        })
+        .cloned()
+        .collect();
+    let checked = Contract::checked(
         draft.service,
         draft.version,
         draft.unlisted,
         draft.base,
         draft.endpoints,
-    )?;
-    Ok(Read { contract, pointers, warnings })
+    );
+    match checked {
+        Ok((contract, pointers)) => {
+            ContractErrors::or_ok(errors, Read { contract, pointers, warnings })
+        }
+        Err(more) => {
+            let whole = |error: &&ContractError| {
+                let at = error.pointer().unwrap_or_default();
+                !halves.iter().any(|place| lies_in(at, place))
+            };
+            errors.extend(more.iter().filter(whole).cloned());
+            Err(ContractErrors::or_ok(errors, ()).err().unwrap_or(more))
+        }
+    }
+}
+
+/// Whether a pointer points at a place or into it.
+fn lies_in(pointer: &str, place: &str) -> bool {
+    pointer.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Checks what a parsed endpoint means, beyond its types.

@@ -278,3 +278,31 @@ fn a_mistake_is_reported_where_it_was_written_however_the_document_is_ordered() 
     assert_eq!(paths, ["/a", "/y", "/z"]);
     assert_eq!(pointers, ["/endpoints/2", "/endpoints/1", "/endpoints/0"]);
 }
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let text = r#"{"contract": 1, "service": "s", "endpoints": [
+        {"path": "a", "security": {"step-up": false}},
+        {"path": "/b", "security": {"step-up": true}},
+        {"path": "/c", "security": {"step-up": true, "acr": ["0"]}},
+        {"method": "GETT", "path": "d", "security": {"step-up": false}}
+    ]}"#;
+    let errors = Contract::parse(text).unwrap_err();
+    let pointers: Vec<&str> = errors.iter().filter_map(|error| error.pointer()).collect();
+    assert_eq!(
+        pointers,
+        [
+            "/version",
+            "/endpoints/1/security/step-up",
+            "/endpoints/3/method",
+            "/endpoints/0/path",
+            "/endpoints/2/security/acr/0",
+        ]
+    );
+    let twice = text.replace("\"a\"", "\"/c\"").replace("\"d\"", "\"/d\"");
+    let errors = Contract::parse(twice).unwrap_err();
+    assert!(
+        errors.iter().any(|error| error.to_string().contains("takes requests that")),
+        "{errors}"
+    );
+}

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `/livez`, `/readyz` and `/metrics`. Ready is a process from its start, when it has a contract and
-/// every issuer's keys, to the signal to stop.
+/// Serves `/livez`, `/readyz` and `/metrics`. Ready is a process from its start, when it has a contract and the
+/// keys of every issuer that is not lazy, to the signal to stop.
 pub(crate) fn service(metrics: Arc<Metrics>, stop: Stop) -> impl TextService {
     service_fn(move |request: Request<Incoming>| {
         let (status, text, kind) = match (request.method(), request.uri().path()) {

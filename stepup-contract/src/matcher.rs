@@ -70,8 +70,11 @@ impl Matcher {
         if read != plain || self.careless.is_some() {
             self.check_near(method, &read, found)?;
         }
-        if !found.is_some_and(ends_as_written) {
-            for stem in without_extension(&read).into_iter().flatten() {
+        // Few paths have an extension, and only for those the endpoint itself is looked at.
+        if let Some(stems) = without_extension(&read)
+            && !found.is_some_and(ends_as_written)
+        {
+            for stem in stems {
                 self.check_near(method, stem, found)?;
             }
         }

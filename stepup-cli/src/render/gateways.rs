@@ -1,5 +1,5 @@
 //! Configuration of gateways: each puts itself in front of an upstream and asks `stepup gateway` about every
-//! request. The texts are the files beside this one.
+//! request. The texts are the files beside this one; what differs between Envoy's two ways of asking is here.
 
 use crate::failure::Failure;
 use crate::gateway::{Identity, Named};

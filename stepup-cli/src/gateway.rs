@@ -9,6 +9,7 @@
 mod admin;
 mod authorizer;
 mod grpc;
+mod histogram;
 mod http;
 mod identity;
 mod live;

@@ -50,7 +50,9 @@ const TEXT: Ambiguous = Ambiguous("the path is not UTF-8");
 /// assert!(plain_path("/public/..%2fapprove").is_err());
 /// ```
 pub fn plain_path(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
-    let Some(rest) = path.strip_prefix('/') else { return Err(NO_SLASH) };
+    if !path.starts_with('/') {
+        return Err(NO_SLASH);
+    }
     let plain = match path.contains('%') {
         true => Cow::Owned(decoded(path)?),
         false => Cow::Borrowed(path),
@@ -58,13 +60,11 @@ pub fn plain_path(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
     if let Some(odd) = plain.bytes().find(|byte| !stands_for_itself(*byte)) {
         return Err(if odd == b';' { PARAMETER } else { CHARACTER });
     }
-    let segments = || plain.split('/').skip(1);
-    // The last one is empty where the path ends with a slash.
-    let last = segments().count().saturating_sub(1);
-    if segments().take(last).any(str::is_empty) || rest.starts_with('/') {
+    let has = |pair: &[u8; 2]| plain.as_bytes().windows(2).any(|bytes| bytes == pair);
+    if has(b"//") {
         return Err(EMPTY);
     }
-    if segments().any(|segment| matches!(segment, "." | "..")) {
+    if has(b"/.") && plain.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(DOTS);
     }
     Ok(plain)
@@ -157,10 +157,16 @@ pub(crate) fn meaning(text: &str) -> String {
 
 /// A request's path as a careless server reads it: decoded, in lower case, and without what is at its end and
 /// counts for nothing there, a slash, dots or spaces.
-pub(crate) fn careless(path: &str) -> String {
+pub(crate) fn careless(path: &str) -> Cow<'_, str> {
+    const AT_THE_END: [char; 3] = ['/', '.', ' '];
+    let as_written = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'%';
+    // Most paths are read with care and without it alike.
+    if path.bytes().all(as_written) && !path.ends_with(AT_THE_END) {
+        return Cow::Borrowed(if path.is_empty() { "/" } else { path });
+    }
     let meaning = meaning(path);
-    let trimmed = meaning.trim_end_matches(['/', '.', ' ']);
-    if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }
+    let trimmed = meaning.trim_end_matches(AT_THE_END);
+    Cow::Owned(if trimmed.is_empty() { "/" } else { trimmed }.to_owned())
 }
 
 /// The first character that a template encodes though it stands for itself (RFC 3986 §3.3).

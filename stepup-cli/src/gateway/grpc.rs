@@ -67,7 +67,7 @@ impl Envoy {
             if value.is_empty() {
                 headers_to_remove.push(name.as_str().to_owned());
             } else {
-                headers.push(header(name.as_str(), value));
+                headers.push(header(name.as_str(), String::from_utf8_lossy(&value).into_owned()));
             }
         }
         let ok = OkHttpResponse { headers, headers_to_remove, ..OkHttpResponse::default() };

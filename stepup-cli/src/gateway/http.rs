@@ -2,9 +2,10 @@
 //! 200 lets it through; every other answer is the refusal, which the gateway hands to the client.
 
 use crate::gateway::authorizer::Authorizer;
+use crate::gateway::identity::HEADERS;
 use crate::gateway::mode::Mode;
 use crate::gateway::serve::TextService;
-use http::header::{CACHE_CONTROL, HeaderValue};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -27,14 +28,16 @@ async fn answer(
     let head = mode.client_request(question.into_parts().0);
     match authorizer.judge(mode, head).await {
         Ok(admission) => {
-            let mut response = Response::new(String::new());
+            let mut headers = HeaderMap::with_capacity(1 + HEADERS);
             // It is good for this request alone.
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             for (name, value) in authorizer.identity.of(&admission) {
                 // Visible ASCII, every one of them; one that is not must not be let through as another.
-                let Ok(value) = HeaderValue::try_from(value) else { return broken() };
-                response.headers_mut().insert(name, value);
+                let Ok(value) = HeaderValue::from_maybe_shared(value) else { return broken() };
+                headers.insert(name, value);
             }
+            let mut response = Response::new(String::new());
+            *response.headers_mut() = headers;
             response
         }
         Err(refusal) => {

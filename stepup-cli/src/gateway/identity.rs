@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use http::HeaderName;
+use hyper::body::Bytes;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::str::FromStr;
@@ -20,7 +21,10 @@ enum What {
     AuthTime,
 }
 
-const ALL: [(What, &str, HeaderName); 7] = [
+/// How many things there are to tell.
+pub(crate) const HEADERS: usize = 7;
+
+const ALL: [(What, &str, HeaderName); HEADERS] = [
     (What::Subject, "subject", HeaderName::from_static("x-step-up-subject")),
     (What::Issuer, "issuer", HeaderName::from_static("x-step-up-issuer")),
     (What::Client, "client", HeaderName::from_static("x-step-up-client")),
@@ -109,14 +113,19 @@ impl Identity {
         Ok(Self(headers))
     }
 
-    /// Every header, with what it tells of a request that is let through.
-    pub(crate) fn of<'a>(
-        &'a self,
-        admission: &'a Admission,
-    ) -> impl Iterator<Item = (&'a HeaderName, String)> {
-        let principal = admission.principal();
-        self.0.iter().map(move |(what, header)| {
-            (header, principal.map(|principal| told(*what, principal)).unwrap_or_default())
+    /// Every header, with what it tells of a request that is let through, in visible ASCII and spaces. All the
+    /// values are parts of one text.
+    pub(crate) fn of(&self, admission: &Admission) -> impl Iterator<Item = (&HeaderName, Bytes)> {
+        let (mut text, mut ends) = (String::with_capacity(256), [0; HEADERS]);
+        if let Some(principal) = admission.principal() {
+            for ((what, _), end) in self.0.iter().zip(&mut ends) {
+                tell(*what, principal, &mut text);
+                *end = text.len();
+            }
+        }
+        let (text, mut start) = (Bytes::from(text), 0);
+        self.0.iter().zip(ends).map(move |((_, header), end)| {
+            (header, text.slice(std::mem::replace(&mut start, end)..end))
         })
     }
 
@@ -139,32 +148,43 @@ impl Identity {
     }
 }
 
-fn told(what: What, principal: &Principal) -> String {
-    let list =
-        |values: &[String]| values.iter().map(|value| escaped(value)).collect::<Vec<_>>().join(" ");
+fn tell(what: What, principal: &Principal, text: &mut String) {
     match what {
-        What::Subject => escaped(principal.subject()),
-        What::Issuer => escaped(principal.issuer()),
-        What::Client => principal.client().map(escaped).unwrap_or_default(),
-        What::Scopes => list(principal.scopes()),
-        What::Amr => list(principal.amr()),
-        What::Acr => principal.acr().map(escaped).unwrap_or_default(),
-        What::AuthTime => principal.auth_time().map(|time| time.to_string()).unwrap_or_default(),
+        What::Subject => escape([principal.subject()], text),
+        What::Issuer => escape([principal.issuer()], text),
+        What::Client => escape(principal.client(), text),
+        What::Scopes => escape(principal.scopes().iter().map(String::as_str), text),
+        What::Amr => escape(principal.amr().iter().map(String::as_str), text),
+        What::Acr => escape(principal.acr(), text),
+        What::AuthTime => {
+            if let Some(time) = principal.auth_time() {
+                // Writing to a string does not fail.
+                let _ = write!(text, "{time}");
+            }
+        }
     }
 }
 
-/// A value as one word of a header: what is not visible ASCII is percent-encoded, and so is a percent sign,
-/// so that no value can be taken for two, or for another's.
-fn escaped(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' && byte != b',' {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
+/// Values as words of a header, with spaces between them: what is not visible ASCII is percent-encoded, and so is
+/// a percent sign, so that no value can be taken for two, or for another's.
+fn escape<'a>(values: impl IntoIterator<Item = &'a str>, text: &mut String) {
+    let mut between = "";
+    for value in values {
+        text.push_str(between);
+        between = " ";
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%' && byte != b',';
+        if value.bytes().all(plain) {
+            text.push_str(value);
+            continue;
+        }
+        for byte in value.bytes() {
+            if plain(byte) {
+                text.push(char::from(byte));
+            } else {
+                let _ = write!(text, "%{byte:02X}");
+            }
         }
     }
-    text
 }
 
 #[cfg(test)]
@@ -180,7 +200,9 @@ mod tests {
             ("a,b%", "a%2Cb%25"),
             ("é\r\nX-Admin: 1", "%C3%A9%0D%0AX-Admin:%201"),
         ] {
-            assert_eq!(escaped(value), text);
+            let mut escaped = String::new();
+            escape([value, value], &mut escaped);
+            assert_eq!(escaped, format!("{text} {text}"));
         }
     }
 

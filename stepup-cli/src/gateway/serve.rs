@@ -41,7 +41,7 @@ impl<S> TextService for S where
 {
 }
 
-/// What one listener allows its clients.
+/// What one listener allows its clients, beside a hundred header fields in a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes of headers of a request.
@@ -49,9 +49,6 @@ pub(crate) struct Limits {
     /// Connections at once; further ones wait.
     pub(crate) connections: usize,
 }
-
-/// Most header fields of a request.
-const MAX_HEADERS: usize = 128;
 
 /// How long a client may take for a request's headers.
 const HEADER_TIME: Duration = Duration::from_secs(15);
@@ -89,7 +86,8 @@ impl Listener {
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME)
-            .max_headers(MAX_HEADERS)
+            // The gateway that asks sends its client a date of its own.
+            .auto_date_header(false)
             .max_buf_size(usize::try_from(bytes).unwrap_or(usize::MAX));
         http.http2()
             .timer(TokioTimer::new())

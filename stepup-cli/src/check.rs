@@ -2,14 +2,14 @@
 //! it.
 
 use crate::failure::{Failure, Located};
-use crate::input::{Source, source};
+use crate::input::{Source, examined};
 use crate::issuer::IssuerArguments;
 use crate::report::{Form, Item, Level, Report};
 use crate::settings::{self, Settings};
 use crate::waivers::Waived;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use stepup_contract::{Contract, Finding, Severity, fingerprint, lints};
+use stepup_contract::{Contract, Finding, Lint, Severity, fingerprint, lints};
 
 /// Examine a contract.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ));
     }
     let file = arguments.contract.display().to_string();
-    let source = match source(&arguments.contract) {
+    let source = match examined(&arguments.contract) {
         Ok(source) => source,
         // People read errors where all errors are.
         Err(failure) if arguments.output == Form::Text => return Err(failure),
@@ -98,8 +98,8 @@ fn wrong(Located { line, error }: &Located) -> Item {
 fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
     let contract = &source.contract;
     let lines = source.lines();
-    let found = lints(contract, settings.lints.longest_max_age).into_iter();
-    let found = found.map(|lint| {
+    let routeless = source.routeless.iter().map(|handler| Lint::no_route(handler));
+    let found = routeless.chain(lints(contract, settings.lints.longest_max_age)).map(|lint| {
         let fingerprint = lint.fingerprint(contract);
         let endpoint = lint.endpoint.and_then(|index| contract.endpoints().get(index));
         Item {

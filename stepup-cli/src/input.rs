@@ -7,11 +7,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use stepup_contract::program::is_program;
-use stepup_contract::{Contract, ContractErrors};
+use stepup_contract::{Contract, ContractError, ContractErrors};
 
 /// A contract and the text that it was read from.
 pub(crate) struct Source {
     pub(crate) contract: Contract,
+    /// The handlers of a compiled program that nothing gives a route. The contract lacks them.
+    pub(crate) routeless: Vec<String>,
     /// The text, and where in it each endpoint stands; nothing of a compiled program.
     text: Option<(String, Vec<String>)>,
 }
@@ -39,18 +41,30 @@ pub(crate) fn contract(path: &Path) -> Result<Contract, Failure> {
 
 /// The contract in this file, and its text.
 pub(crate) fn source(path: &Path) -> Result<Source, Failure> {
+    let source = examined(path)?;
+    if source.routeless.is_empty() {
+        return Ok(source);
+    }
+    let handlers = source.routeless.into_iter();
+    let errors =
+        handlers.map(|handler| Located { line: None, error: ContractError::NoRoute { handler } });
+    Err(Failure::Contract { path: path.to_owned(), errors: errors.collect() })
+}
+
+/// The contract in this file, though it may lack handlers.
+pub(crate) fn examined(path: &Path) -> Result<Source, Failure> {
     let bytes = bytes(path)?;
     let wrong = |errors| Failure::Contract { path: path.to_owned(), errors };
     if is_program(&bytes) {
-        let contract = Contract::from_section(&section_of(&bytes, path)?);
-        let contract = contract.map_err(|errors| wrong(located(&errors, "")))?;
-        return Ok(Source { contract, text: None });
+        let examined = Contract::examine_section(&section_of(&bytes, path)?);
+        let (contract, routeless) = examined.map_err(|errors| wrong(located(&errors, "")))?;
+        return Ok(Source { contract, routeless, text: None });
     }
     let (contract, pointers) = Contract::located(&bytes)
         .map_err(|errors| wrong(located(&errors, &String::from_utf8_lossy(&bytes))))?;
     // What was read as JSON is text.
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Source { contract, text: Some((text, pointers)) })
+    Ok(Source { contract, routeless: Vec::new(), text: Some((text, pointers)) })
 }
 
 /// All of this file; `-` is standard input.

@@ -51,8 +51,11 @@ impl Lints {
     /// How much this rule matters.
     pub(crate) fn level(&self, rule: Rule) -> Level {
         let said = self.levels.iter().find(|(known, _)| *known == rule);
-        said.map_or(if rule == Rule::NoScopes { Level::Note } else { Level::Warning }, |said| {
-            said.1
+        said.map(|(_, level)| *level).unwrap_or(match rule {
+            // Without it there is no contract at all.
+            Rule::NoRoute => Level::Error,
+            Rule::NoScopes => Level::Note,
+            _ => Level::Warning,
         })
     }
 }

@@ -25,7 +25,7 @@ impl Contract {
     /// # Errors
     /// Everything that is wrong with it, such as two handlers on one route.
     pub fn collect() -> Result<Self, ContractErrors> {
-        Self::from_lines(STEPUP_RECORDS_0_1.iter().copied())
+        whole(Self::from_lines(STEPUP_RECORDS_0_1.iter().copied())?)
     }
 
     /// The contract in the bytes of a `.stepup` link section.
@@ -33,10 +33,21 @@ impl Contract {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from_section(section: &[u8]) -> Result<Self, ContractErrors> {
+        whole(Self::from_lines(lines(section))?)
+    }
+
+    /// As [`Contract::from_section`], with the handlers that nothing gives a route beside the contract: for
+    /// those who examine a program. They stand in no contract, and what is incomplete must not be enforced.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with it.
+    pub fn examine_section(section: &[u8]) -> Result<(Self, Vec<String>), ContractErrors> {
         Self::from_lines(lines(section))
     }
 
-    fn from_lines<'a>(all: impl Iterator<Item = &'a [u8]>) -> Result<Self, ContractErrors> {
+    fn from_lines<'a>(
+        all: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(Self, Vec<String>), ContractErrors> {
         // Identical lines are one endpoint mounted in several places.
         let unique: BTreeSet<&[u8]> = all.flat_map(lines).collect();
         let mut errors = Vec::new();
@@ -50,6 +61,15 @@ impl Contract {
         let entries = ContractErrors::or_ok(errors, entries)?;
         assemble(entries)
     }
+}
+
+/// The contract, unless it lacks handlers.
+fn whole((contract, routeless): (Contract, Vec<String>)) -> Result<Contract, ContractErrors> {
+    ContractErrors::or_ok(no_route(&routeless).collect(), contract)
+}
+
+fn no_route(handlers: &[String]) -> impl Iterator<Item = ContractError> {
+    handlers.iter().map(|handler| ContractError::NoRoute { handler: handler.clone() })
 }
 
 /// The linked service's base, if its records name exactly one.
@@ -157,7 +177,7 @@ fn read_kind(reader: &mut Reader, map: &Map<String, Value>) -> Option<Kind> {
     Some(if routed { Kind::Endpoint(endpoint) } else { Kind::Routeless(endpoint) })
 }
 
-fn assemble(entries: Vec<Entry>) -> Result<Contract, ContractErrors> {
+fn assemble(entries: Vec<Entry>) -> Result<(Contract, Vec<String>), ContractErrors> {
     let mut errors = Vec::new();
     if entries.is_empty() {
         return Err(ContractError::Nothing.into());
@@ -190,27 +210,27 @@ fn assemble(entries: Vec<Entry>) -> Result<Contract, ContractErrors> {
         (0, _) => errors.push(ContractError::WhoseContract { packages: joined(&names) }),
         _ => errors.push(ContractError::SeveralServices { packages: joined(&several) }),
     }
-    for endpoint in routeless {
-        // The library and the program of one package share a name, so that two handlers may too.
-        let is_routed = |routed: &Endpoint| {
-            (&routed.handler, &routed.requirement) == (&endpoint.handler, &endpoint.requirement)
+    // The library and the program of one package share a name, so that two handlers may too.
+    routeless.retain(|handler| {
+        let same = |routed: &Endpoint| {
+            (&routed.handler, &routed.requirement) == (&handler.handler, &handler.requirement)
         };
-        if !endpoints.iter().any(is_routed) {
-            let handler = endpoint.handler.unwrap_or_default();
-            errors.push(ContractError::NoRoute { handler });
-        }
-    }
+        !endpoints.iter().any(same)
+    });
+    let routeless: Vec<String> =
+        routeless.into_iter().map(|endpoint| endpoint.handler.unwrap_or_default()).collect();
     let (service, version, unlisted, base) = services.pop().unwrap_or_else(|| {
         let (package, version) = packages.pop_first().unwrap_or_default();
         (package, version, Unlisted::Deny, None)
     });
-    match Contract::checked(service, version, unlisted, base, numbered(endpoints)) {
-        Ok((contract, _)) => ContractErrors::or_ok(errors, contract),
-        Err(more) => {
-            errors.extend(more.iter().cloned());
-            Err(ContractErrors::or_ok(errors, ()).err().unwrap_or(more))
-        }
-    }
+    let contract = match Contract::checked(service, version, unlisted, base, numbered(endpoints)) {
+        Ok((contract, _)) if errors.is_empty() => return Ok((contract, routeless)),
+        other => other.map(|(contract, _)| (contract, Vec::new())),
+    };
+    // It is none, so that all that is wrong is told.
+    errors.extend(no_route(&routeless));
+    errors.extend(contract.as_ref().err().into_iter().flat_map(|more| more.iter().cloned()));
+    ContractErrors::or_ok(errors, contract)?
 }
 
 fn joined(names: &BTreeSet<&str>) -> String {

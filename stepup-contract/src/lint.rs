@@ -18,6 +18,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rule {
+    /// A handler that nothing gives a route, so that no contract lists it.
+    NoRoute,
     /// An endpoint that changes something is `standard`.
     StateChangingStandard,
     /// A `max-age` above a limit.
@@ -38,7 +40,8 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::NoRoute,
         Self::StateChangingStandard,
         Self::LongMaxAge,
         Self::ZeroMaxAge,
@@ -52,6 +55,7 @@ impl Rule {
     /// Its name, for people and for programs.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::NoRoute => "no-route",
             Self::StateChangingStandard => "state-changing-standard",
             Self::LongMaxAge => "long-max-age",
             Self::ZeroMaxAge => "zero-max-age",
@@ -66,6 +70,7 @@ impl Rule {
     /// What it looks for, in one sentence.
     pub fn describes(self) -> &'static str {
         match self {
+            Self::NoRoute => "A handler has no route, and no contract lists it",
             Self::StateChangingStandard => {
                 "An endpoint that changes something asks for a valid token only"
             }
@@ -141,6 +146,18 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
 }
 
 impl Lint {
+    /// That nothing gives this handler a route; [`Contract::examine_section`] names those.
+    pub fn no_route(handler: &str) -> Self {
+        Self {
+            rule: Rule::NoRoute,
+            endpoint: None,
+            problem: format!("the handler {handler} has no route, and no contract lists it"),
+            fix: "give it one on the attribute, as in #[step_up(post = \"/path\", …)], or in \
+                  routes![POST \"/path\" => handler]"
+                .into(),
+        }
+    }
+
     /// What a waiver names: the same as long as this very thing is found at this endpoint, whatever else
     /// changes. `contract` is the one that it was found in.
     pub fn fingerprint(&self, contract: &Contract) -> String {

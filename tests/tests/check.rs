@@ -254,3 +254,48 @@ fn the_page_names_every_lint() {
         assert!(page.contains(&format!("| `{rule}` |")), "{rule}");
     }
 }
+
+/// This very test program has two handlers, and a route for one of them.
+#[stepup_runtime::step_up(get = "/routed", methods = ["mfa"], max_age = 300, scopes = ["a"])]
+#[expect(dead_code, reason = "it is linked, which is all that counts")]
+async fn routed() {}
+
+#[stepup_runtime::step_up(methods = ["mfa"])]
+#[expect(dead_code, reason = "it is linked, which is all that counts")]
+async fn routeless() {}
+
+#[test]
+fn a_handler_without_a_route_matters_as_much_as_the_settings_say() {
+    let program = std::env::current_exe().expect("a path");
+    let program = program.to_str().expect("text");
+    let checked = |settings: &str| {
+        let folder = folder(settings);
+        let (code, out, _) = run_in(folder.path(), &["check", program, "--output", "json"]);
+        let document: Value = serde_json::from_str(&out).expect("JSON");
+        let findings = document["findings"].as_array().expect("findings").iter();
+        (code, findings.filter(|one| one["rule"] == "no-route").cloned().collect::<Vec<_>>())
+    };
+    let (code, findings) = checked("");
+    assert_eq!((code, findings.len()), (1, 1), "{findings:?}");
+    assert_eq!(
+        (&findings[0]["rule"], &findings[0]["level"]),
+        (&json!("no-route"), &json!("error"))
+    );
+    let message = findings[0]["message"].as_str().expect("a message");
+    assert!(message.contains("the handler check::routeless has no route"), "{message}");
+
+    let (code, findings) = checked("[lints]\nno-route = \"note\"");
+    assert_eq!((code, &findings[0]["level"]), (0, &json!("note")));
+    let fingerprint = &findings[0]["fingerprint"];
+    let (code, findings) = checked(&format!(
+        "[[waivers]]\nfingerprint = {fingerprint}\nreason = \"BANK-1\"\nexpires = 9999-01-01"
+    ));
+    assert_eq!((code, &findings[0]["waived"]), (0, &json!("BANK-1")));
+
+    // What lacks a handler is no contract to any other command.
+    let folder = folder("[lints]\nno-route = \"off\"");
+    for arguments in [["export", program].as_slice(), &["diff", program, program]] {
+        let (code, out, err) = run_in(folder.path(), arguments);
+        assert!(code > 0 && err.contains("check::routeless has no route"), "{out}{err}");
+    }
+}

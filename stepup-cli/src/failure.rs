@@ -61,10 +61,18 @@ pub(crate) struct Located {
     pub(crate) error: ContractError,
 }
 
+impl Located {
+    /// Where it is in this file, and what it is.
+    pub(crate) fn at(&self, path: &Path) -> String {
+        let (path, error) = (path.display(), &self.error);
+        match self.line {
+            Some(line) => format!("{path}:{line}: {error}"),
+            None => format!("{path}: {error}"),
+        }
+    }
+}
+
 fn report(path: &Path, errors: &[Located]) -> String {
-    let lines = errors.iter().map(|Located { line, error }| match line {
-        Some(line) => format!("error: {}:{line}: {error}", path.display()),
-        None => format!("error: {}: {error}", path.display()),
-    });
+    let lines = errors.iter().map(|error| format!("error: {}", error.at(path)));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use stepup_contract::program::is_program;
-use stepup_contract::{Contract, ContractError, ContractErrors};
+use stepup_contract::{Contract, ContractError, ContractView};
 
 /// A contract and the text that it was read from.
 pub(crate) struct Source {
@@ -41,30 +41,53 @@ pub(crate) fn contract(path: &Path) -> Result<Contract, Failure> {
 
 /// The contract in this file, and its text.
 pub(crate) fn source(path: &Path) -> Result<Source, Failure> {
-    let source = examined(path)?;
-    if source.routeless.is_empty() {
-        return Ok(source);
-    }
-    let handlers = source.routeless.into_iter();
-    let errors =
-        handlers.map(|handler| Located { line: None, error: ContractError::NoRoute { handler } });
-    Err(Failure::Contract { path: path.to_owned(), errors: errors.collect() })
+    whole(examined(path)?, path)
 }
 
 /// The contract in this file, though it may lack handlers.
 pub(crate) fn examined(path: &Path) -> Result<Source, Failure> {
+    read(&bytes(path)?, path)
+}
+
+/// The contract in this file, to be shown. What is not understood in it is told on standard error.
+pub(crate) fn view(path: &Path) -> Result<ContractView, Failure> {
     let bytes = bytes(path)?;
-    let wrong = |errors| Failure::Contract { path: path.to_owned(), errors };
     if is_program(&bytes) {
-        let examined = Contract::examine_section(&section_of(&bytes, path)?);
-        let (contract, routeless) = examined.map_err(|errors| wrong(located(&errors, "")))?;
+        return Ok(whole(read(&bytes, path)?, path)?.contract.into());
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let view = ContractView::parse(&bytes).map_err(|errors| wrong(path, &errors, &text))?;
+    for warning in located(view.warnings(), &text) {
+        eprintln!("warning: {}; it is not shown", warning.at(path));
+    }
+    Ok(view)
+}
+
+fn read(bytes: &[u8], path: &Path) -> Result<Source, Failure> {
+    if is_program(bytes) {
+        let examined = Contract::examine_section(&section_of(bytes, path)?);
+        let (contract, routeless) = examined.map_err(|errors| wrong(path, &errors, ""))?;
         return Ok(Source { contract, routeless, text: None });
     }
-    let (contract, pointers) = Contract::located(&bytes)
-        .map_err(|errors| wrong(located(&errors, &String::from_utf8_lossy(&bytes))))?;
-    // What was read as JSON is text.
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Source { contract, routeless: Vec::new(), text: Some((text, pointers)) })
+    // What is read as JSON is text.
+    let text = String::from_utf8_lossy(bytes);
+    let (contract, pointers) =
+        Contract::located(bytes).map_err(|errors| wrong(path, &errors, &text))?;
+    Ok(Source { contract, routeless: Vec::new(), text: Some((text.into_owned(), pointers)) })
+}
+
+/// The source, unless it lacks handlers.
+fn whole(source: Source, path: &Path) -> Result<Source, Failure> {
+    if source.routeless.is_empty() {
+        return Ok(source);
+    }
+    let handlers = source.routeless.into_iter();
+    let errors: Vec<_> = handlers.map(|handler| ContractError::NoRoute { handler }).collect();
+    Err(wrong(path, &errors, ""))
+}
+
+fn wrong(path: &Path, errors: &[ContractError], text: &str) -> Failure {
+    Failure::Contract { path: path.to_owned(), errors: located(errors, text) }
 }
 
 /// All of this file; `-` is standard input.
@@ -78,12 +101,11 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn located(errors: &ContractErrors, text: &str) -> Vec<Located> {
+fn located(errors: &[ContractError], text: &str) -> Vec<Located> {
     let mut lines = Lines::of(text);
-    let line = |pointer: Option<&str>| pointer.and_then(|pointer| lines.line(pointer));
-    let located = errors.iter().map({
-        let mut line = line;
-        move |error| Located { line: line(error.pointer()), error: error.clone() }
+    let located = errors.iter().map(|error| Located {
+        line: error.pointer().and_then(|pointer| lines.line(pointer)),
+        error: error.clone(),
     });
     located.collect()
 }

@@ -1,4 +1,5 @@
-//! `stepup render`: a contract in other forms. Each form has a file of its own.
+//! `stepup render`: a contract in other forms. Each form has a file of its own. Those that are looked at show what
+//! they understand of a contract; those that gateways are configured with need all of it.
 
 mod gateways;
 mod html;
@@ -6,7 +7,7 @@ mod markdown;
 mod openapi;
 
 use crate::failure::Failure;
-use crate::input::contract;
+use crate::input::{contract, view};
 use crate::report::pretty;
 use std::io::{self, Write};
 
@@ -38,7 +39,7 @@ enum Form {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = match &arguments.form {
         Form::Html(arguments) => html::html(arguments)?,
-        Form::Markdown(arguments) => markdown::markdown(&contract(&arguments.contract)?),
+        Form::Markdown(arguments) => markdown::markdown(&view(&arguments.contract)?),
         Form::Openapi(arguments) => openapi::openapi(arguments)?,
         Form::Schema => pretty(&stepup_contract::schema()),
         Form::Nginx(arguments) => gateways::nginx(&contract(&arguments.contract)?, arguments)?,

@@ -1,10 +1,22 @@
 //! Contracts and their changes in words, for people.
 
-use stepup_contract::{Change, Endpoint, Field, Kind, Method, Requirement};
+use stepup_contract::{Change, ContractView, Endpoint, Field, Kind, Method, Requirement};
 
 /// The requests that are concerned.
 pub(crate) fn route(change: &Change) -> String {
     change.route().unwrap_or_else(|| "requests that no endpoint takes".into())
+}
+
+/// That a contract says more than is shown of it.
+pub(crate) fn not_shown(contract: &ContractView) -> Option<String> {
+    let fields = contract.warnings().iter().filter_map(|warning| warning.pointer());
+    let fields: Vec<&str> = fields.collect();
+    (!fields.is_empty()).then(|| {
+        format!(
+            "Not understood, and not shown: {}. This may be less than is asked.",
+            fields.join(", ")
+        )
+    })
 }
 
 /// What happened, in one sentence for each thing.

@@ -167,7 +167,7 @@ impl ContractView {
         Ok(Self { contract: read.contract, warnings: read.warnings })
     }
 
-    /// The fields that are not known.
+    /// The fields that are not known, and are not shown therefore.
     pub fn warnings(&self) -> &[ContractError] {
         &self.warnings
     }
@@ -177,9 +177,35 @@ impl ContractView {
         self.contract.service()
     }
 
+    /// The service's version.
+    pub fn version(&self) -> &str {
+        self.contract.version()
+    }
+
+    /// What happens to requests that no endpoint matches.
+    pub fn unlisted(&self) -> Unlisted {
+        self.contract.unlisted()
+    }
+
+    /// The prefix under which all endpoints are nested, as in `/api`.
+    pub fn base(&self) -> Option<&str> {
+        self.contract.base()
+    }
+
     /// The endpoints, as far as they are understood.
     pub fn endpoints(&self) -> &[Endpoint] {
         self.contract.endpoints()
+    }
+
+    /// The digest of the contract; none of one that is not understood as a whole.
+    pub fn digest(&self) -> Option<String> {
+        self.warnings.is_empty().then(|| self.contract.digest())
+    }
+}
+
+impl From<Contract> for ContractView {
+    fn from(contract: Contract) -> Self {
+        Self { contract, warnings: Vec::new() }
     }
 }
 

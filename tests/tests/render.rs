@@ -199,3 +199,30 @@ fn a_table_has_what_each_endpoint_asks() {
         assert!(table.contains(line), "{line} is not in\n{table}");
     }
 }
+
+#[test]
+fn a_viewer_shows_what_it_understands_and_says_that_there_is_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut newer = contract();
+    newer["endpoints"][0]["security"]["voice-print"] = json!("<b>");
+    let newer = written(&folder, "contract.json", &newer.to_string());
+    let unknown = "/endpoints/0/security/voice-print";
+    for form in ["html", "markdown", "openapi"] {
+        let output = render(form, &newer, &[]);
+        let warning = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(warning.starts_with("warning: "), "{form}: {warning}");
+        assert!(warning.contains(&format!("contract.json:1: at {unknown}: unknown")), "{warning}");
+        let text = text(&output);
+        assert!(text.contains("transfers/"), "{form}");
+        assert_eq!(text.contains(&format!("not shown: {unknown}")), form != "openapi", "{text}");
+    }
+    // What gateways are configured with is enforced, and what has changed may be what is not understood.
+    let since = newer.to_str().expect("text");
+    for (form, extra) in
+        [("nginx", [].as_slice()), ("caddy", &[]), ("envoy", &[]), ("html", &["--since", since])]
+    {
+        let output = render(form, &newer, extra);
+        assert_eq!(output.status.code(), Some(2), "{form}");
+        assert!(output.stdout.is_empty(), "{form}");
+    }
+}

@@ -1,12 +1,12 @@
 //! The contract as one page that needs nothing beside it. Its looks are `page.css`, what moves on it `page.js`.
 
 use crate::failure::Failure;
-use crate::input::contract;
-use crate::wording::{asks, route, sentences};
+use crate::input::{contract, view};
+use crate::wording::{asks, not_shown, route, sentences};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use stepup_contract::{Axis, Change, Contract, Endpoint, Trust, Unlisted, compare};
+use stepup_contract::{Axis, Change, ContractView, Endpoint, Trust, Unlisted, compare};
 
 /// See the module.
 #[derive(Debug, clap::Args)]
@@ -20,21 +20,29 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn html(arguments: &Arguments) -> Result<String, Failure> {
-    let now = contract(&arguments.contract)?;
-    let then = arguments.since.as_deref().map(contract).transpose()?;
-    Ok(page(&now, then.as_ref()))
+    let Some(since) = &arguments.since else {
+        return Ok(page(&view(&arguments.contract)?, None));
+    };
+    // What is not understood may be what has changed.
+    let (then, now) = (contract(since)?, contract(&arguments.contract)?);
+    let changes = compare(&then, &now);
+    Ok(page(&now.into(), Some((then.version(), &changes))))
 }
 
-fn page(now: &Contract, then: Option<&Contract>) -> String {
-    let changes = then.map(|then| compare(then, now)).unwrap_or_default();
+/// The page of a contract, and of what has changed since a version of it.
+fn page(now: &ContractView, since: Option<(&str, &[Change])>) -> String {
     let (service, version) = (escaped(now.service()), escaped(now.version()));
     let mut main = String::new();
-    if let Some(then) = then {
-        let _ = write!(main, "{}", changed(&changes, then));
+    if let Some(warning) = not_shown(now) {
+        let _ =
+            writeln!(main, "<section class=\"changes\"><h2>{}</h2></section>", escaped(&warning));
+    }
+    if let Some((version, changes)) = since {
+        main.push_str(&changed(changes, version));
     }
     // The axis of what has changed at an endpoint, the worst first.
     let mut axes: HashMap<String, Axis> = HashMap::new();
-    for change in &changes {
+    for change in since.iter().flat_map(|(_, changes)| *changes) {
         if let Some(endpoint) = &change.new {
             let axis = axes.entry(endpoint.route()).or_insert(change.axis());
             *axis = (*axis).min(change.axis());
@@ -70,7 +78,7 @@ fn page(now: &Contract, then: Option<&Contract>) -> String {
         Unlisted::Deny => "<b class=\"ok\">refused</b>",
         Unlisted::Allow => "<b class=\"bad\">let through</b>",
     };
-    let digest = now.digest();
+    let digest = now.digest().unwrap_or_default();
     let digest = digest.get(..12).unwrap_or_default();
     let (css, js) = (include_str!("page.css"), include_str!("page.js"));
     format!(
@@ -94,8 +102,8 @@ fn page(now: &Contract, then: Option<&Contract>) -> String {
 }
 
 /// What has changed, above everything else.
-fn changed(changes: &[Change], then: &Contract) -> String {
-    let version = escaped(then.version());
+fn changed(changes: &[Change], version: &str) -> String {
+    let version = escaped(version);
     if changes.is_empty() {
         return format!(
             "<section class=\"changes\"><h2>Unchanged since version {version}</h2></section>\n"
@@ -120,7 +128,7 @@ fn changed(changes: &[Change], then: &Contract) -> String {
     text
 }
 
-fn row(contract: &Contract, endpoint: &Endpoint, axis: Option<Axis>) -> String {
+fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> String {
     let method = endpoint.method.map_or("ANY", |method| method.as_str());
     let whole = format!("{}{}", contract.base().unwrap_or_default(), endpoint.path);
     let asks = asks(&endpoint.requirement);

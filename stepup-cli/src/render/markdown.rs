@@ -1,9 +1,9 @@
 //! The contract as a table.
 
-use crate::wording::{asks, cell};
+use crate::wording::{asks, cell, not_shown};
 use std::fmt::Write;
 use std::path::PathBuf;
-use stepup_contract::{Contract, Trust, Unlisted};
+use stepup_contract::{ContractView, Trust, Unlisted};
 
 /// See the module.
 #[derive(Debug, clap::Args)]
@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
     pub(crate) contract: PathBuf,
 }
 
-pub(crate) fn markdown(contract: &Contract) -> String {
+pub(crate) fn markdown(contract: &ContractView) -> String {
     let (service, version) = (cell(contract.service()), cell(contract.version()));
     let mut text = format!("# The step-up contract of {service} {version}\n");
     let unlisted = match contract.unlisted() {
@@ -25,6 +25,9 @@ pub(crate) fn markdown(contract: &Contract) -> String {
         let _ = write!(text, " Every path begins with `{base}`.");
     }
     text.push('\n');
+    if let Some(warning) = not_shown(contract) {
+        let _ = write!(text, "\n**{warning}**\n");
+    }
     for (trust, title, says) in [
         (Trust::Sensitive, "Sensitive", "The authentication itself is looked at."),
         (Trust::Standard, "Standard", "A valid token is enough."),

@@ -2,14 +2,14 @@
 //! the contract has something to say about are taken apart.
 
 use crate::failure::Failure;
-use crate::input::contract;
+use crate::input::view;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use stepup_contract::{Contract, Endpoint, HttpMethod, Trust, without_names};
+use stepup_contract::{ContractView, Endpoint, HttpMethod, Trust, without_names};
 
 /// See the module.
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ type Object = IndexMap<String, Box<RawValue>>;
 const SCHEME: &str = "stepUp";
 
 pub(crate) fn openapi(arguments: &Arguments) -> Result<String, Failure> {
-    let contract = contract(&arguments.contract)?;
+    let contract = view(&arguments.contract)?;
     let Some(path) = &arguments.into else {
         let info = json!({"title": contract.service(), "version": contract.version()});
         let mut document = Object::new();
@@ -58,7 +58,7 @@ pub(crate) fn openapi(arguments: &Arguments) -> Result<String, Failure> {
 /// The document with what the contract says, and the endpoints that have no place in it.
 fn filled(
     mut document: Object,
-    contract: &Contract,
+    contract: &ContractView,
     arguments: &Arguments,
     create: bool,
 ) -> Result<(String, Vec<String>), Failure> {

@@ -6,16 +6,18 @@ use crate::issuer::IssuerArguments;
 use crate::settings;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::request::Parts;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stepup_contract::{
-    Challenge, Contract, Decision, Endpoint, Evidence, Matcher, Profile, Reason, Unlisted, decide,
+    Challenge, Contract, Decision, Endpoint, Evidence, Field, Matcher, Profile, Reason, decide,
     numeric_date, parse_strict, steps,
 };
-use stepup_runtime::{Cause, Enforcer, StepUp, unenforceable};
+use stepup_runtime::{Cause, Enforcer, Found, Refusal, StepUp, check_credential, unenforceable};
 
 /// Explain a decision.
 #[derive(Debug, clap::Args)]
@@ -40,9 +42,15 @@ pub(crate) struct Arguments {
     /// The file of a token's claims as JSON, or of what introspection says; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
+    /// A further header of the request, as in "Origin: https://app.example". Can stand more than once.
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
     /// Verify the token as the program would, with the issuer's keys.
     #[arg(long, requires = "token", conflicts_with = "claims")]
     verify: bool,
+    /// The address under which clients reach the API, to verify proofs of DPoP: StepUp::builder().resource.
+    #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE", requires = "verify")]
+    resource: Option<String>,
     /// The time of the request, in seconds since the epoch. Now unless given.
     #[arg(long, value_name = "SECONDS", conflicts_with = "verify")]
     now: Option<u64>,
@@ -55,17 +63,50 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let contract = contract(&arguments.contract)?;
     let presented = Presented::read(arguments)?;
-    let now = arguments.now.unwrap_or_else(now);
-    let issuer = issuer(arguments, &presented)?;
-    let verified = match &presented.token {
-        Some(token) if arguments.verify => Some(verify(arguments, &issuer, &contract, token)?),
-        _ => None,
+    let request = request(arguments, &presented)?;
+    let (issuer, named) = issuer(arguments, &presented)?;
+    let verified = if arguments.verify {
+        Some(verify(arguments, &issuer, &contract, &request)?)
+    } else {
+        None
     };
-    let profile = issuer.profile();
-    let (text, allowed) =
-        explanation(arguments, &contract, &presented, &profile, verified.as_ref(), now);
+    let explanation = Explanation {
+        contract: &contract,
+        presented: &presented,
+        request: &request,
+        profile: issuer.profile(),
+        vocabulary: named,
+        verified,
+        now: arguments.now.unwrap_or_else(now),
+    };
+    let (text, allowed) = explanation.told();
     io::stdout().lock().write_all(text.as_bytes())?;
     if allowed { Ok(()) } else { Err(Failure::Found("refused".into())) }
+}
+
+/// A header as it is written in a request.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as \"Name: value\"")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is not a header's name"))?;
+    let value = value.trim().parse().map_err(|_| format!("{value:?} is not a header's value"))?;
+    Ok((name, value))
+}
+
+/// The request's head. One that shows a proof presents its token by DPoP (RFC 9449 §7.1).
+fn request(arguments: &Arguments, presented: &Presented) -> Result<Parts, Failure> {
+    let odd = |why: http::Error| Failure::Usage(format!("no such request: {why}"));
+    let proof = arguments.header.iter().any(|(name, _)| name == "dpop");
+    let scheme = if proof { "DPoP" } else { "Bearer" };
+    // Claims stand for a token that has them.
+    let token = presented.token.as_deref().unwrap_or("claims");
+    let mut request = http::Request::builder()
+        .method(arguments.method.as_str())
+        .uri(arguments.target.as_str())
+        .header(AUTHORIZATION, format!("{scheme} {token}"));
+    for (name, value) in &arguments.header {
+        request = request.header(name, value);
+    }
+    Ok(request.body(()).map_err(odd)?.into_parts().0)
 }
 
 fn now() -> u64 {
@@ -73,15 +114,30 @@ fn now() -> u64 {
 }
 
 /// The issuer of the flags, else the one of the settings that the claims name, else one without a vocabulary of
-/// its own.
-fn issuer(arguments: &Arguments, presented: &Presented) -> Result<IssuerArguments, Failure> {
-    if arguments.issuer.issuer.is_some() {
-        return Ok(arguments.issuer.clone());
+/// its own; and whose vocabulary that is, in words.
+fn issuer(
+    arguments: &Arguments,
+    presented: &Presented,
+) -> Result<(IssuerArguments, String), Failure> {
+    if let Some(url) = &arguments.issuer.issuer {
+        return Ok((arguments.issuer.clone(), format!("that of {url}, as the flags have it")));
     }
     let named = presented.claims.get("iss").and_then(Value::as_str);
     let known = arguments.settings.named()?.issuers.into_iter();
     let mut known = known.filter(|issuer| named.is_some() && issuer.issuer.as_deref() == named);
-    Ok(known.next().unwrap_or_default())
+    Ok(match (known.next(), named) {
+        (Some(issuer), Some(url)) => (issuer, format!("that of {url}, as the settings have it")),
+        (_, url) => (
+            IssuerArguments::default(),
+            format!(
+                "the usual one; {} is not in the settings",
+                url.map_or_else(
+                    || "an issuer that the token does not name".into(),
+                    |url| { format!("the issuer {url}") }
+                )
+            ),
+        ),
+    })
 }
 
 /// What is shown in place of a request's credential.
@@ -129,101 +185,126 @@ fn claims(path: &Path, text: &str) -> Result<Map<String, Value>, Failure> {
 }
 
 /// What the program would answer, if it refuses.
-type Answer = Result<(), stepup_runtime::Refusal>;
+type Answer = Result<(), Refusal>;
 
 fn verify(
     arguments: &Arguments,
     issuer: &IssuerArguments,
     contract: &Contract,
-    token: &str,
+    request: &Parts,
 ) -> Result<Answer, Failure> {
-    let request = http::Request::builder()
-        .method(arguments.method.as_str())
-        .uri(arguments.target.as_str())
-        .header("authorization", format!("Bearer {token}"))
-        .body(());
-    let request = request.map_err(|why| Failure::Usage(format!("no such request: {why}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let builder = StepUp::builder().issuer(issuer.to_trust()?);
+        let mut builder = StepUp::builder().issuer(issuer.to_trust()?);
+        if let Some(resource) = &arguments.resource {
+            builder = builder.resource(resource);
+        }
         let step_up = builder.build().await.map_err(Box::new)?;
-        let enforcer = Enforcer::new(contract, step_up);
-        Ok(enforcer.enforce(&request.into_parts().0).await.map(drop))
+        Ok(Enforcer::new(contract, step_up).enforce(request).await.map(drop))
     })
 }
 
-/// The text, and whether the request is let in.
-fn explanation(
-    arguments: &Arguments,
-    contract: &Contract,
-    presented: &Presented,
-    profile: &Profile,
-    verified: Option<&Answer>,
+/// What is explained, and with which knowledge.
+struct Explanation<'a> {
+    contract: &'a Contract,
+    presented: &'a Presented,
+    request: &'a Parts,
+    profile: Profile,
+    /// Whose profile it is.
+    vocabulary: String,
+    verified: Option<Answer>,
     now: u64,
-) -> (String, bool) {
-    let mut text = String::new();
-    let mut say = |line: String| {
-        let _ = writeln!(text, "{line}");
-    };
-    if verified.is_none() {
-        say("NOT VERIFIED: whoever wrote the claims may have made them up; say --verify with \
-             --issuer, --audience and --token to have them verified"
-            .into());
-    }
-    let path = arguments.target.split('?').next().unwrap_or_default();
-    let found = Matcher::new(contract);
-    let endpoint = match found.find(&arguments.method, path) {
-        Err(why) => {
-            say(format!("request: refused with 400: {why}"));
+}
+
+impl Explanation<'_> {
+    /// The text, and whether the request is let in.
+    fn told(&self) -> (String, bool) {
+        let mut text = String::new();
+        let mut say = |line: String| {
+            let _ = writeln!(text, "{line}");
+        };
+        if self.verified.is_none() {
+            say("NOT VERIFIED: whoever wrote the claims may have made them up; say --verify with \
+                 --issuer, --audience and --token to have them verified"
+                .into());
+        }
+        let matcher = Matcher::new(self.contract);
+        let endpoint = match Found::of(&matcher, self.contract.unlisted(), self.request) {
+            Ok(Found::Endpoint(endpoint)) => endpoint,
+            Ok(Found::Preflight) => {
+                say("request: a CORS preflight for an endpoint, which is let through".into());
+                return (text, true);
+            }
+            Ok(Found::Unlisted) => {
+                say("request: no endpoint takes it; by `unlisted` it is let through".into());
+                return (text, true);
+            }
+            Err(refusal) => {
+                say(match refusal.cause() {
+                    Cause::Unlisted => {
+                        "request: no endpoint takes it; by `unlisted` it is refused with 403".into()
+                    }
+                    _ => format!("request: refused with {}", short(&refusal)),
+                });
+                return (text, false);
+            }
+        };
+        let handler = endpoint.handler.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
+        say(format!("request: taken by {}{handler}", endpoint.route()));
+        if let Err(refusal) = check_credential(self.request) {
+            say(format!("credential: refused with {}", short(&refusal)));
             return (text, false);
         }
-        Ok(None) => {
-            let allowed = contract.unlisted() == Unlisted::Allow;
-            let what = if allowed { "let through" } else { "refused with 403" };
-            say(format!("request: no endpoint takes it; by `unlisted` it is {what}"));
-            return (text, allowed);
+        say("credential: one".into());
+        say(format!("token: {}", token(self.presented, self.verified.as_ref(), self.now)));
+        let refused = self.verified.as_ref().and_then(|answer| answer.as_ref().err());
+        let decided = |cause: &Cause| {
+            matches!(cause, Cause::StepUp(..) | Cause::InsufficientScope(_) | Cause::Denied(_))
+        };
+        if let Some(refusal) = refused.filter(|refusal| !decided(refusal.cause())) {
+            say(format!("refused with {}", refusal.status().as_u16()));
+            if let Some(challenge) = refusal.www_authenticate() {
+                say(format!("  WWW-Authenticate: {challenge}"));
+            }
+            return (text, false);
         }
-        Ok(Some(endpoint)) => endpoint,
+        let claims = &self.presented.claims;
+        if claims.get("exp").and_then(numeric_date).is_some_and(|end| end <= self.now) {
+            say("refused with 401; the token has ended, and a new one cures it".into());
+            return (text, false);
+        }
+        if let Some(why) = unenforceable(&endpoint.requirement, true) {
+            say(format!("refused with 500: {why}"));
+            return (text, false);
+        }
+        say(format!("vocabulary: {}", self.vocabulary));
+        let authentication = self.profile.authentication(claims);
+        let bound = claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
+        let evidence = Evidence { bound, ..Evidence::of(&authentication) };
+        if bound && self.verified.is_none() {
+            say("proof: the token is bound to a key; that it is shown with its proof is assumed"
+                .into());
+        }
+        for step in steps(&endpoint.requirement, &evidence, self.now) {
+            say(step.to_string());
+            // Its place is behind the token and in front of what it proves.
+            if step.name == Field::Bound.key() {
+                say("session: not looked at here".into());
+            }
+        }
+        let decision = decide(&endpoint.requirement, &evidence, self.now);
+        say(verdict(decision, endpoint, &self.profile));
+        (text, decision == Decision::Allow && refused.is_none())
+    }
+}
+
+/// The status of a refusal, and its reason.
+fn short(refusal: &Refusal) -> String {
+    let why = match refusal.cause() {
+        Cause::InvalidRequest(why) | Cause::InvalidToken(why) => why,
+        _ => refusal.kind(),
     };
-    let handler = endpoint.handler.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
-    say(format!("request: taken by {}{handler}", endpoint.route()));
-    say("credential: one is looked at here; a request may carry no second one".into());
-    say(format!("token: {}", token(presented, verified, now)));
-    let bad_token = verified.and_then(|answer| answer.as_ref().err()).filter(|refusal| {
-        !matches!(
-            refusal.cause(),
-            Cause::StepUp(..) | Cause::InsufficientScope(_) | Cause::Denied(_)
-        )
-    });
-    if let Some(refusal) = bad_token {
-        say(format!("refused with {}", refusal.status().as_u16()));
-        say(refusal
-            .www_authenticate()
-            .map(|value| format!("  WWW-Authenticate: {value}"))
-            .unwrap_or_default());
-        return (text, false);
-    }
-    if presented.claims.get("exp").and_then(numeric_date).is_some_and(|end| end <= now) {
-        say("refused with 401; the token has ended, and a new one cures it".into());
-        return (text, false);
-    }
-    if let Some(why) = unenforceable(&endpoint.requirement, true) {
-        say(format!("refused with 500: {why}"));
-        return (text, false);
-    }
-    let authentication = profile.authentication(&presented.claims);
-    let bound = presented.claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
-    let evidence = Evidence { bound, ..Evidence::of(&authentication) };
-    if bound {
-        say("proof: the token is bound to a key; that it is shown with its proof is assumed".into());
-    }
-    say("session: not looked at here".into());
-    for step in steps(&endpoint.requirement, &evidence, now) {
-        say(step.to_string());
-    }
-    let decision = decide(&endpoint.requirement, &evidence, now);
-    say(verdict(decision, endpoint, profile));
-    (text, decision == Decision::Allow && verified.is_none_or(Result::is_ok))
+    format!("{}: {why}", refusal.status().as_u16())
 }
 
 /// What can be said of the token itself.

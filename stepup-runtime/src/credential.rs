@@ -4,6 +4,7 @@
 use crate::refusal::{Cause, Refusal};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 
 /// Longest token that is looked at, in bytes.
 pub(crate) const MAX_TOKEN: usize = 16 * 1024;
@@ -60,6 +61,15 @@ pub(crate) fn credential<'a>(
     };
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     Ok(Credential { scheme, token: &rest[spaces..] })
+}
+
+/// Whether a request with this head carries exactly one credential, and one that can be read (RFC 6750 §2): what is
+/// looked at first at an endpoint. Enforcing it includes this.
+///
+/// # Errors
+/// The refusal.
+pub fn check_credential(head: &Parts) -> Result<(), Refusal> {
+    check_form(credential(&head.headers, head.uri.query())?.token).map(drop)
 }
 
 /// Checks that a token is one (`b64token` of RFC 6750 §2.1) and not too long. A token that is known

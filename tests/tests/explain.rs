@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Output;
-use stepup_runtime::testing::{AUDIENCE, TestIssuer};
+use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
 use stepup_tests::command::{run, stepup};
 use stepup_tests::gateways::settings_of;
 use stepup_tests::vectors::all;
@@ -59,10 +59,11 @@ fn each_step_is_told_in_the_order_of_the_decision_and_then_the_cure() {
         "NOT VERIFIED: whoever wrote the claims may have made them up; say --verify with --issuer, \
          --audience and --token to have them verified\n\
          request: taken by POST /approve-transaction, bank::approve\n\
-         credential: one is looked at here; a request may carry no second one\n\
+         credential: one\n\
          token: iss \"https://login.example\", aud \"api\", sub \"alice\", ends in 600 s\n\
-         session: not looked at here\n\
+         vocabulary: the usual one; the issuer https://login.example is not in the settings\n\
          bound: not asked\n\
+         session: not looked at here\n\
          issuer: holds; asked: one whose users may step up; received: one\n\
          risk: not asked\n\
          methods: lacks; asked: all of mfa; received: pwd proven\n\
@@ -156,6 +157,33 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
     for (arguments, code, text) in [
         (&["GET", "/other", "--claims", "<claims>"][..], 1, "no endpoint takes it"),
         (&["GET", "/a/../me", "--claims", "<claims>"], 1, "refused with 400"),
+        (&["GET", "/me?access_token=x", "--claims", "<claims>"], 1, "and one in the query"),
+        (
+            &["GET", "/me", "--claims", "<claims>", "-H", "Authorization: Bearer x"],
+            1,
+            "credential: refused with 400: the Authorization header stands more than once",
+        ),
+        (
+            &["GET", "/me", "--claims", "<claims>", "-H", "X-HTTP-Method-Override: POST"],
+            1,
+            "request: refused with 400: the request names a second HTTP method",
+        ),
+        (&["GET", "/me?_method=POST", "--claims", "<claims>"], 1, "names a second HTTP method"),
+        (
+            &[
+                "OPTIONS",
+                "/me",
+                "--claims",
+                "<claims>",
+                "-H",
+                "Origin: https://app.example",
+                "-H",
+                "Access-Control-Request-Method: GET",
+            ],
+            0,
+            "a CORS preflight",
+        ),
+        (&["GET", "/me", "--claims", "<claims>", "-H", "Origin"], 2, "Name: value"),
         (&["GET", "/me", "--claims", "<claims>"], 0, "let in"),
         (&["GET", "/me", "--token", "<opaque>"], 2, "not a JWT; of an opaque token give"),
         (&["GET", "/me", "--claims", "<ended>"], 1, "the token has ended"),
@@ -167,5 +195,35 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         let all = format!("{}{}", said(&output), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{all}");
         assert!(all.contains(text), "{all}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_token_is_verified_with_its_proof() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let token = idp
+        .token()
+        .claim("amr", json!(["mfa"]))
+        .claim("scope", "pay")
+        .claim("cnf", json!({"jkt": holder.thumbprint()}))
+        .mint();
+    let folder = folder(&[("contract.json", &contract()), ("token", &token)]);
+    let proof = |path: &str| {
+        let url = format!("https://api.example{path}");
+        format!("DPoP: {}", holder.proof("POST", &url, &token).sign())
+    };
+    for (header, code, text) in [
+        (proof("/approve-transaction"), 0, "token: verified"),
+        (proof("/other"), 1, "token: not accepted: "),
+        ("X-None: 1".to_owned(), 1, "token: not accepted: "),
+    ] {
+        let mut arguments = vec!["POST", "/approve-transaction", "--token", "<token>", "--verify"];
+        arguments.extend(["--issuer", idp.url(), "--audience", AUDIENCE]);
+        arguments.extend(["--resource", "https://api.example", "--header", &header]);
+        let output = explain(&folder, &arguments);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains(text), "{told}");
     }
 }

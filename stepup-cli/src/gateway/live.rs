@@ -23,6 +23,10 @@ pub(crate) struct Live {
     metrics: Arc<Metrics>,
 }
 
+/// After this time the questions that an old contract was asked for are answered. Whoever lets go of it last has to
+/// take it apart, which takes long where it is large, and should not be one of those who answer.
+const LAST_QUESTIONS: Duration = Duration::from_secs(5);
+
 /// How a file looks from outside: its time, its length, and which file it is, with which rights.
 type Look = (SystemTime, u64, (u64, i64, i64));
 
@@ -93,9 +97,7 @@ impl Live {
                     "a new contract is in force"
                 );
                 tokio::spawn(async move {
-                    // Until the questions that it was asked for are answered: whoever lets go of it last
-                    // has to take it apart.
-                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    tokio::time::sleep(LAST_QUESTIONS).await;
                     spawn_blocking(move || drop((contract, old)));
                 });
             }

@@ -1,10 +1,11 @@
 //! What a command is told of an issuer, by flags or in the settings file, and the [`Issuer`] that comes of
 //! it. What a program says in code is said here with the same words.
 
+mod environment;
+
 use crate::failure::Failure;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use std::env;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -90,22 +91,6 @@ pub(crate) struct IssuerArguments {
 }
 
 impl IssuerArguments {
-    /// These, or the issuer of the environment where they name none: `STEPUP_ISSUER`, `STEPUP_AUDIENCE` (with
-    /// commas between several), and `STEPUP_PROVIDER`.
-    pub(crate) fn or_of_the_environment(mut self) -> Result<Self, Failure> {
-        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        if self.issuer.is_none() && variable("STEPUP_ISSUER").is_some() {
-            self.issuer = variable("STEPUP_ISSUER");
-            let audiences = variable("STEPUP_AUDIENCE").unwrap_or_default();
-            let audiences = audiences.split(',').filter(|audience| !audience.is_empty());
-            self.audience = audiences.map(str::to_owned).collect();
-            let provider = variable("STEPUP_PROVIDER").map(|name| name.parse()).transpose();
-            self.provider =
-                provider.map_err(|why| Failure::Usage(format!("STEPUP_PROVIDER: {why}")))?;
-        }
-        Ok(self)
-    }
-
     /// The issuer, for a command that looks at its abilities and verifies no token.
     pub(crate) fn to_examine(&self) -> Result<Issuer, Failure> {
         let name = self.name()?;

@@ -54,6 +54,20 @@ impl Gateway {
         now: Option<u64>,
         arguments: &[&str],
     ) -> Result<Self, String> {
+        Self::try_start_in(&[], contract, settings, now, arguments).await
+    }
+
+    /// The same in an environment with these variables.
+    ///
+    /// # Errors
+    /// What it said before it ended.
+    pub async fn try_start_in(
+        environment: &[(&str, &str)],
+        contract: &str,
+        settings: &str,
+        now: Option<u64>,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -75,6 +89,7 @@ impl Gateway {
             command.arg("--listen").arg(format!("{mode}=127.0.0.1:0"));
         }
         command.args(["--admin", "127.0.0.1:0", "--reload-seconds", "0.05"]).args(arguments);
+        command.envs(environment.iter().copied());
         let spawned =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
         let mut process = spawned.expect("it starts; tests/run installs faketime");

@@ -326,6 +326,23 @@ async fn flags_come_before_the_environment_and_that_before_the_file() {
     assert_eq!((answer.status, answer.header("x-user")), (200, Some("alice")));
     assert_eq!(answer.header("x-step-up-subject"), None);
 
+    // The environment comes before the file, and behind the flags.
+    let variables = [
+        ("STEPUP_ISSUER", idp.url()),
+        ("STEPUP_AUDIENCE", AUDIENCE),
+        ("STEPUP_IDENTITY", "subject=X-Caller"),
+    ];
+    for (arguments, header) in
+        [(&[][..], "x-caller"), (&["--identity", "subject=X-Flag"], "x-flag")]
+    {
+        let gateway =
+            Gateway::try_start_in(&variables, &contract, &settings, None, arguments).await;
+        let gateway = gateway.expect("the issuer of the environment is there");
+        let asked = question(&gateway, "POST", "/pay").bearer_auth(idp.mfa_token());
+        let answer = Answer::of(asked).await;
+        assert_eq!((answer.status, answer.header(header)), (200, Some("alice")), "{header}");
+    }
+
     let of_the_environment = |name: &str, value: &str| {
         let mut command = Command::new(stepup());
         command.arg("gateway").env(name, value).env_remove("STEPUP_ISSUER");

@@ -5,6 +5,7 @@ mod gateways;
 mod html;
 mod markdown;
 mod openapi;
+mod place;
 
 use crate::failure::Failure;
 use crate::input::{contract, view};

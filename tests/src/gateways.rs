@@ -219,7 +219,15 @@ impl Proxy {
     /// # Panics
     /// When it does not start.
     pub async fn start(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(kind, "", gateway, upstream).await
+        Self::started(kind, "", gateway, "127.0.0.1", upstream).await
+    }
+
+    /// Starts one that finds the upstream and the gateway by the name of this machine.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_by_name(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        Self::started(kind, "", gateway, "localhost", upstream).await
     }
 
     /// Starts nginx with these directives in its `http` block, before those that are rendered; `{folder}` is
@@ -228,10 +236,16 @@ impl Proxy {
     /// # Panics
     /// When it does not start.
     pub async fn nginx_with(inherited: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(Kind::Nginx, inherited, gateway, upstream).await
+        Self::started(Kind::Nginx, inherited, gateway, "127.0.0.1", upstream).await
     }
 
-    async fn started(kind: Kind, inherited: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
+    async fn started(
+        kind: Kind,
+        inherited: &str,
+        gateway: &Gateway,
+        host: &str,
+        upstream: SocketAddr,
+    ) -> Self {
         let listen = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         let (name, over) = match kind {
@@ -241,9 +255,9 @@ impl Proxy {
             Kind::EnvoyGrpc => ("envoy", Some("grpc")),
         };
         let contract = gateway.contract.to_str().expect("a path of text");
-        let at = |address: SocketAddr| address.to_string();
+        let at = |address: SocketAddr| format!("{host}:{}", address.port());
         let (listen_at, upstream, asked) =
-            (at(listen), at(upstream), at(gateway.address(kind.mode())));
+            (listen.to_string(), at(upstream), at(gateway.address(kind.mode())));
         let mut arguments = vec!["render", name, contract, "--listen", &listen_at];
         arguments.extend(["--upstream", &upstream, "--gateway", &asked]);
         arguments.extend(over.iter().flat_map(|over| ["--over", over]));

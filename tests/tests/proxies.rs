@@ -77,6 +77,21 @@ async fn a_client_cannot_say_who_it_is() {
 
 #[tokio::test]
 #[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn a_service_and_the_gateway_are_found_by_name() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let gateway = bank(&idp).await;
+    let bearer = format!("Bearer {}", idp.mfa_token());
+    for kind in Kind::ALL {
+        let upstream = Upstream::start().await;
+        let proxy = Proxy::start_by_name(kind, &gateway, upstream.address()).await;
+        let (status, answer) = call(&proxy, "GET /me", &[("Authorization", &bearer)]).await;
+        assert_eq!((status, upstream.take().len()), (200, 1), "{kind:?}: {answer}");
+        assert_eq!(call(&proxy, "GET /me", &[]).await.0, 401, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
 async fn nobody_is_named_where_nobody_is_known() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let contract = json!({

@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use crate::gateway::{Identity, Named};
+use crate::render::place::Place;
 use crate::settings;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -18,12 +19,12 @@ pub(crate) struct Arguments {
     /// Where clients come in.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// The service that is guarded.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
-    upstream: SocketAddr,
+    /// The service that is guarded: an address, or a name that the gateway looks up.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
+    upstream: Place,
     /// Where `stepup gateway` is asked. Its usual port for this way of asking unless given.
-    #[arg(long, value_name = "ADDRESS")]
-    gateway: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    gateway: Option<Place>,
     /// The header that tells the upstream who calls, as `stepup gateway` is told.
     #[arg(long, value_name = "WHAT=HEADER", value_delimiter = ',')]
     identity: Vec<Named>,
@@ -158,19 +159,22 @@ fn filled(
     port: u16,
     values: &[(&str, &str)],
 ) -> String {
-    let gateway = arguments.gateway.unwrap_or_else(|| ([127, 0, 0, 1], port).into());
+    let usual = || SocketAddr::from(([127, 0, 0, 1], port)).into();
+    let gateway = arguments.gateway.clone().unwrap_or_else(usual);
     let mut text = text.to_owned();
     let mut fill =
         |place: &str, value: &str| text = text.replace(&format!("{{{{{place}}}}}"), value);
     for (place, value) in values {
         fill(place, value);
     }
-    for (name, address) in
-        [("listen", arguments.listen), ("upstream", arguments.upstream), ("gateway", gateway)]
+    let listen = arguments.listen.into();
+    for (name, place) in
+        [("listen", &listen), ("upstream", &arguments.upstream), ("gateway", &gateway)]
     {
-        fill(name, &address.to_string());
-        fill(&format!("{name}_host"), &address.ip().to_string());
-        fill(&format!("{name}_port"), &address.port().to_string());
+        fill(name, &place.to_string());
+        fill(&format!("{name}_host"), &place.host());
+        fill(&format!("{name}_port"), &place.port().to_string());
+        fill(&format!("{name}_discovery"), place.discovery());
     }
     fill("service", &comment(contract.service()));
     fill("protected", &protected(contract));

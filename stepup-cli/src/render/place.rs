@@ -1,0 +1,104 @@
+//! Where a gateway finds a service: an address, or a name that it looks up.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+/// A host and its port. What is no address is a name of letters, digits, `-`, `_` and dots, so that it means nothing
+/// else in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Address(SocketAddr),
+    Name(String, u16),
+}
+
+impl Place {
+    pub(crate) fn host(&self) -> String {
+        match self {
+            Self::Address(address) => address.ip().to_string(),
+            Self::Name(name, _) => name.clone(),
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        match self {
+            Self::Address(address) => address.port(),
+            Self::Name(_, port) => *port,
+        }
+    }
+
+    /// How Envoy finds it.
+    pub(crate) fn discovery(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "STATIC",
+            Self::Name(..) => "STRICT_DNS\n    dns_lookup_family: V4_PREFERRED",
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        let odd = || format!("{text:?} is no host with a port; write 127.0.0.1:3000 or app:3000");
+        let (name, port) = text.rsplit_once(':').ok_or_else(odd)?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        // Digits at the end make an address (WHATWG URL), and this one was none.
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let is_name = name.bytes().all(fits) && last.bytes().any(|byte| byte.is_ascii_alphabetic());
+        match port.parse() {
+            Ok(port) if is_name && port != 0 => Ok(Self::Name(name.to_owned(), port)),
+            _ => Err(odd()),
+        }
+    }
+}
+
+impl From<SocketAddr> for Place {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_an_address_or_a_name_with_a_port() {
+        for text in ["127.0.0.1:3000", "[::1]:3000", "app:3000", "app_1.bank.svc:80"] {
+            assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+        }
+        for odd in [
+            "",
+            "app",
+            ":80",
+            "app:",
+            "app:0",
+            "app:65536",
+            "http://app:80",
+            "app:80/x",
+            "a b:80",
+            "app;}:80",
+            "$host:80",
+            "{$X}:80",
+            "300.0.0.1:80",
+            "127.1:80",
+            "::1:80",
+            "app:80\n",
+        ] {
+            assert!(odd.parse::<Place>().unwrap_err().contains("app:3000"), "{odd:?}");
+        }
+    }
+}

@@ -1,6 +1,9 @@
-//! What `benches/gateways` needs beside the gateways: an issuer, a token of it, and an authorizer for Envoy that
-//! allows everything, which is the floor of that mechanism. Says where they are, and stays until it is stopped.
+//! What `benches/gateways` needs beside the gateways: an issuer, a token of it, and two authorizers for Envoy that
+//! allow everything. One is the floor of that mechanism, the other tells who calls as Step-up does. Says where they
+//! are, and stays until it is stopped.
 
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
     Authorization, AuthorizationServer,
 };
@@ -8,6 +11,7 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, OkHttpResponse};
 use envoy_types::pb::google::rpc::Status;
 use serde_json::json;
+use std::io;
 use stepup_benches::token;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestIssuer};
 use tokio::net::TcpListener;
@@ -15,8 +19,8 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response};
 
-/// Allows everything.
-struct Floor;
+/// Allows everything, with these headers for the upstream.
+struct Floor(Vec<HeaderValueOption>);
 
 #[tonic::async_trait]
 impl Authorization for Floor {
@@ -24,19 +28,47 @@ impl Authorization for Floor {
         &self,
         _: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, tonic::Status> {
+        let headers = self.0.clone();
         Ok(Response::new(CheckResponse {
             status: Some(Status::default()),
             dynamic_metadata: None,
-            http_response: Some(HttpResponse::OkResponse(OkHttpResponse::default())),
+            http_response: Some(HttpResponse::OkResponse(OkHttpResponse {
+                headers,
+                ..OkHttpResponse::default()
+            })),
         }))
     }
+}
+
+/// As many headers as Step-up's.
+fn telling() -> Floor {
+    let names = ["subject", "issuer", "client", "scopes", "amr", "acr", "auth-time"];
+    let header = |name| HeaderValueOption {
+        header: Some(HeaderValue {
+            key: format!("x-step-up-{name}"),
+            value: "some value of usual length".to_owned(),
+            raw_value: Vec::new(),
+        }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
+    };
+    Floor(names.map(header).into())
+}
+
+/// Serves one, and says where.
+async fn serve(floor: Floor) -> io::Result<String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = Server::builder().add_service(AuthorizationServer::new(floor));
+    tokio::spawn(server.serve_with_incoming(incoming));
+    Ok(address.to_string())
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let idp = TestIssuer::start_with(TestAlgorithm::Rs256).await?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let floor = listener.local_addr()?;
+    let (floor, telling) = (serve(Floor(Vec::new())).await?, serve(telling()).await?);
     println!(
         "{}",
         json!({
@@ -44,13 +76,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "audience": AUDIENCE,
             "jwks": idp.jwks(),
             "token": token(&idp),
-            "floor": floor.to_string(),
+            "floor": floor,
+            "telling": telling,
         })
     );
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
-        .add_service(AuthorizationServer::new(Floor))
-        .serve_with_incoming(incoming)
-        .await?;
-    Ok(())
+    std::future::pending().await
 }

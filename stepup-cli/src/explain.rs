@@ -42,14 +42,14 @@ pub(crate) struct Arguments {
     /// The file of a token's claims as JSON, or of what introspection says; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
-    /// A further header of the request, as in "Origin: https://app.example". Can stand more than once.
+    /// A further header of the request, as in "X-HTTP-Method: PUT". Can stand more than once.
     #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
     /// Verify the token as the program would, with the issuer's keys.
     #[arg(long, requires = "token", conflicts_with = "claims")]
     verify: bool,
     /// The address under which clients reach the API, to verify proofs of DPoP: StepUp::builder().resource.
-    #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE", requires = "verify")]
+    #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE")]
     resource: Option<String>,
     /// The time of the request, in seconds since the epoch. Now unless given.
     #[arg(long, value_name = "SECONDS", conflicts_with = "verify")]

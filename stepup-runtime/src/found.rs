@@ -66,13 +66,15 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
             return Err(Cause::InvalidRequest("the request names a second target").into());
         }
     }
-    // Some servers part a query at semicolons, and take a dot at the beginning of a name for `_`.
+    // Some servers part a query at semicolons, take a dot at the beginning of a name for `_`, and overlook spaces
+    // in front of it and whatever stands behind a NUL.
     let pairs = uri.query().unwrap_or_default().split(['&', ';']);
     let mut pairs = pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
-    let named = |name: &str| name.len() == 7 && name[1..].eq_ignore_ascii_case("method");
-    if pairs.any(|(name, value)| {
-        name.starts_with(['_', '.']) && named(&name) && value.as_bytes() != method
-    }) {
+    let named = |name: &str| {
+        let name = name.split('\0').next().unwrap_or_default().trim_start();
+        name.strip_prefix(['_', '.']).is_some_and(|rest| rest.eq_ignore_ascii_case("method"))
+    };
+    if pairs.any(|(name, value)| named(&name) && value.as_bytes() != method) {
         return Err(Cause::InvalidRequest("the request names a second HTTP method").into());
     }
     Ok(())

@@ -23,7 +23,10 @@ pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
     }
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split(['&', ';']).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
-    let named = |name: &str| ["_method", ".method"].contains(&name.to_lowercase().as_str());
+    let named = |name: &str| {
+        let name = name.split('\0').next().unwrap_or_default().trim_start().to_lowercase();
+        ["_method", ".method"].contains(&name.as_str())
+    };
     methods.extend(pairs.filter(|(name, _)| named(name)).map(|(_, method)| method.to_uppercase()));
     let mut targets = vec![request.target.clone()];
     for name in ["x-original-url", "x-rewrite-url", "x_original_url"] {

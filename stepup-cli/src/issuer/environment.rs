@@ -30,8 +30,16 @@ impl IssuerArguments {
         }) {
             match flag {
                 (long, ArgAction::SetTrue, value) => {
-                    let off = ["0", "f", "false", "n", "no", "off"].contains(&&*value);
-                    flags.extend((!off).then(|| format!("--{long}")));
+                    let value = value.trim().to_ascii_lowercase();
+                    match value.as_str() {
+                        "1" | "t" | "true" | "y" | "yes" | "on" => flags.push(format!("--{long}")),
+                        "0" | "f" | "false" | "n" | "no" | "off" => {}
+                        _ => {
+                            return Err(Failure::Usage(format!(
+                                "of the environment: --{long} is true or false, not {value:?}"
+                            )));
+                        }
+                    }
                 }
                 (long, ArgAction::Append, values) => {
                     flags.extend(values.split_whitespace().map(|one| format!("--{long}={one}")));
@@ -71,7 +79,7 @@ mod tests {
             ("STEPUP_ASK", "mfa=urn:a,urn:b otp=urn:c"),
             ("STEPUP_ACR_ORDER", "low,high"),
             ("STEPUP_INFER_MFA", "true"),
-            ("STEPUP_LAZY", "off"),
+            ("STEPUP_LAZY", "False"),
         ])
         .unwrap();
         assert_eq!(issuer.issuer.as_deref(), Some("https://login.example"));
@@ -88,6 +96,7 @@ mod tests {
         for (variable, said) in [
             (("STEPUP_CLOCK_SKEW", "soon"), "'soon' for '--clock-skew"),
             (("STEPUP_PROVIDER", "octa"), "'octa' for '--provider"),
+            (("STEPUP_INFER_MFA", "maybe"), "--infer-mfa is true or false, not \"maybe\""),
         ] {
             let why = of(&[name, variable]).unwrap_err();
             assert!(why.contains(said) && why.contains("environment"), "{why}");

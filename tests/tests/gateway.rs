@@ -178,7 +178,12 @@ async fn a_changed_contract_is_taken_without_a_pause_and_a_bad_one_is_not() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;
     let (weak, strong) = (idp.password_token(), idp.mfa_token());
-    let write = |text: &str| fs::write(&gateway.contract, text).expect("written");
+    // At once, so that nobody reads half of it.
+    let write = |text: &str| {
+        let new = gateway.contract.with_extension("new");
+        fs::write(&new, text).expect("written");
+        fs::rename(&new, &gateway.contract).expect("moved");
+    };
     assert_eq!(status(&gateway, "POST", "/pay", &weak).await, 401);
 
     write(&contract(&json!(["pwd"])).to_string());

@@ -10,6 +10,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -315,9 +316,17 @@ impl Proxy {
     }
 }
 
+/// A port that nobody has, and that nobody else here is given: below those that a system gives to who asks for any
+/// (RFC 6335 §6), or a server of another test could take it before it is used. Two Envoys would share it.
 fn free_port() -> SocketAddr {
-    let listener = StdListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address")
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    loop {
+        let port = first + GIVEN.fetch_add(1, Ordering::Relaxed);
+        if let Ok(listener) = StdListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().expect("its address");
+        }
+    }
 }
 
 /// An issuer with a vector's vocabulary, as the settings have it.

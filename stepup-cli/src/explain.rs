@@ -1,12 +1,13 @@
 //! `stepup explain`: why a token is let in at an endpoint or not, step by step, and what would cure it.
 
 use crate::failure::Failure;
+use crate::gateway::{head, target_of};
 use crate::input::{bytes, contract};
 use crate::issuer::IssuerArguments;
 use crate::settings;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
@@ -17,7 +18,9 @@ use stepup_contract::{
     Challenge, Contract, Decision, Endpoint, Evidence, Field, Matcher, Profile, Reason, decide,
     numeric_date, parse_strict, steps,
 };
-use stepup_runtime::{Cause, Enforcer, Found, Refusal, StepUp, check_credential, unenforceable};
+use stepup_runtime::{
+    Cause, Enforcer, Found, Refusal, StepUp, Times, check_credential, unenforceable,
+};
 
 /// Explain a decision.
 #[derive(Debug, clap::Args)]
@@ -63,7 +66,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let contract = contract(&arguments.contract)?;
     let presented = Presented::read(arguments)?;
-    let request = request(arguments, &presented)?;
+    let request = match request(arguments, &presented)? {
+        Ok(request) => request,
+        Err(refusal) => {
+            writeln!(io::stdout().lock(), "request: refused with {}", short(&refusal))?;
+            return Err(Failure::Found("refused".into()));
+        }
+    };
     let (issuer, named) = issuer(arguments, &presented)?;
     let verified = if arguments.verify {
         Some(verify(arguments, &issuer, &contract, &request)?)
@@ -92,21 +101,25 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// The request's head. One that shows a proof presents its token by DPoP (RFC 9449 §7.1).
-fn request(arguments: &Arguments, presented: &Presented) -> Result<Parts, Failure> {
-    let odd = |why: http::Error| Failure::Usage(format!("no such request: {why}"));
+/// The request's head, as a gateway reads it. One that shows a proof presents its token by DPoP (RFC 9449 §7.1).
+fn request(
+    arguments: &Arguments,
+    presented: &Presented,
+) -> Result<Result<Parts, Refusal>, Failure> {
+    let odd = |what: &str| Failure::Usage(format!("no request has such a {what}"));
+    let method = arguments.method.parse().map_err(|_| odd("method"))?;
     let proof = arguments.header.iter().any(|(name, _)| name == "dpop");
     let scheme = if proof { "DPoP" } else { "Bearer" };
     // Claims stand for a token that has them.
     let token = presented.token.as_deref().unwrap_or("claims");
-    let mut request = http::Request::builder()
-        .method(arguments.method.as_str())
-        .uri(arguments.target.as_str())
-        .header(AUTHORIZATION, format!("{scheme} {token}"));
+    let credential = format!("{scheme} {token}").parse().map_err(|_| odd("token"))?;
+    let mut headers = HeaderMap::new();
+    headers.append(AUTHORIZATION, credential);
     for (name, value) in &arguments.header {
-        request = request.header(name, value);
+        headers.append(name.clone(), value.clone());
     }
-    Ok(request.body(()).map_err(odd)?.into_parts().0)
+    let target = target_of(arguments.target.as_bytes());
+    Ok(target.map(|target| head(method, target, headers)))
 }
 
 fn now() -> u64 {
@@ -229,7 +242,7 @@ impl Explanation<'_> {
                 .into());
         }
         let matcher = Matcher::new(self.contract);
-        let endpoint = match Found::of(&matcher, self.contract.unlisted(), self.request) {
+        let endpoint = match Found::of(&matcher, self.request) {
             Ok(Found::Endpoint(endpoint)) => endpoint,
             Ok(Found::Preflight) => {
                 say("request: a CORS preflight for an endpoint, which is let through".into());
@@ -251,6 +264,10 @@ impl Explanation<'_> {
         };
         let handler = endpoint.handler.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
         say(format!("request: taken by {}{handler}", endpoint.route()));
+        if let Some(why) = unenforceable(&endpoint.requirement, true) {
+            say(format!("refused with 500: {why}"));
+            return (text, false);
+        }
         if let Err(refusal) = check_credential(self.request) {
             say(format!("credential: refused with {}", short(&refusal)));
             return (text, false);
@@ -269,16 +286,14 @@ impl Explanation<'_> {
             return (text, false);
         }
         let claims = &self.presented.claims;
-        if claims.get("exp").and_then(numeric_date).is_some_and(|end| end <= self.now) {
-            say("refused with 401; the token has ended, and a new one cures it".into());
-            return (text, false);
-        }
-        if let Some(why) = unenforceable(&endpoint.requirement, true) {
-            say(format!("refused with 500: {why}"));
+        let authentication = self.profile.authentication(claims);
+        // What introspection says need not have an end.
+        let times = Times::of(claims, self.presented.token.is_some());
+        if let Err(cause) = times.and_then(|t| t.check(self.now, authentication.clock_skew)) {
+            say(format!("refused with {}", short(&cause.into())));
             return (text, false);
         }
         say(format!("vocabulary: {}", self.vocabulary));
-        let authentication = self.profile.authentication(claims);
         let bound = claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
         let evidence = Evidence { bound, ..Evidence::of(&authentication) };
         if bound && self.verified.is_none() {
@@ -293,7 +308,13 @@ impl Explanation<'_> {
             }
         }
         let decision = decide(&endpoint.requirement, &evidence, self.now);
-        say(verdict(decision, endpoint, &self.profile));
+        match refused {
+            // What the program says counts; it has looked at a clock of its own.
+            Some(refusal) if decision == Decision::Allow => {
+                say(format!("refused with {}", short(refusal)));
+            }
+            _ => say(verdict(decision, endpoint, &self.profile)),
+        }
         (text, decision == Decision::Allow && refused.is_none())
     }
 }

@@ -19,6 +19,7 @@ mod options;
 mod serve;
 
 pub(crate) use identity::{Identity, Named};
+pub(crate) use mode::{head, target_of};
 pub(crate) use options::Options;
 
 use crate::failure::Failure;
@@ -49,9 +50,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.named()?;
     let options = arguments.options.clone().over(settings.gateway);
     // An issuer by flags or by the environment stands for those of the file.
-    let named = arguments.issuer.clone().or_of_the_environment()?;
-    let issuers = match &named.issuer {
-        Some(_) => vec![named],
+    let issuers = match &arguments.issuer.issuer {
+        Some(_) => vec![arguments.issuer.clone()],
         None => settings.issuers,
     };
     log();

@@ -3,6 +3,8 @@
 
 mod environment;
 
+pub(crate) use environment::from_the_environment;
+
 use crate::failure::Failure;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};

@@ -23,7 +23,7 @@ mod settings;
 mod waivers;
 mod wording;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Exports, examines and enforces step-up contracts.
@@ -51,7 +51,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { command } = Cli::parse();
+    let command = Cli::command().mut_subcommand("gateway", issuer::from_the_environment);
+    let read = Cli::from_arg_matches(&command.get_matches());
+    let Cli { command } = read.unwrap_or_else(|why| why.exit());
     let contracts = matches!(command, Command::Export(_) | Command::Check(_));
     let outcome = match command {
         Command::Export(arguments) => export::run(&arguments),

@@ -7,15 +7,16 @@ pub(crate) fn route(change: &Change) -> String {
     change.route().unwrap_or_else(|| "requests that no endpoint takes".into())
 }
 
+/// Where a contract says more than is shown of it.
+pub(crate) fn unknown(contract: &ContractView) -> Vec<&str> {
+    contract.warnings().iter().filter_map(|warning| warning.pointer()).collect()
+}
+
 /// That a contract says more than is shown of it.
 pub(crate) fn not_shown(contract: &ContractView) -> Option<String> {
-    let fields = contract.warnings().iter().filter_map(|warning| warning.pointer());
-    let fields: Vec<&str> = fields.collect();
+    let fields = unknown(contract).join(", ");
     (!fields.is_empty()).then(|| {
-        format!(
-            "Not understood, and not shown: {}. This may be less than is asked.",
-            fields.join(", ")
-        )
+        format!("Not understood, and not shown: {fields}. This may be less than is asked.")
     })
 }
 

@@ -41,6 +41,7 @@ impl Contract {
     ///
     /// # Errors
     /// Everything else that is wrong with it.
+    #[doc(hidden)]
     pub fn examine_section(section: &[u8]) -> Result<(Self, Vec<String>), ContractErrors> {
         Self::from_lines(lines(section))
     }
@@ -223,14 +224,16 @@ fn assemble(entries: Vec<Entry>) -> Result<(Contract, Vec<String>), ContractErro
         let (package, version) = packages.pop_first().unwrap_or_default();
         (package, version, Unlisted::Deny, None)
     });
-    let contract = match Contract::checked(service, version, unlisted, base, numbered(endpoints)) {
-        Ok((contract, _)) if errors.is_empty() => return Ok((contract, routeless)),
-        other => other.map(|(contract, _)| (contract, Vec::new())),
-    };
-    // It is none, so that all that is wrong is told.
-    errors.extend(no_route(&routeless));
-    errors.extend(contract.as_ref().err().into_iter().flat_map(|more| more.iter().cloned()));
-    ContractErrors::or_ok(errors, contract)?
+    let checked = Contract::checked(service, version, unlisted, base, numbered(endpoints));
+    if let Err(more) = &checked {
+        errors.extend(more.iter().cloned());
+    }
+    if !errors.is_empty() {
+        // Since it is no contract, all that is wrong is told.
+        errors.extend(no_route(&routeless));
+    }
+    let (contract, _) = ContractErrors::or_ok(errors, checked)??;
+    Ok((contract, routeless))
 }
 
 fn joined(names: &BTreeSet<&str>) -> String {

@@ -1,7 +1,7 @@
 //! Which endpoint takes a request, for an enforcer that stands in front of the program: it must not be led
 //! past the contract by a request that the program reads in another way than it does.
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::http_method::HttpMethod;
 use crate::path::{Segment, segment};
@@ -19,6 +19,7 @@ pub struct Matcher {
     exact: Table,
     /// As a careless server has it; `None` where it would be the same.
     careless: Option<Table>,
+    unlisted: Unlisted,
 }
 
 const METHOD: Ambiguous =
@@ -41,7 +42,12 @@ impl Matcher {
         let differ = contract.base().is_some_and(differs)
             || contract.endpoints().iter().any(|endpoint| differs(&endpoint.path));
         let careless = differ.then(|| exact.carelessly(contract));
-        Self { exact, careless }
+        Self { exact, careless, unlisted: contract.unlisted() }
+    }
+
+    /// What happens to requests that no endpoint takes.
+    pub fn unlisted(&self) -> Unlisted {
+        self.unlisted
     }
 
     /// The endpoint that takes this request, if there is one. `method` is the request's method, `path` its

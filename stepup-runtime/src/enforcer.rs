@@ -9,7 +9,7 @@ use crate::step_up::StepUp;
 use http::request::Parts;
 use std::fmt;
 use std::sync::Arc;
-use stepup_contract::{Contract, Matcher, Unlisted};
+use stepup_contract::{Contract, Matcher};
 
 /// A contract and what enforces it. Cheap to clone.
 #[derive(Clone)]
@@ -17,7 +17,6 @@ pub struct Enforcer(Arc<Inner>);
 
 struct Inner {
     matcher: Matcher,
-    unlisted: Unlisted,
     step_up: StepUp,
 }
 
@@ -57,8 +56,7 @@ impl Enforcer {
                 );
             }
         }
-        let (matcher, unlisted) = (Matcher::new(contract), contract.unlisted());
-        Self(Arc::new(Inner { matcher, unlisted, step_up }))
+        Self(Arc::new(Inner { matcher: Matcher::new(contract), step_up }))
     }
 
     /// Enforces the contract on a request's head. Its body is not looked at. The path is that of the
@@ -68,8 +66,8 @@ impl Enforcer {
     /// The refusal, ready to be sent: that of the endpoint, 403 where no endpoint takes the request and the
     /// contract says `"unlisted": "deny"`, and 400 where a program could take it for another endpoint's.
     pub async fn enforce(&self, head: &Parts) -> Result<Admission, Refusal> {
-        let Inner { matcher, unlisted, step_up } = &*self.0;
-        match Found::of(matcher, *unlisted, head)? {
+        let Inner { matcher, step_up } = &*self.0;
+        match Found::of(matcher, head)? {
             Found::Endpoint(endpoint) => {
                 step_up.enforce(endpoint, head).await.map(Admission::Caller)
             }

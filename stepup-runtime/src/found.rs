@@ -28,13 +28,13 @@ const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method
 const TARGETS: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 impl<'a> Found<'a> {
-    /// What a request with this head meets in the contract of this matcher, whose `unlisted` is given. The path is
-    /// that of the [`OriginalUri`](axum::extract::OriginalUri), where there is one.
+    /// What a request with this head meets in the contract of this matcher. The path is that of the
+    /// [`OriginalUri`](axum::extract::OriginalUri), where there is one.
     ///
     /// # Errors
     /// 403 where no endpoint takes the request and it is to be refused, and 400 where a program could take it for
     /// another one.
-    pub fn of(matcher: &'a Matcher, unlisted: Unlisted, head: &Parts) -> Result<Self, Refusal> {
+    pub fn of(matcher: &'a Matcher, head: &Parts) -> Result<Self, Refusal> {
         let path = whole_path(head);
         let found = matcher.find(head.method.as_str(), path);
         let endpoint = found.map_err(|why| Cause::InvalidRequest(why.why()))?;
@@ -44,7 +44,7 @@ impl<'a> Found<'a> {
             return Ok(Self::Endpoint(endpoint));
         }
         let preflighted = preflighted(head).map(|method| matcher.find(method, path));
-        match (preflighted, unlisted) {
+        match (preflighted, matcher.unlisted()) {
             (Some(Ok(Some(_))), _) => Ok(Self::Preflight),
             (_, Unlisted::Allow) => Ok(Self::Unlisted),
             (_, Unlisted::Deny) => Err(Cause::Unlisted.into()),

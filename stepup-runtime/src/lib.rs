@@ -68,6 +68,7 @@ mod state;
 mod step_up;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod times;
 mod token;
 mod tokens;
 mod unmet;
@@ -87,6 +88,7 @@ pub use providers::Provider;
 pub use refusal::{Cause, Refusal};
 pub use state::HasStepUp;
 pub use step_up::{BuildError, Builder, StepUp};
+pub use times::Times;
 pub use tokens::TokenCache;
 
 pub use stepup_contract::{

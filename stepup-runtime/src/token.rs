@@ -5,9 +5,10 @@ use crate::issuer::Trusted;
 use crate::jwks::Key;
 use crate::jws::Jws;
 use crate::refusal::Cause;
+use crate::times::Times;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use stepup_contract::{Authentication, numeric_date};
+use stepup_contract::Authentication;
 use tokio::time::Instant;
 
 /// A token whose issuer answers for its claims, times apart: those are looked at anew on every
@@ -24,8 +25,7 @@ pub(crate) struct Verified {
     pub(crate) bound_to: Option<String>,
     /// All of the token before its signature, where it is kept; nothing of one that is no JWT.
     pub(crate) message: Box<[u8]>,
-    expires: Option<u64>,
-    not_before: u64,
+    times: Times,
     pub(crate) source: Source,
 }
 
@@ -46,8 +46,8 @@ pub(crate) async fn verify(
 ) -> Result<Verified, Cause> {
     check_typ(&jws, issuer)?;
     // What has expired is refused anyway, and must not make keys be fetched that are long gone.
-    if let Ok(Some(expires)) = date(&jws.claims, "exp") {
-        check_end(expires, now)?;
+    if let Ok(times) = Times::of(&jws.claims, true) {
+        times.check_end(now)?;
     }
     let key = issuer.keys.verify(&jws).await?;
     Verified::new(issuer, jws.claims, Source { key: Some(key), said_until: None })
@@ -104,19 +104,6 @@ fn jkt(cnf: &Value) -> Result<String, Cause> {
     ))
 }
 
-fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, Cause> {
-    match claims.get(name) {
-        None => Ok(None),
-        Some(value) => numeric_date(value)
-            .map(Some)
-            .ok_or(Cause::InvalidToken("a date in the token is not a number of seconds")),
-    }
-}
-
-fn check_end(expires: u64, now: u64) -> Result<(), Cause> {
-    if now >= expires { Err(Cause::InvalidToken("the token has expired")) } else { Ok(()) }
-}
-
 impl Verified {
     /// Checks the claims that every token must have, and reads the rest.
     pub(crate) fn new(
@@ -142,11 +129,7 @@ impl Verified {
             Some(Value::String(subject)) if !subject.is_empty() => subject.clone(),
             _ => return Err(Cause::InvalidToken("the token names no subject")),
         };
-        let expires = date(&claims, "exp")?;
-        if expires.is_none() && source.key.is_some() {
-            return Err(Cause::InvalidToken("the token never expires"));
-        }
-        let not_before = date(&claims, "nbf")?.max(date(&claims, "iat")?).unwrap_or(0);
+        let times = Times::of(&claims, source.key.is_some())?;
         let client = ["client_id", "azp", "cid", "appid"].iter().find_map(|name| claims.get(*name));
         let client = client.and_then(Value::as_str);
         Ok(Self {
@@ -155,8 +138,7 @@ impl Verified {
             client: client.map(str::to_owned),
             amr: issuer.profile.amr(&claims).into_iter().map(str::to_owned).collect(),
             authentication: issuer.profile.authentication(&claims),
-            expires,
-            not_before,
+            times,
             claims: Value::Object(claims),
             bound_to,
             message: Box::default(),
@@ -174,16 +156,8 @@ impl Verified {
         signed && said_until.is_none_or(|until| Instant::now() < until)
     }
 
-    /// Whether the token may be used now. Its end is exact; its beginning may be ahead of our clock
-    /// by the issuer's skew.
+    /// Whether the token may be used now.
     pub(crate) fn check_times(&self, now: u64) -> Result<(), Cause> {
-        let skew = u64::from(self.authentication.clock_skew);
-        if let Some(expires) = self.expires {
-            check_end(expires, now)?;
-        }
-        if self.not_before > now.saturating_add(skew) {
-            return Err(Cause::InvalidToken("the token is not valid yet"));
-        }
-        Ok(())
+        self.times.check(now, self.authentication.clock_skew)
     }
 }

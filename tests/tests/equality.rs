@@ -39,7 +39,7 @@ impl Cases {
             let token = vector.token(&issuers[known[&vocabulary]]);
             cases.push((vector, path, token));
         }
-        assert!(cases.len() >= 280, "{}", cases.len());
+        assert!(cases.len() >= 300, "{}", cases.len());
         let now = cases[0].0.now;
         assert!(cases.iter().all(|(vector, ..)| vector.now == now), "one clock is set for all");
         let mut gateway = toml::Table::new();

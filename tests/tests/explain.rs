@@ -152,6 +152,9 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         ("contract.json", &contract()),
         ("claims", "{}"),
         ("ended", "{\"exp\": 1}"),
+        ("odd", "{\"exp\": \"soon\"}"),
+        ("early", "{\"nbf\": 99999999999}"),
+        ("endless", "e30.e30.AA"),
         ("opaque", opaque),
     ]);
     for (arguments, code, text) in [
@@ -186,7 +189,17 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         (&["GET", "/me", "--claims", "<claims>", "-H", "Origin"], 2, "Name: value"),
         (&["GET", "/me", "--claims", "<claims>"], 0, "let in"),
         (&["GET", "/me", "--token", "<opaque>"], 2, "not a JWT; of an opaque token give"),
-        (&["GET", "/me", "--claims", "<ended>"], 1, "the token has ended"),
+        (&["GET", "/me", "--claims", "<ended>"], 1, "401: the token has expired"),
+        (&["GET", "/me", "--claims", "<odd>"], 1, "401: a date in the token is not a number"),
+        (&["GET", "/me", "--claims", "<early>"], 1, "401: the token is not valid yet"),
+        (&["GET", "/me", "--token", "<endless>"], 1, "401: the token never expires"),
+        (&["GET", "/me#x", "--claims", "<claims>"], 1, "400: the request's target cannot be read"),
+        (
+            &["GET", "/me?a=1#x", "--claims", "<claims>"],
+            1,
+            "400: the request's target cannot be read",
+        ),
+        (&["GET", "me", "--claims", "<claims>"], 1, "400: the request's target cannot be read"),
         (&["GET", "/me", "--claims", "<claims>", "--verify"], 2, "cannot be used with"),
         (&["GET", "/me", "--claims", "<none>"], 2, "No such file"),
         (&["GET", "/me"], 2, "--token <FILE>"),

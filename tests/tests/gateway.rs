@@ -356,7 +356,7 @@ async fn flags_come_before_the_environment_and_that_before_the_file() {
 
     let of_the_environment = |name: &str, value: &str| {
         let mut command = Command::new(stepup());
-        command.arg("gateway").env(name, value).env_remove("STEPUP_ISSUER");
+        command.arg("gateway").env_remove("STEPUP_ISSUER").env(name, value);
         let output = command.output().expect("it ends");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
@@ -364,6 +364,42 @@ async fn flags_come_before_the_environment_and_that_before_the_file() {
     assert!(said.contains("no-such-contract.json"), "{said}");
     let said = of_the_environment("STEPUP_LISTEN", "apache=127.0.0.1:1");
     assert!(said.contains("the modes are nginx"), "{said}");
+}
+
+#[tokio::test]
+async fn every_flag_of_the_issuer_can_come_from_the_environment() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = contract(&json!(["mfa"])).to_string();
+    let (url, of_the_file) = (idp.url(), issuer(idp.url()));
+    let flags = ["--issuer", url, "--audience", AUDIENCE];
+    let name = ("STEPUP_ISSUER", url);
+    let audience = ("STEPUP_AUDIENCE", &*format!("https://other.example {AUDIENCE}"));
+    let status_with = async |variables: &[(&str, &str)], flags: &[&str], file: &str| {
+        let gateway = Gateway::try_start_in(variables, &contract, file, None, flags).await?;
+        Ok::<_, String>(status(&gateway, "POST", "/pay", &idp.mfa_token()).await)
+    };
+    for (variables, flags, status) in [
+        (&[name, audience][..], &[][..], 200),
+        (&[audience], &["--issuer", url], 200),
+        (&[name], &["--audience", AUDIENCE], 200),
+        (&[name, audience, ("STEPUP_DPOP_REQUIRED", "False")], &[], 200),
+        (&[name, audience, ("STEPUP_DPOP_REQUIRED", "")], &[], 200),
+        // What is said of an issuer holds for one that the flags name, too.
+        (&[("STEPUP_MAY_NOT_STEP_UP", "On")], &flags, 403),
+        (&[("STEPUP_ASK", "mfa=urn:a,urn:b otp=urn:c"), ("STEPUP_LAZY", "no")], &flags, 200),
+    ] {
+        assert_eq!(status_with(variables, flags, "").await, Ok(status), "{variables:?} {flags:?}");
+    }
+    for (variables, flags, file, why) in [
+        (&[("STEPUP_CLOCK_SKEW", "soon")][..], &flags[..], "", "'soon' for '--clock-skew"),
+        (&[("STEPUP_DPOP_REQUIRED", "maybe")], &flags, "", "'maybe' for '--dpop-required'"),
+        (&[("STEPUP_PROVIDER", "octa")], &flags, "", "'octa' for '--provider"),
+        // It is not known of which of the file's issuers it is said.
+        (&[("STEPUP_DPOP_REQUIRED", "true")], &[], &of_the_file, "--issuer <URL>"),
+    ] {
+        let said = status_with(variables, flags, file).await.expect_err("it does not start");
+        assert!(said.contains(why), "{variables:?}: {said}");
+    }
 }
 
 #[tokio::test]

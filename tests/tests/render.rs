@@ -215,6 +215,10 @@ fn a_viewer_shows_what_it_understands_and_says_that_there_is_more() {
         let text = text(&output);
         assert!(text.contains("transfers/"), "{form}");
         assert_eq!(text.contains(&format!("not shown: {unknown}")), form != "openapi", "{text}");
+        if form == "openapi" {
+            let document: Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(document["x-step-up-not-shown"], json!([unknown]));
+        }
     }
     // What gateways are configured with is enforced, and what has changed may be what is not understood.
     let since = newer.to_str().expect("text");
@@ -224,5 +228,18 @@ fn a_viewer_shows_what_it_understands_and_says_that_there_is_more() {
         let output = render(form, &newer, extra);
         assert_eq!(output.status.code(), Some(2), "{form}");
         assert!(output.stdout.is_empty(), "{form}");
+    }
+}
+
+#[test]
+fn a_gateway_that_is_found_by_name_is_told_where_to_listen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let contract = written(&folder, "contract.json", &contract().to_string());
+    for (form, mode) in [("nginx", "nginx"), ("caddy", "forward-auth"), ("envoy", "envoy-grpc")] {
+        let config = text(&render(form, &contract, &["--gateway", "null:9001"]));
+        assert!(
+            config.contains(&format!("null:9001 is `stepup gateway --listen {mode}=0.0.0.0:9001`"))
+        );
+        assert!(form != "envoy" || config.contains("address: \"null\", port_value: 9001"));
     }
 }

@@ -41,7 +41,7 @@ impl<S> TextService for S where
 {
 }
 
-/// What one listener allows its clients, beside a hundred header fields in a request.
+/// What one listener allows its clients, beside the hundred header fields that hyper allows in HTTP/1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes of headers of a request.

@@ -175,6 +175,7 @@ fn filled(
         fill(&format!("{name}_host"), &place.host());
         fill(&format!("{name}_port"), &place.port().to_string());
         fill(&format!("{name}_discovery"), place.discovery());
+        fill(&format!("{name}_listening"), &place.listening());
     }
     fill("service", &comment(contract.service()));
     fill("protected", &protected(contract));

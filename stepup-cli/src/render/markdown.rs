@@ -26,7 +26,7 @@ pub(crate) fn markdown(contract: &ContractView) -> String {
     }
     text.push('\n');
     if let Some(warning) = not_shown(contract) {
-        let _ = write!(text, "\n**{warning}**\n");
+        let _ = write!(text, "\n**{}**\n", cell(&warning));
     }
     for (trust, title, says) in [
         (Trust::Sensitive, "Sensitive", "The authentication itself is looked at."),

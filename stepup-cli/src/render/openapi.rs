@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use crate::input::view;
+use crate::wording::unknown;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -109,6 +110,10 @@ fn filled(
     set(&mut document, "paths", &paths)?;
     let components = components(object(&document, "components")?, arguments)?;
     set(&mut document, "components", &components)?;
+    let unknown = unknown(contract);
+    if !unknown.is_empty() {
+        set(&mut document, "x-step-up-not-shown", &unknown)?;
+    }
     let mut text = serde_json::to_string_pretty(&document).map_err(odd)?;
     text.push('\n');
     Ok((text, missing))

@@ -4,8 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// A host and its port. What is no address is a name of letters, digits, `-`, `_` and dots, so that it means nothing
-/// else in a configuration.
+/// A host and its port. What is no address is a name of labels (RFC 1123 §2.1, and `_`), whose last one has a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Address(SocketAddr),
@@ -27,6 +26,15 @@ impl Place {
         }
     }
 
+    /// Where a server listens that is found here.
+    pub(crate) fn listening(&self) -> String {
+        match self {
+            Self::Address(address) => address.to_string(),
+            // On whichever of its addresses it is found by.
+            Self::Name(_, port) => format!("0.0.0.0:{port}"),
+        }
+    }
+
     /// How Envoy finds it.
     pub(crate) fn discovery(&self) -> &'static str {
         match self {
@@ -45,12 +53,17 @@ impl FromStr for Place {
         }
         let odd = || format!("{text:?} is no host with a port; write 127.0.0.1:3000 or app:3000");
         let (name, port) = text.rsplit_once(':').ok_or_else(odd)?;
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        // Digits at the end make an address (WHATWG URL), and this one was none.
-        let last = name.rsplit('.').next().unwrap_or_default();
-        let is_name = name.bytes().all(fits) && last.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_label = |label: &str| !label.is_empty() && label.bytes().all(fits);
+        // A number at the end makes an address (WHATWG URL), and this one was none.
+        let last = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let is_number = last.starts_with("0x") || !last.bytes().any(|b| b.is_ascii_alphabetic());
+        // nginx takes `unix:` for a socket in the file system.
+        let is_name = name.split('.').all(is_label) && !is_number && name != "unix";
         match port.parse() {
-            Ok(port) if is_name && port != 0 => Ok(Self::Name(name.to_owned(), port)),
+            Ok(number) if is_name && number != 0 && port.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Self::Name(name.to_owned(), number))
+            }
             _ => Err(odd()),
         }
     }
@@ -95,6 +108,11 @@ mod tests {
             "{$X}:80",
             "300.0.0.1:80",
             "127.1:80",
+            "0x7f000001:80",
+            "unix:80",
+            "a..b:80",
+            ".:80",
+            "app:+80",
             "::1:80",
             "app:80\n",
         ] {

@@ -7,10 +7,11 @@ use crate::settings;
 use crate::waivers::Waived;
 use crate::wording::{cell, route, sentences};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use stepup_contract::{Axis, Change, Contract, Field, compare};
+use stepup_contract::{Axis, Change, Contract, Endpoint, Field, compare};
 
 /// Compare two contracts.
 #[derive(Debug, clap::Args)]
@@ -161,10 +162,13 @@ fn markdown(changes: &[Found]) -> String {
 /// The changes as findings in the new contract.
 fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
     let lines = new.lines();
+    // Each method and path stands once in a contract.
+    let key = |endpoint: &Endpoint| (endpoint.method, endpoint.path.clone());
+    let endpoints = new.contract.endpoints().iter().enumerate();
+    let indices: HashMap<_, _> =
+        endpoints.map(|(index, endpoint)| (key(endpoint), index)).collect();
     let items = changes.iter().map(|Found { change, waived }| {
-        let index = change.new.as_ref().and_then(|endpoint| {
-            new.contract.endpoints().iter().position(|known| known == endpoint)
-        });
+        let index = change.new.as_ref().and_then(|new| indices.get(&key(new)).copied());
         Item {
             rule: change.axis().as_str().to_owned(),
             describes: match change.axis() {

@@ -18,7 +18,7 @@ mod mode;
 mod options;
 mod serve;
 
-pub(crate) use identity::{Identity, Named};
+pub(crate) use identity::{Identity, Named, Told};
 pub(crate) use mode::{head, target_of};
 pub(crate) use options::Options;
 
@@ -94,7 +94,7 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
     let live = Live::new(path, &contract, step_up, Arc::clone(&metrics));
     let authorizer = Arc::new(Authorizer::new(
         live.enforcer(),
-        Identity::new(&options.identity)?,
+        Identity::new(&options.identity, &options.tell)?,
         Arc::clone(&metrics),
         options.concurrency(),
     ));
@@ -113,9 +113,11 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
     drop(out);
 
     let stop = Stop::on_signals()?;
+    // Who asks learns from `/readyz` that it is to ask elsewhere, before it finds nobody here.
+    let mut close = stop.later(options.drain_time());
     let mut tasks = tokio::task::JoinSet::new();
     for (mode, listener) in listeners {
-        let (authorizer, stopped) = (Arc::clone(&authorizer), stop.clone());
+        let (authorizer, stopped) = (Arc::clone(&authorizer), close.clone());
         if mode == Mode::EnvoyGrpc {
             tasks.spawn(listener.serve(grpc::service(authorizer), stopped));
         } else {
@@ -126,7 +128,8 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
     let admin = tokio::spawn(admin.serve(admin::service(metrics, stop.clone()), Stop::never()));
     let reload = tokio::spawn(live.follow(options.reload_interval()));
     stop.clone().wait().await;
-    tracing::info!("stopping; questions that were asked are answered");
+    tracing::info!(drain = ?options.drain_time(), "stopping; questions that were asked are answered");
+    close.wait().await;
     let all = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(options.shutdown_time(), all).await.is_err() {
         tracing::warn!("some questions were not answered in time");

@@ -297,6 +297,20 @@ async fn a_question_that_was_asked_is_answered_before_it_stops() {
 }
 
 #[tokio::test]
+async fn who_asks_may_notice_that_it_stops() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = contract(&json!(["mfa"])).to_string();
+    let arguments = ["--drain-seconds", "2"];
+    let started = Gateway::try_start(&contract, &issuer(idp.url()), None, &arguments).await;
+    let mut gateway = started.expect("it starts");
+    gateway.terminate();
+    gateway.logs("stopping").await;
+    assert_eq!(gateway.admin("/readyz").await.status, 503);
+    assert_eq!(status(&gateway, "POST", "/pay", &idp.mfa_token()).await, 200);
+    assert!(gateway.ended().await);
+}
+
+#[tokio::test]
 async fn more_questions_than_may_wait_for_an_issuer_are_put_off() {
     let (http, idp, [known, unknown]) = with_unknown_key().await;
     let contract = contract(&json!(["mfa"])).to_string();

@@ -1,6 +1,6 @@
 //! What `benches/gateways` needs beside the gateways: an issuer, a token of it, and two authorizers for Envoy that
-//! allow everything. One is the floor of that mechanism, the other tells who calls as Step-up does. Says where they
-//! are, and stays until it is stopped.
+//! allow everything. One is the floor of that mechanism, the other tells who calls as Step-up does. The argument is
+//! how tokens are signed. Says where they are, and stays until it is stopped.
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
@@ -65,9 +65,21 @@ async fn serve(floor: Floor) -> io::Result<String> {
     Ok(address.to_string())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let idp = TestIssuer::start_with(TestAlgorithm::Rs256).await?;
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // As many threads as `stepup gateway` takes.
+    let cores = std::thread::available_parallelism()?.get();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads((cores / 2).max(1)).enable_all().build()?.block_on(stage())
+}
+
+async fn stage() -> Result<(), Box<dyn std::error::Error>> {
+    let algorithm = match std::env::args().nth(1).as_deref() {
+        None | Some("RS256") => TestAlgorithm::Rs256,
+        Some("ES256") => TestAlgorithm::Es256,
+        Some("EdDSA") => TestAlgorithm::EdDsa,
+        Some(other) => return Err(format!("unknown {other}; RS256, ES256 or EdDSA").into()),
+    };
+    let idp = TestIssuer::start_with(algorithm).await?;
     let (floor, telling) = (serve(Floor(Vec::new())).await?, serve(telling()).await?);
     println!(
         "{}",

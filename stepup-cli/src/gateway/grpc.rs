@@ -63,6 +63,8 @@ impl Envoy {
 
     fn let_through(&self, admission: &Admission, mimics: Vec<String>) -> CheckResponse {
         let (mut headers, mut headers_to_remove) = (Vec::new(), mimics);
+        let untold = self.0.identity.untold();
+        headers_to_remove.extend(untold.map(|name| name.as_str().to_owned()));
         for (name, value) in self.0.identity.of(admission) {
             if value.is_empty() {
                 headers_to_remove.push(name.as_str().to_owned());

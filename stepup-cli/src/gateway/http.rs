@@ -2,7 +2,6 @@
 //! 200 lets it through; every other answer is the refusal, which the gateway hands to the client.
 
 use crate::gateway::authorizer::Authorizer;
-use crate::gateway::identity::HEADERS;
 use crate::gateway::mode::Mode;
 use crate::gateway::serve::TextService;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
@@ -28,7 +27,7 @@ async fn answer(
     let head = mode.client_request(question.into_parts().0);
     match authorizer.judge(mode, head).await {
         Ok(admission) => {
-            let mut headers = HeaderMap::with_capacity(1 + HEADERS);
+            let mut headers = HeaderMap::with_capacity(1 + authorizer.identity.told().len());
             // It is good for this request alone.
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             for (name, value) in authorizer.identity.of(&admission) {

@@ -1,5 +1,6 @@
-//! The headers that tell the upstream who calls. Every one of them is in every answer that lets a request
-//! through, with an empty value where nothing is known, so that what a client sent under its name is gone.
+//! The headers that tell the upstream who calls. Every one of those that are told is in every answer that lets a
+//! request through, with an empty value where nothing is known, so that what a client sent under its name is gone.
+//! Those that are not told are the gateway's to take away: Envoy is asked to, and what `stepup render` prints does.
 
 use crate::failure::Failure;
 use http::HeaderName;
@@ -11,7 +12,7 @@ use stepup_runtime::{Admission, Principal};
 
 /// What a header tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+pub(crate) enum What {
     Subject,
     Issuer,
     Client,
@@ -22,9 +23,9 @@ enum What {
 }
 
 /// How many things there are to tell.
-pub(crate) const HEADERS: usize = 7;
+const THINGS: usize = 7;
 
-const ALL: [(What, &str, HeaderName); HEADERS] = [
+const ALL: [(What, &str, HeaderName); THINGS] = [
     (What::Subject, "subject", HeaderName::from_static("x-step-up-subject")),
     (What::Issuer, "issuer", HeaderName::from_static("x-step-up-issuer")),
     (What::Client, "client", HeaderName::from_static("x-step-up-client")),
@@ -33,6 +34,47 @@ const ALL: [(What, &str, HeaderName); HEADERS] = [
     (What::Acr, "acr", HeaderName::from_static("x-step-up-acr")),
     (What::AuthTime, "auth-time", HeaderName::from_static("x-step-up-auth-time")),
 ];
+
+impl FromStr for What {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = ALL.into_iter().find(|(_, name, _)| *name == text);
+        known.map(|(what, ..)| what).ok_or_else(|| {
+            let known = ALL.map(|(_, name, _)| name).join(", ");
+            format!("unknown {text:?}; one of {known}")
+        })
+    }
+}
+
+/// One thing to tell, or that nothing is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Told {
+    /// `nothing`
+    Nothing,
+    /// `subject`, for example
+    What(What),
+}
+
+impl FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "nothing" {
+            return Ok(Self::Nothing);
+        }
+        text.parse().map(Self::What).map_err(|why| format!("{why}, or nothing"))
+    }
+}
+
+impl TryFrom<String> for Told {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
 
 /// The header of one thing: `subject=X-User`.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,11 +89,7 @@ impl FromStr for Named {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (what, header) = text.split_once('=').ok_or("write it as subject=X-User")?;
-        let known = ALL.into_iter().find(|(_, name, _)| *name == what);
-        let (what, ..) = known.ok_or_else(|| {
-            let known = ALL.map(|(_, name, _)| name).join(", ");
-            format!("unknown {what:?}; one of {known}")
-        })?;
+        let what = what.parse()?;
         // Other signs are read in several ways, and not by every gateway.
         if header.is_empty() || !header.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return Err(format!("{header:?} is not a header's name; use letters, digits and `-`"));
@@ -89,11 +127,18 @@ const TAKEN: [&str; 14] = [
 
 /// The headers' names.
 #[derive(Debug)]
-pub(crate) struct Identity(Vec<(What, HeaderName)>);
+pub(crate) struct Identity {
+    told: Vec<(What, HeaderName)>,
+    untold: Vec<HeaderName>,
+}
 
 impl Identity {
-    /// The usual names, and those that were given.
-    pub(crate) fn new(given: &[Named]) -> Result<Self, Failure> {
+    /// The usual names, and those that were given; all is told unless `tell` names what is.
+    pub(crate) fn new(given: &[Named], tell: &[Told]) -> Result<Self, Failure> {
+        if tell.len() > 1 && tell.contains(&Told::Nothing) {
+            let why = "nothing is told beside something; leave out the one or the other";
+            return Err(Failure::Usage(why.into()));
+        }
         let mut headers: Vec<(What, HeaderName)> =
             ALL.into_iter().map(|(what, _, header)| (what, header)).collect();
         for named in given {
@@ -110,28 +155,44 @@ impl Identity {
                 return Err(Failure::Usage(why));
             }
         }
-        Ok(Self(headers))
+        let is_told = |what| tell.is_empty() || tell.contains(&Told::What(what));
+        let (told, untold): (Vec<_>, Vec<_>) =
+            headers.into_iter().partition(|(what, _)| is_told(*what));
+        let untold = untold.into_iter().map(|(_, header)| header).collect();
+        Ok(Self { told, untold })
     }
 
-    /// Every header, with what it tells of a request that is let through, in visible ASCII and spaces. All the
-    /// values are parts of one text.
+    /// Every header that is told, with what it tells of a request that is let through, in visible ASCII and
+    /// spaces. All the values are parts of one text.
     pub(crate) fn of(&self, admission: &Admission) -> impl Iterator<Item = (&HeaderName, Bytes)> {
-        let (mut text, mut ends) = (String::with_capacity(256), [0; HEADERS]);
+        let mut text = String::with_capacity(if self.told.is_empty() { 0 } else { 256 });
+        let mut ends = [0; THINGS];
         if let Some(principal) = admission.principal() {
-            for ((what, _), end) in self.0.iter().zip(&mut ends) {
+            for ((what, _), end) in self.told.iter().zip(&mut ends) {
                 tell(*what, principal, &mut text);
                 *end = text.len();
             }
         }
         let (text, mut start) = (Bytes::from(text), 0);
-        self.0.iter().zip(ends).map(move |((_, header), end)| {
+        self.told.iter().zip(ends).map(move |((_, header), end)| {
             (header, text.slice(std::mem::replace(&mut start, end)..end))
         })
     }
 
-    /// The headers' names.
+    /// The names of the headers that are told.
+    pub(crate) fn told(&self) -> impl ExactSizeIterator<Item = &HeaderName> {
+        self.told.iter().map(|(_, header)| header)
+    }
+
+    /// The names of the headers that no client may send although nothing is told in them: a service may
+    /// still read them.
+    pub(crate) fn untold(&self) -> impl ExactSizeIterator<Item = &HeaderName> {
+        self.untold.iter()
+    }
+
+    /// The names of all the headers that no client may send.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.0.iter().map(|(_, header)| header)
+        self.told().chain(self.untold())
     }
 
     /// Whether this is one of the headers, as a server reads it that takes `_`, and other signs, for `-`
@@ -208,7 +269,7 @@ mod tests {
 
     #[test]
     fn every_header_stands_in_every_answer() {
-        let identity = Identity::new(&["subject=X-User".parse().unwrap()]).unwrap();
+        let identity = Identity::new(&["subject=X-User".parse().unwrap()], &[]).unwrap();
         let headers: Vec<_> = identity.of(&Admission::Unlisted).collect();
         assert_eq!(headers.len(), ALL.len());
         assert!(headers.iter().all(|(_, value)| value.is_empty()));
@@ -216,8 +277,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_told_is_still_no_clients_to_send() {
+        let told: Vec<Told> = ["amr", "subject"].map(|told| told.parse().unwrap()).into();
+        let identity = Identity::new(&["client=X-Client".parse().unwrap()], &told).unwrap();
+        let told: Vec<_> = identity.of(&Admission::Unlisted).map(|(name, _)| name).collect();
+        assert_eq!(told, ["x-step-up-subject", "x-step-up-amr"]);
+        assert_eq!(identity.names().count(), ALL.len());
+        assert!(identity.untold().any(|name| name == "x-client"));
+        assert!(identity.mimics("x_client"));
+
+        let nothing = Identity::new(&[], &[Told::Nothing]).unwrap();
+        assert_eq!(nothing.of(&Admission::Unlisted).count(), 0);
+        assert_eq!(nothing.untold().len(), ALL.len());
+        assert!(Identity::new(&[], &[Told::Nothing, Told::What(What::Acr)]).is_err());
+        assert!("who".parse::<Told>().unwrap_err().contains("auth-time, or nothing"));
+    }
+
+    #[test]
     fn a_header_is_known_behind_other_signs() {
-        let identity = Identity::new(&[]).unwrap();
+        let identity = Identity::new(&[], &[]).unwrap();
         assert!(identity.mimics("x_step_up_subject"));
         assert!(identity.mimics("X-Step_up-Subject"));
         assert!(identity.mimics("x.step-up.subject"));
@@ -228,7 +306,7 @@ mod tests {
     #[test]
     fn a_name_with_another_use_is_refused() {
         for given in ["subject=Authorization", "subject=Cookie", "subject=X-Step-Up-Acr"] {
-            assert!(Identity::new(&[given.parse().unwrap()]).is_err(), "{given}");
+            assert!(Identity::new(&[given.parse().unwrap()], &[]).is_err(), "{given}");
         }
         assert!("who=X".parse::<Named>().unwrap_err().contains("subject, issuer"));
         for odd in ["subject=a b", "subject=X_User", "subject=X.User", "subject="] {

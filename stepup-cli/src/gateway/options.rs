@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::gateway::SHORTEST_RELOAD;
-use crate::gateway::identity::Named;
+use crate::gateway::identity::{Named, Told};
 use crate::gateway::mode::{Listen, Mode};
 use crate::gateway::serve::Limits;
 use clap::builder::FalseyValueParser;
@@ -42,6 +42,10 @@ pub(crate) struct Options {
     /// auth-time. X-Step-Up-Subject and so on unless given.
     #[arg(long, value_name = "WHAT=HEADER", env = "STEPUP_IDENTITY", value_delimiter = ',')]
     pub(crate) identity: Vec<Named>,
+    /// What of these the upstream is told: subject,scopes for example, or nothing. All unless given. No
+    /// client may send the headers of the rest either.
+    #[arg(long, value_name = "WHAT", env = "STEPUP_TELL", value_delimiter = ',')]
+    pub(crate) tell: Vec<Told>,
     /// Start in front of an issuer that cannot satisfy the contract, and only log it.
     #[arg(long, env = "STEPUP_ALLOW_UNSATISFIABLE", value_parser = FalseyValueParser::new())]
     pub(crate) allow_unsatisfiable: bool,
@@ -60,7 +64,11 @@ pub(crate) struct Options {
     /// How often the contract's file is looked at. 1 unless given.
     #[arg(long, value_name = "SECONDS", env = "STEPUP_RELOAD_SECONDS")]
     reload_seconds: Option<f32>,
-    /// How long questions that were asked may take after a signal to stop. 30 unless given.
+    /// How long questions are still taken after a signal to stop, when /readyz says no already: the time
+    /// that who asks needs to notice. 0 unless given.
+    #[arg(long, value_name = "SECONDS", env = "STEPUP_DRAIN_SECONDS")]
+    drain_seconds: Option<u32>,
+    /// How long those that were asked may take after that. 30 unless given.
     #[arg(long, value_name = "SECONDS", env = "STEPUP_SHUTDOWN_SECONDS")]
     shutdown_seconds: Option<u32>,
 }
@@ -78,12 +86,14 @@ impl Options {
             resource_metadata: self.resource_metadata.or(file.resource_metadata),
             dpop_nonce_key: self.dpop_nonce_key.or(file.dpop_nonce_key),
             identity: if self.identity.is_empty() { file.identity } else { self.identity },
+            tell: if self.tell.is_empty() { file.tell } else { self.tell },
             allow_unsatisfiable: self.allow_unsatisfiable || file.allow_unsatisfiable,
             workers: self.workers.or(file.workers),
             max_header_bytes: self.max_header_bytes.or(file.max_header_bytes),
             max_concurrency: self.max_concurrency.or(file.max_concurrency),
             max_connections: self.max_connections.or(file.max_connections),
             reload_seconds: self.reload_seconds.or(file.reload_seconds),
+            drain_seconds: self.drain_seconds.or(file.drain_seconds),
             shutdown_seconds: self.shutdown_seconds.or(file.shutdown_seconds),
         }
     }
@@ -134,6 +144,10 @@ impl Options {
     pub(crate) fn reload_interval(&self) -> Duration {
         let given = self.reload_seconds.map(Duration::try_from_secs_f32);
         given.and_then(Result::ok).unwrap_or(Duration::from_secs(1)).max(SHORTEST_RELOAD)
+    }
+
+    pub(crate) fn drain_time(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.unwrap_or(0).into())
     }
 
     pub(crate) fn shutdown_time(&self) -> Duration {

@@ -154,6 +154,19 @@ impl Stop {
         Ok(Self(Some(receiver)))
     }
 
+    /// The same wish, so much later.
+    pub(crate) fn later(&self, time: Duration) -> Self {
+        let (sender, receiver) = watch::channel(false);
+        let mut asked = self.clone();
+        tokio::spawn(async move {
+            asked.wait().await;
+            tokio::time::sleep(time).await;
+            // Nobody waits any more when this fails.
+            let _ = sender.send(true);
+        });
+        Self(Some(receiver))
+    }
+
     pub(crate) fn is_asked(&self) -> bool {
         self.0.as_ref().is_some_and(|asked| *asked.borrow())
     }

@@ -2,9 +2,10 @@
 //! request. The texts are the files beside this one; what differs between Envoy's two ways of asking is here.
 
 use crate::failure::Failure;
-use crate::gateway::{Identity, Named};
+use crate::gateway::{Identity, Named, Told};
 use crate::render::place::Place;
 use crate::settings;
+use http::HeaderName;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ pub(crate) struct Arguments {
     /// The header that tells the upstream who calls, as `stepup gateway` is told.
     #[arg(long, value_name = "WHAT=HEADER", value_delimiter = ',')]
     identity: Vec<Named>,
+    /// What of these the upstream is told, as `stepup gateway` is told.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    tell: Vec<Told>,
     #[command(flatten)]
     settings: settings::From,
 }
@@ -51,64 +55,72 @@ enum Over {
 }
 
 impl Arguments {
-    /// The names of the headers that tell who calls.
-    fn identity(&self) -> Result<Vec<String>, Failure> {
-        let settings = self.settings.named()?.gateway.identity;
-        let given = if self.identity.is_empty() { &settings } else { &self.identity };
-        let names = Identity::new(given)?;
-        Ok(names.names().map(|name| capitalized(name.as_str())).collect())
+    /// The headers that tell who calls.
+    fn identity(&self) -> Result<Identity, Failure> {
+        let settings = self.settings.named()?.gateway;
+        let given = if self.identity.is_empty() { &settings.identity } else { &self.identity };
+        let tell = if self.tell.is_empty() { &settings.tell } else { &self.tell };
+        Identity::new(given, tell)
     }
 }
 
-/// A header's name as people write it.
-fn capitalized(name: &str) -> String {
-    let words = name.split('-').map(|word| {
+/// Header names as people write them.
+fn capitalized<'a>(names: impl Iterator<Item = &'a HeaderName>) -> Vec<String> {
+    let word = |word: &str| {
         let (first, rest) = word.split_at_checked(1).unwrap_or_default();
         first.to_uppercase() + rest
-    });
-    words.collect::<Vec<_>>().join("-")
+    };
+    let name = |name: &HeaderName| name.as_str().split('-').map(word).collect::<Vec<_>>().join("-");
+    names.map(name).collect()
 }
 
 pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
-    let identity = arguments.identity()?.into_iter().map(|name| {
+    let identity = arguments.identity()?;
+    let told = capitalized(identity.told()).into_iter().map(|name| {
         let variable = name.to_lowercase().replace('-', "_");
         format!(
             "        auth_request_set $stepup_{variable} $upstream_http_{variable};\n        \
              proxy_set_header {name} $stepup_{variable};"
         )
     });
-    let identity = lines(identity);
+    let untold = capitalized(identity.untold()).into_iter();
+    let untold = untold.map(|name| format!("        proxy_set_header {name} \"\";"));
+    let identity = lines(told.chain(untold));
     Ok(filled(include_str!("nginx.conf"), contract, arguments, 9001, &[("identity", &identity)]))
 }
 
 pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
-    let names = arguments.identity()?;
+    let identity = arguments.identity()?;
     let mut removed: Vec<String> = Vec::new();
-    for name in &names {
-        removed.push(name.clone());
+    for name in capitalized(identity.names()) {
         // And all that is written with `_` in place of one of its `-`.
         let hyphens = name.match_indices('-').map(|(at, _)| at);
         removed.extend(hyphens.map(|at| format!("{}_*", name.get(..at).unwrap_or_default())));
+        removed.push(name);
     }
     removed.sort_unstable();
     removed.dedup();
     let remove = lines(removed.iter().map(|name| format!("\t\trequest_header -{name}")));
-    let identity = names.join(" ");
-    let values = [("identity", identity.as_str()), ("remove", &remove)];
+    let told = capitalized(identity.told()).join(" ");
+    let copy = if told.is_empty() { told } else { format!("\n\t\t\tcopy_headers {told}") };
+    let values = [("copy", copy.as_str()), ("remove", &remove)];
     Ok(filled(include_str!("Caddyfile"), contract, arguments, 9002, &values))
 }
 
 pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<String, Failure> {
-    let names = envoy.arguments.identity()?;
-    let exact = names.iter().map(|name| format!("{{ exact: {} }}", name.to_lowercase()));
-    let over_http = HTTP.replace("{{upstream_headers}}", &exact.collect::<Vec<_>>().join(", "));
+    let identity = envoy.arguments.identity()?;
+    let exact: Vec<_> = identity.told().map(|name| format!("{{ exact: {name} }}")).collect();
+    let told = match exact.join(", ") {
+        // A list of patterns has one at least.
+        none if none.is_empty() => none,
+        some => format!("\n                  allowed_upstream_headers: {{ patterns: [{some}] }}"),
+    };
+    let over_http = HTTP.replace("{{told}}", &told);
     let (authorizer, protocol, mode, port) = match envoy.over {
         Over::Grpc => (GRPC, "    http2_protocol_options: {}\n", "envoy-grpc", 9004),
         Over::Http => (over_http.as_str(), "", "envoy-http", 9003),
     };
-    let remove =
-        names.iter().map(|name| format!("              - remove: {}", name.to_lowercase()));
-    let remove = lines(remove);
+    let remove = lines(identity.names().map(|name| format!("              - remove: {name}")));
     let values =
         [("authorizer", authorizer), ("protocol", protocol), ("mode", mode), ("remove", &remove)];
     Ok(filled(include_str!("envoy.yaml"), contract, &envoy.arguments, port, &values))
@@ -136,8 +148,7 @@ const HTTP: &str = r#"              allowed_headers:
               http_service:
                 server_uri: { uri: "http://stepup_gateway", cluster: stepup_gateway, timeout: 5s }
                 authorization_request: {}
-                authorization_response:
-                  allowed_upstream_headers: { patterns: [{{upstream_headers}}] }
+                authorization_response:{{told}}
                   allowed_client_headers:
                     patterns:
                     - { exact: www-authenticate }

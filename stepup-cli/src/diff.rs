@@ -172,9 +172,9 @@ fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
         Item {
             rule: change.axis().as_str().to_owned(),
             describes: match change.axis() {
-                Axis::Weakened => "Somebody is let in who was refused",
-                Axis::Tightened => "Somebody is refused who was let in",
-                Axis::Neutral => "The contract has changed, and lets in whom it let in",
+                Axis::Weakened => "The new contract lets somebody in whom the old one refuses",
+                Axis::Tightened => "The new contract refuses somebody whom the old one lets in",
+                Axis::Neutral => "The contract has changed, and lets the same people in",
             }
             .to_owned(),
             level: match change.axis() {

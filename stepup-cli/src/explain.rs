@@ -31,10 +31,10 @@ pub(crate) struct Arguments {
     /// The method of the request.
     #[arg(value_name = "METHOD")]
     method: String,
-    /// The target of the request.
+    /// The path of the request, and its query.
     #[arg(value_name = "PATH")]
     target: String,
-    /// The file of the token, a JWT; `-` is standard input.
+    /// The file with the token, a JWT; `-` is standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -42,10 +42,10 @@ pub(crate) struct Arguments {
         conflicts_with = "claims"
     )]
     token: Option<PathBuf>,
-    /// The file of a token's claims as JSON, or of what introspection says; `-` is standard input.
+    /// The file with the claims as JSON, or with the introspection response; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
-    /// A further header of the request, as in "X-HTTP-Method: PUT". Can stand more than once.
+    /// A further request header, such as "X-HTTP-Method: PUT". May be repeated.
     #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
     /// Verify the token as the program would, with the issuer's keys.
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// The address under which clients reach the API, to verify proofs of DPoP: StepUp::builder().resource.
     #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE")]
     resource: Option<String>,
-    /// The time of the request, in seconds since the epoch. Now unless given.
+    /// The time of the request, in seconds since the epoch [default: now].
     #[arg(long, value_name = "SECONDS", conflicts_with = "verify")]
     now: Option<u64>,
     #[command(flatten)]
@@ -106,7 +106,7 @@ fn request(
     arguments: &Arguments,
     presented: &Presented,
 ) -> Result<Result<Parts, Refusal>, Failure> {
-    let odd = |what: &str| Failure::Usage(format!("no request has such a {what}"));
+    let odd = |what: &str| Failure::Usage(format!("a request cannot have this {what}"));
     let method = arguments.method.parse().map_err(|_| odd("method"))?;
     let proof = arguments.header.iter().any(|(name, _)| name == "dpop");
     let scheme = if proof { "DPoP" } else { "Bearer" };
@@ -133,17 +133,17 @@ fn issuer(
     presented: &Presented,
 ) -> Result<(IssuerArguments, String), Failure> {
     if let Some(url) = &arguments.issuer.issuer {
-        return Ok((arguments.issuer.clone(), format!("that of {url}, as the flags have it")));
+        return Ok((arguments.issuer.clone(), format!("that of {url}, from the flags")));
     }
     let named = presented.claims.get("iss").and_then(Value::as_str);
     let known = arguments.settings.named()?.issuers.into_iter();
     let mut known = known.filter(|issuer| named.is_some() && issuer.issuer.as_deref() == named);
     Ok(match (known.next(), named) {
-        (Some(issuer), Some(url)) => (issuer, format!("that of {url}, as the settings have it")),
+        (Some(issuer), Some(url)) => (issuer, format!("that of {url}, from the settings")),
         (_, url) => (
             IssuerArguments::default(),
             format!(
-                "the usual one; {} is not in the settings",
+                "the default; {} is not in the settings",
                 url.map_or_else(
                     || "an issuer that the token does not name".into(),
                     |url| { format!("the issuer {url}") }
@@ -172,7 +172,7 @@ impl Presented {
             [_, payload, _] => payload,
             _ => {
                 return Err(odd(
-                    "not a JWT; of an opaque token give what introspection says, by --claims",
+                    "not a JWT; for an opaque token, pass the introspection response with --claims",
                 ));
             }
         };
@@ -185,14 +185,14 @@ impl Presented {
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    let odd = |_| Failure::Usage(format!("{}: not a text", path.display()));
+    let odd = |_| Failure::Usage(format!("{}: not UTF-8 text", path.display()));
     String::from_utf8(bytes(path)?).map_err(odd)
 }
 
 fn claims(path: &Path, text: &str) -> Result<Map<String, Value>, Failure> {
     match parse_strict(text.as_bytes()) {
         Ok(Value::Object(claims)) => Ok(claims),
-        Ok(_) => Err(Failure::Usage(format!("{}: claims are a JSON object", path.display()))),
+        Ok(_) => Err(Failure::Usage(format!("{}: claims must be a JSON object", path.display()))),
         Err(why) => Err(Failure::Usage(format!("{}: {why}", path.display()))),
     }
 }
@@ -237,25 +237,26 @@ impl Explanation<'_> {
             let _ = writeln!(text, "{line}");
         };
         if self.verified.is_none() {
-            say("NOT VERIFIED: whoever wrote the claims may have made them up; say --verify with \
-                 --issuer, --audience and --token to have them verified"
+            say("NOT VERIFIED: the claims may be made up; add --verify with --issuer, --audience and \
+                 --token to check them"
                 .into());
         }
         let matcher = Matcher::new(self.contract);
         let endpoint = match Found::of(&matcher, self.request) {
             Ok(Found::Endpoint(endpoint)) => endpoint,
             Ok(Found::Preflight) => {
-                say("request: a CORS preflight for an endpoint, which is let through".into());
+                say("request: a CORS preflight for an endpoint; let through".into());
                 return (text, true);
             }
             Ok(Found::Unlisted) => {
-                say("request: no endpoint takes it; by `unlisted` it is let through".into());
+                say("request: matches no endpoint; let through, since `unlisted` is \"allow\""
+                    .into());
                 return (text, true);
             }
             Err(refusal) => {
                 say(match refusal.cause() {
                     Cause::Unlisted => {
-                        "request: no endpoint takes it; by `unlisted` it is refused with 403".into()
+                        "request: matches no endpoint; refused with 403, since `unlisted` is \"deny\"".into()
                     }
                     _ => format!("request: refused with {}", short(&refusal)),
                 });
@@ -263,7 +264,7 @@ impl Explanation<'_> {
             }
         };
         let handler = endpoint.handler.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
-        say(format!("request: taken by {}{handler}", endpoint.route()));
+        say(format!("request: matches {}{handler}", endpoint.route()));
         if let Some(why) = unenforceable(&endpoint.requirement, true) {
             say(format!("refused with 500: {why}"));
             return (text, false);
@@ -272,7 +273,7 @@ impl Explanation<'_> {
             say(format!("credential: refused with {}", short(&refusal)));
             return (text, false);
         }
-        say("credential: one".into());
+        say("credential: exactly one".into());
         say(format!("token: {}", token(self.presented, self.verified.as_ref(), self.now)));
         let refused = self.verified.as_ref().and_then(|answer| answer.as_ref().err());
         let decided = |cause: &Cause| {
@@ -297,14 +298,13 @@ impl Explanation<'_> {
         let bound = claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
         let evidence = Evidence { bound, ..Evidence::of(&authentication) };
         if bound && self.verified.is_none() {
-            say("proof: the token is bound to a key; that it is shown with its proof is assumed"
-                .into());
+            say("proof: the token is bound to a key; assumed to come with its proof".into());
         }
         for step in steps(&endpoint.requirement, &evidence, self.now) {
             say(step.to_string());
             // Its place is behind the token and in front of what it proves.
             if step.name == Field::Bound.key() {
-                say("session: not looked at here".into());
+                say("session: not examined here".into());
             }
         }
         let decision = decide(&endpoint.requirement, &evidence, self.now);
@@ -339,31 +339,31 @@ fn token(presented: &Presented, verified: Option<&Answer>, now: u64) -> String {
                 | Cause::InvalidProof(why)
                 | Cause::Misconfigured(why),
             ) => format!("not accepted: {why}"),
-            Some(Cause::Unavailable { .. }) => "its issuer cannot be heard".into(),
+            Some(Cause::Unavailable { .. }) => "its issuer cannot be reached".into(),
             _ => "verified".into(),
         };
     }
     let text = |name: &str| presented.claims.get(name).map_or("none".to_owned(), Value::to_string);
     let expires = presented.claims.get("exp").and_then(numeric_date);
     let expires = match expires {
-        None => "without an end".to_owned(),
-        Some(end) if end > now => format!("ends in {} s", end - now),
-        Some(end) => format!("ended {} s ago", now - end),
+        None => "no expiry".to_owned(),
+        Some(end) if end > now => format!("expires in {} s", end - now),
+        Some(end) => format!("expired {} s ago", now - end),
     };
     format!("iss {}, aud {}, sub {}, {expires}", text("iss"), text("aud"), text("sub"))
 }
 
 fn verdict(decision: Decision, endpoint: &Endpoint, profile: &Profile) -> String {
-    let Decision::Refuse(reason) = decision else { return "let in".into() };
+    let Decision::Refuse(reason) = decision else { return "allowed".into() };
     let Some(cure) = Challenge::for_reason(reason, &endpoint.requirement, profile) else {
         let why = match reason {
             Reason::NotBound => "the token is not bound to a key",
             Reason::IssuerBarred => "users of this issuer may not step up",
             _ => "the session's risk",
         };
-        return format!("refused: {why}; no login cures it");
+        return format!("refused: {why}; no login can cure that");
     };
-    let mut text = String::from("refused; cured by a token that is asked for with");
+    let mut text = String::from("refused; to cure it, request a token with");
     let Challenge { acr_values, max_age, scope } = cure;
     if !acr_values.is_empty() {
         let _ = write!(text, " acr_values={:?}", acr_values.join(" "));

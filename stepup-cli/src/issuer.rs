@@ -30,7 +30,7 @@ pub(crate) struct IssuerArguments {
     #[arg(long, value_name = "NAME", requires = "issuer")]
     #[serde(default, deserialize_with = "parsed")]
     provider: Option<Provider>,
-    /// Where its keys are: Issuer::jwks_url. Found through discovery unless given.
+    /// Where its keys are: Issuer::jwks_url [default: from discovery].
     #[arg(long, value_name = "URL", requires = "issuer")]
     jwks_url: Option<String>,
     /// Accept access tokens whose typ is JWT or missing: Issuer::allow_untyped_tokens.

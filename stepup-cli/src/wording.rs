@@ -4,7 +4,7 @@ use stepup_contract::{Change, ContractView, Endpoint, Field, Kind, Method, Requi
 
 /// The requests that are concerned.
 pub(crate) fn route(change: &Change) -> String {
-    change.route().unwrap_or_else(|| "requests that no endpoint takes".into())
+    change.route().unwrap_or_else(|| "requests that match no endpoint".into())
 }
 
 /// Where a contract says more than is shown of it.
@@ -29,16 +29,16 @@ pub(crate) fn sentences(change: &Change) -> Vec<String> {
         endpoint.as_ref().map(|endpoint| endpoint.path.clone()).unwrap_or_default()
     };
     match change.kind {
-        Kind::UnlistedOpened => vec!["are let through, and were refused".into()],
-        Kind::UnlistedClosed => vec!["are refused, and were let through".into()],
-        Kind::Gone => vec!["is gone from the contract; its handler may be unguarded".into()],
+        Kind::UnlistedOpened => vec!["are now let through; they were refused before".into()],
+        Kind::UnlistedClosed => vec!["are now refused; they were let through before".into()],
+        Kind::Gone => vec!["is gone from the contract; its handler may now be unguarded".into()],
         Kind::Added => vec!["is new".into()],
-        Kind::Covered => vec!["is new; its requests were let through".into()],
+        Kind::Covered => vec!["is new; its requests were let through before".into()],
         Kind::Moved => {
-            vec![format!("has moved from {} to {}", handler(&change.old), handler(&change.new))]
+            vec![format!("moved from {} to {}", handler(&change.old), handler(&change.new))]
         }
         Kind::Renamed => {
-            vec![format!("was written {} and is {}", path(&change.old), path(&change.new))]
+            vec![format!("renamed from {} to {}", path(&change.old), path(&change.new))]
         }
         _ => changed(change),
     }
@@ -52,22 +52,22 @@ fn changed(change: &Change) -> Vec<String> {
         let name = field.key().split('/').next().unwrap_or_default();
         match security.as_ref().and_then(|security| security.get(name)) {
             Some(value) => value.to_string(),
-            None => "not asked".to_owned(),
+            None => "not required".to_owned(),
         }
     };
     let mut sentences: Vec<String> = fields
         .map(|(axis, field)| {
             let (old, new) = (value(&change.old, field), value(&change.new, field));
-            format!("{axis} in {}: {old}, now {new}", field.key())
+            format!("{} {axis}: {old} → {new}", field.key())
         })
         .collect();
     if sentences.is_empty() {
-        sentences.push("asks the same in other words".into());
+        sentences.push("requires the same in other words".into());
     }
     if let (Some(old), Some(new)) = (&change.old, &change.new)
         && old.route() != new.route()
     {
-        sentences.push(format!("its requests were taken by {}", old.route()));
+        sentences.push(format!("its requests matched {} before", old.route()));
     }
     sentences
 }

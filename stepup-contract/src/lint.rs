@@ -70,19 +70,19 @@ impl Rule {
     /// What it looks for, in one sentence.
     pub fn describes(self) -> &'static str {
         match self {
-            Self::NoRoute => "A handler has no route, and no contract lists it",
+            Self::NoRoute => "A handler has no route, so no contract lists it",
             Self::StateChangingStandard => {
-                "An endpoint that changes something asks for a valid token only"
+                "An endpoint that changes state requires no more than a valid token"
             }
-            Self::LongMaxAge => "An authentication may be older than the limit",
-            Self::ZeroMaxAge => "An authentication may have no age at all",
-            Self::SmsOnly => "A code by text message or telephone alone is enough",
-            Self::NoMaxAge => "A sensitive endpoint takes an authentication of any age",
-            Self::NoScopes => "An endpoint asks for no scope",
+            Self::LongMaxAge => "An endpoint accepts an authentication older than the limit",
+            Self::ZeroMaxAge => "A max-age of 0 cannot be satisfied by a login",
+            Self::SmsOnly => "A code sent by text message or phone call is enough on its own",
+            Self::NoMaxAge => "A sensitive endpoint accepts an authentication of any age",
+            Self::NoScopes => "An endpoint requires no scope",
             Self::Shadowed => {
-                "An endpoint takes requests away from a more general one, and asks for less"
+                "An endpoint takes requests from a more general one, and requires less"
             }
-            Self::UnlistedAllow => "Requests that no endpoint takes are let through",
+            Self::UnlistedAllow => "Requests that match no endpoint are let through",
         }
     }
 }
@@ -126,8 +126,9 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
         found.push(Lint {
             rule: Rule::UnlistedAllow,
             endpoint: None,
-            problem: "requests that no endpoint takes are let through, new handlers among them"
-                .into(),
+            problem:
+                "requests that match no endpoint are let through, including those for new handlers"
+                    .into(),
             fix: "list every endpoint and say \"unlisted\": \"deny\"".into(),
         });
     }
@@ -139,7 +140,7 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
         };
         requirement(contract, index, longest_max_age, &mut find);
         for problem in shadowed(contract, &table, index) {
-            find(Rule::Shadowed, problem, "ask for as much, or give it another path");
+            find(Rule::Shadowed, problem, "require as much, or give it another path");
         }
     }
     found
@@ -151,7 +152,7 @@ impl Lint {
         Self {
             rule: Rule::NoRoute,
             endpoint: None,
-            problem: format!("the handler {handler} has no route, and no contract lists it"),
+            problem: format!("the handler {handler} has no route, so no contract lists it"),
             fix: "give it one on the attribute, as in #[step_up(post = \"/path\", …)], or in \
                   routes![POST \"/path\" => handler]"
                 .into(),
@@ -185,44 +186,44 @@ fn requirement(
         if changes {
             find(
                 Rule::StateChangingStandard,
-                "it changes something, and a stolen token is enough for it".into(),
-                "ask for methods, acr or a max-age, or waive this",
+                "changes state, and any valid token is enough, a stolen one too".into(),
+                "require methods, acr or a max-age, or waive this",
             );
         }
     } else {
         match asked.max_age {
             None => find(
                 Rule::NoMaxAge,
-                "the authentication may be of any age".into(),
-                "give a max-age, as in 300",
+                "accepts an authentication of any age".into(),
+                "add a max-age, such as 300",
             ),
             Some(0) => find(
                 Rule::ZeroMaxAge,
-                "a max-age of 0 is over before the client is back from its login".into(),
-                "give some seconds, as in 60",
+                "a max-age of 0 has passed before the client is back from the login".into(),
+                "allow some seconds, such as 60",
             ),
             Some(seconds) if seconds > longest_max_age => find(
                 Rule::LongMaxAge,
-                format!("the authentication may be {seconds} seconds old"),
-                "give a shorter max-age, or raise the limit (longest-max-age)",
+                format!("accepts an authentication up to {seconds} seconds old"),
+                "lower max-age, or raise the limit (longest-max-age)",
             ),
             Some(_) => {}
         }
         if by_telephone_alone(endpoint) {
             find(
                 Rule::SmsOnly,
-                "a code by text message or telephone alone is enough, which is intercepted by whoever \
-                 takes over the number (NIST SP 800-63B §5.1.3.3)"
+                "a code sent by text message or phone call is enough on its own, and whoever takes over the \
+                 number receives it (a restricted authenticator in NIST SP 800-63B)"
                     .into(),
-                "ask for mfa, or for a key",
+                "require mfa or hwk",
             );
         }
     }
     if asked.scopes.is_empty() {
         find(
             Rule::NoScopes,
-            "a token for any purpose is accepted".into(),
-            "ask for a scope of its own",
+            "accepts a token issued for any purpose".into(),
+            "require a scope of its own",
         );
     }
 }
@@ -265,7 +266,7 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
             if taken && !less.is_empty() {
                 let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
                 problems.push(format!(
-                    "it takes requests that {} would take, and asks for less ({})",
+                    "takes requests from {}, and requires less ({})",
                     general.route(),
                     less.join(", ")
                 ));
@@ -274,8 +275,8 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
                 && contract.unlisted() == Unlisted::Allow
             {
                 problems.push(format!(
-                    "its path takes requests away from {}, and {method} meets no endpoint there, so that a \
-                     program which does not go on looking lets it through",
+                    "takes requests from {}, and {method} matches no endpoint there: a program that does not \
+                     look for another route lets it through",
                     general.route()
                 ));
             }

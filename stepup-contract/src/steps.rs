@@ -45,14 +45,16 @@ pub fn steps(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
     let stepped_up = || Requirement { risk: from, ..Requirement::default() };
     let sensitive = requirement.trust() == Trust::Sensitive;
     let received_methods = match &authentication.methods {
-        proven if proven.is_empty() => "none is proven".to_owned(),
+        proven if proven.is_empty() => "nothing proven".to_owned(),
         proven => format!("{proven} proven"),
     };
     let all = |list: &[Method]| (!list.is_empty()).then(|| format!("all of {}", joined(list)));
     let any = |list: &[Method]| (!list.is_empty()).then(|| format!("one of {}", joined(list)));
     let age = match (authentication.auth_time, authentication.age(now)) {
         (None, _) => "no auth_time".to_owned(),
-        (Some(time), None) => format!("auth_time is {} s ahead", time.saturating_sub(now)),
+        (Some(time), None) => {
+            format!("auth_time lies {} s in the future", time.saturating_sub(now))
+        }
         (Some(_), Some(age)) => format!("authenticated {age} s ago"),
     };
     vec![
@@ -64,9 +66,8 @@ pub fn steps(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
         ),
         Step {
             name: "issuer",
-            asked: sensitive.then(|| "one whose users may step up".to_owned()),
-            received: if authentication.may_step_up { "one" } else { "one whose users may not" }
-                .to_owned(),
+            asked: sensitive.then(|| "step-up allowed".to_owned()),
+            received: if authentication.may_step_up { "allowed" } else { "not allowed" }.to_owned(),
             holds: !sensitive || authentication.may_step_up,
         },
         of(
@@ -128,10 +129,10 @@ impl Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, asked, received, holds } = self;
         match asked {
-            None => write!(f, "{name}: not asked"),
+            None => write!(f, "{name}: not required"),
             Some(asked) => {
-                let verdict = if *holds { "holds" } else { "lacks" };
-                write!(f, "{name}: {verdict}; asked: {asked}; received: {received}")
+                let verdict = if *holds { "satisfied" } else { "NOT satisfied" };
+                write!(f, "{name}: {verdict}; required: {asked}; received: {received}")
             }
         }
     }

@@ -87,7 +87,7 @@ fn the_settings_say_how_much_each_matters() {
     );
     let (code, out, err) = run_in(folder.path(), &["check", "contract.json"]);
     assert_eq!((code, err.as_str()), (1, "3 endpoints, 1 error, 2 warnings\n"));
-    assert!(out.starts_with("error: GET /accounts/{id}: a code by text message"), "{out}");
+    assert!(out.starts_with("error: GET /accounts/{id}: a code sent by text message"), "{out}");
     assert!(out.contains("(contract.json:9, sms-only, "), "{out}");
 
     fs::write(folder.path().join("other.toml"), "[lints]\nsms-onyl = \"off\"\n").expect("a file");

@@ -251,10 +251,7 @@ fn the_command_says_what_changed_in_each_form_and_exits_with_it() {
     let (code, out, err) = diff(&of(300), &of(600), &[]);
     let print = compare(&of(300), &of(600))[0].fingerprint();
     assert_eq!(code, 1);
-    assert_eq!(
-        out,
-        format!("weakened: POST /pay [{print}]\n  weakened in max-age: 300, now 600\n")
-    );
+    assert_eq!(out, format!("weakened: POST /pay [{print}]\n  max-age weakened: 300 → 600\n"));
     assert_eq!(err, "1 weakened, 0 tightened, 0 neutral\n");
     let (code, out, err) = diff(&of(600), &of(300), &[]);
     assert_eq!((code, err.as_str()), (0, "0 weakened, 1 tightened, 0 neutral\n"), "{out}");
@@ -273,16 +270,14 @@ fn the_command_says_what_changed_in_each_form_and_exits_with_it() {
     let (_, out, _) = diff(&of(300), &of(600), &["--output", "markdown"]);
     assert!(
         out.contains(&format!(
-            "| **weakened** | `POST /pay` | weakened in max-age: 300, now 600 | `{print}` |"
+            "| **weakened** | `POST /pay` | max-age weakened: 300 → 600 | `{print}` |"
         )),
         "{out}"
     );
     let (_, out, _) = diff(&of(300), &of(600), &["--output", "github"]);
     assert!(out.starts_with("::error file="), "{out}");
     assert!(
-        out.ends_with(
-            ",line=7,title=Step-up weakened::POST /pay: weakened in max-age: 300, now 600\n"
-        ),
+        out.ends_with(",line=7,title=Step-up weakened::POST /pay: max-age weakened: 300 → 600\n"),
         "{out}"
     );
     for usage in [&["diff"][..], &["diff", "a"], &["diff", "no-such", "no-such"]] {

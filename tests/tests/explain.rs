@@ -56,23 +56,23 @@ fn each_step_is_told_in_the_order_of_the_decision_and_then_the_cure() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         said(&output),
-        "NOT VERIFIED: whoever wrote the claims may have made them up; say --verify with --issuer, \
-         --audience and --token to have them verified\n\
-         request: taken by POST /approve-transaction, bank::approve\n\
-         credential: one\n\
-         token: iss \"https://login.example\", aud \"api\", sub \"alice\", ends in 600 s\n\
-         vocabulary: the usual one; the issuer https://login.example is not in the settings\n\
-         bound: not asked\n\
-         session: not looked at here\n\
-         issuer: holds; asked: one whose users may step up; received: one\n\
-         risk: not asked\n\
-         methods: lacks; asked: all of mfa; received: pwd proven\n\
-         any-methods: not asked\n\
-         acr: not asked\n\
-         max-age: lacks; asked: at most 300 s; received: authenticated 1000 s ago\n\
-         scopes: holds; asked: all of pay; received: pay, view\n\
-         per-action: not asked\n\
-         refused; cured by a token that is asked for with acr_values=\"mfa\" max_age=300 scope=\"pay\"\n"
+        "NOT VERIFIED: the claims may be made up; add --verify with --issuer, --audience and --token to \
+         check them\n\
+         request: matches POST /approve-transaction, bank::approve\n\
+         credential: exactly one\n\
+         token: iss \"https://login.example\", aud \"api\", sub \"alice\", expires in 600 s\n\
+         vocabulary: the default; the issuer https://login.example is not in the settings\n\
+         bound: not required\n\
+         session: not examined here\n\
+         issuer: satisfied; required: step-up allowed; received: allowed\n\
+         risk: not required\n\
+         methods: NOT satisfied; required: all of mfa; received: pwd proven\n\
+         any-methods: not required\n\
+         acr: not required\n\
+         max-age: NOT satisfied; required: at most 300 s; received: authenticated 1000 s ago\n\
+         scopes: satisfied; required: all of pay; received: pay, view\n\
+         per-action: not required\n\
+         refused; to cure it, request a token with acr_values=\"mfa\" max_age=300 scope=\"pay\"\n"
     );
 }
 
@@ -121,7 +121,7 @@ async fn a_token_is_verified_as_the_program_does() {
     fs::write(folder.path().join("forged"), forged).expect("a file");
     for (token, code, text) in [
         ("<strong>", 0, "token: verified"),
-        ("<weak>", 1, "methods: lacks"),
+        ("<weak>", 1, "methods: NOT satisfied"),
         ("<forged>", 1, "token: not accepted"),
     ] {
         let output = explain(
@@ -158,7 +158,7 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         ("opaque", opaque),
     ]);
     for (arguments, code, text) in [
-        (&["GET", "/other", "--claims", "<claims>"][..], 1, "no endpoint takes it"),
+        (&["GET", "/other", "--claims", "<claims>"][..], 1, "matches no endpoint"),
         (&["GET", "/a/../me", "--claims", "<claims>"], 1, "refused with 400"),
         (&["GET", "/me?access_token=x", "--claims", "<claims>"], 1, "and one in the query"),
         (
@@ -187,8 +187,8 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
             "a CORS preflight",
         ),
         (&["GET", "/me", "--claims", "<claims>", "-H", "Origin"], 2, "Name: value"),
-        (&["GET", "/me", "--claims", "<claims>"], 0, "let in"),
-        (&["GET", "/me", "--token", "<opaque>"], 2, "not a JWT; of an opaque token give"),
+        (&["GET", "/me", "--claims", "<claims>"], 0, "allowed"),
+        (&["GET", "/me", "--token", "<opaque>"], 2, "not a JWT; for an opaque token, pass"),
         (&["GET", "/me", "--claims", "<ended>"], 1, "401: the token has expired"),
         (&["GET", "/me", "--claims", "<odd>"], 1, "401: a date in the token is not a number"),
         (&["GET", "/me", "--claims", "<early>"], 1, "401: the token is not valid yet"),

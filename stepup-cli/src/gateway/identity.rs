@@ -92,9 +92,9 @@ impl FromStr for Named {
         let what = what.parse()?;
         // Other signs are read in several ways, and not by every gateway.
         if header.is_empty() || !header.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err(format!("{header:?} is not a header's name; use letters, digits and `-`"));
+            return Err(format!("{header:?} is not a header name; use letters, digits and `-`"));
         }
-        let header = header.parse().map_err(|_| format!("{header:?} is not a header's name"))?;
+        let header = header.parse().map_err(|_| format!("{header:?} is not a header name"))?;
         Ok(Self { what, header })
     }
 }
@@ -136,7 +136,7 @@ impl Identity {
     /// The usual names, and those that were given; all is told unless `tell` names what is.
     pub(crate) fn new(given: &[Named], tell: &[Told]) -> Result<Self, Failure> {
         if tell.len() > 1 && tell.contains(&Told::Nothing) {
-            let why = "nothing is told beside something; leave out the one or the other";
+            let why = "`nothing` cannot be combined with something to tell; remove one of them";
             return Err(Failure::Usage(why.into()));
         }
         let mut headers: Vec<(What, HeaderName)> =

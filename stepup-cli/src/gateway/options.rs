@@ -21,12 +21,12 @@ pub(crate) struct Options {
     /// The contract to enforce: JSON, or a compiled program. It is read again when it changes.
     #[arg(long, value_name = "FILE", env = "STEPUP_CONTRACT")]
     pub(crate) contract: Option<PathBuf>,
-    /// Where to be asked, and by whom: nginx, forward-auth (Caddy, Traefik), envoy-http or envoy-grpc.
-    /// Unless given: nginx=127.0.0.1:9001 and so on, forward-auth at 9002, envoy-http at 9003,
-    /// envoy-grpc at 9004.
+    /// Where to listen, and for whom: nginx, forward-auth (Caddy, Traefik), envoy-http or envoy-grpc
+    /// [default: nginx=127.0.0.1:9001, and so on: forward-auth at 9002, envoy-http at 9003, envoy-grpc at
+    /// 9004].
     #[arg(long, value_name = "MODE=ADDRESS", env = "STEPUP_LISTEN", value_delimiter = ',')]
     listen: Vec<Listen>,
-    /// Where to serve /livez, /readyz and /metrics. 127.0.0.1:9000 unless given.
+    /// Where to serve /livez, /readyz and /metrics [default: 127.0.0.1:9000].
     #[arg(long, value_name = "ADDRESS", env = "STEPUP_ADMIN")]
     admin: Option<SocketAddr>,
     /// The address under which clients reach the API: StepUp::builder().resource.
@@ -35,40 +35,42 @@ pub(crate) struct Options {
     /// Where the API's metadata is: StepUp::builder().resource_metadata.
     #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE_METADATA")]
     pub(crate) resource_metadata: Option<String>,
-    /// Demand nonces in proofs of DPoP: a file of 32 random bytes, the same for all instances.
+    /// Require nonces in DPoP proofs, made with this key: a file of 32 random bytes, the same for all
+    /// instances.
     #[arg(long, value_name = "FILE", env = "STEPUP_DPOP_NONCE_KEY")]
     pub(crate) dpop_nonce_key: Option<PathBuf>,
-    /// The header that tells the upstream who calls: subject, issuer, client, scopes, amr, acr or
-    /// auth-time. X-Step-Up-Subject and so on unless given.
+    /// Rename a header that tells the upstream who calls: subject, issuer, client, scopes, amr, acr or
+    /// auth-time [default: subject=X-Step-Up-Subject, and so on].
     #[arg(long, value_name = "WHAT=HEADER", env = "STEPUP_IDENTITY", value_delimiter = ',')]
     pub(crate) identity: Vec<Named>,
-    /// What of these the upstream is told: subject,scopes for example, or nothing. All unless given. No
-    /// client may send the headers of the rest either.
+    /// Which of them the upstream is told, such as subject,scopes, or nothing [default: all]. Clients
+    /// cannot send the others either.
     #[arg(long, value_name = "WHAT", env = "STEPUP_TELL", value_delimiter = ',')]
     pub(crate) tell: Vec<Told>,
-    /// Start in front of an issuer that cannot satisfy the contract, and only log it.
+    /// Start even if an issuer cannot satisfy the contract, and only log it.
     #[arg(long, env = "STEPUP_ALLOW_UNSATISFIABLE", value_parser = FalseyValueParser::new())]
     pub(crate) allow_unsatisfiable: bool,
-    /// How many threads answer. Half of the cores unless given: the gateway that asks has work to do, too.
+    /// How many threads answer [default: half of the cores; the gateway that asks needs the others].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_WORKERS")]
     workers: Option<u16>,
-    /// How many bytes of headers a question may have; 8192 at least. 32768 unless given.
+    /// The most bytes of headers that a question may have, 8192 or more [default: 32768].
     #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_HEADER_BYTES")]
     max_header_bytes: Option<u32>,
-    /// How many questions may wait for an issuer at once; more are answered with 503. 1024 unless given.
+    /// The most questions that may wait for an issuer at once; others are answered with 503 [default:
+    /// 1024].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONCURRENCY")]
     max_concurrency: Option<u32>,
-    /// How many connections are held at once; more wait. 4096 unless given.
+    /// The most connections at once; others wait [default: 4096].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONNECTIONS")]
     max_connections: Option<u32>,
-    /// How often the contract's file is looked at. 1 unless given.
+    /// How often to look for a changed contract [default: 1].
     #[arg(long, value_name = "SECONDS", env = "STEPUP_RELOAD_SECONDS")]
     reload_seconds: Option<f32>,
-    /// How long questions are still taken after a signal to stop, when /readyz says no already: the time
-    /// that who asks needs to notice. 0 unless given.
+    /// How long to go on answering after a signal to stop, while /readyz is 503: what a load balancer
+    /// needs to notice [default: 0].
     #[arg(long, value_name = "SECONDS", env = "STEPUP_DRAIN_SECONDS")]
     drain_seconds: Option<u32>,
-    /// How long those that were asked may take after that. 30 unless given.
+    /// How long questions that are being answered may take after that [default: 30].
     #[arg(long, value_name = "SECONDS", env = "STEPUP_SHUTDOWN_SECONDS")]
     shutdown_seconds: Option<u32>,
 }
@@ -104,9 +106,7 @@ impl Options {
         let key = fs::read(path).map_err(|why| Failure::Unreadable { path: path.clone(), why })?;
         let key = <[u8; 32]>::try_from(key).map_err(|key| {
             let (file, length) = (path.display(), key.len());
-            Failure::Usage(format!(
-                "{file}: a nonce key is 32 random bytes, and these are {length}"
-            ))
+            Failure::Usage(format!("{file}: a nonce key has 32 random bytes, not {length}"))
         })?;
         Ok(Dpop::default().nonces(key))
     }

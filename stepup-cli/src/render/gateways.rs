@@ -17,19 +17,19 @@ pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program.
     #[arg(value_name = "CONTRACT")]
     pub(crate) contract: PathBuf,
-    /// Where clients come in.
+    /// Where clients connect.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// The service that is guarded: an address, or a name that the gateway looks up.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
     upstream: Place,
-    /// Where `stepup gateway` is asked. Its usual port for this way of asking unless given.
+    /// Where `stepup gateway` listens [default: its default port for this mode].
     #[arg(long, value_name = "HOST:PORT")]
     gateway: Option<Place>,
-    /// The header that tells the upstream who calls, as `stepup gateway` is told.
+    /// Rename a header that tells the upstream who calls, as for `stepup gateway`.
     #[arg(long, value_name = "WHAT=HEADER", value_delimiter = ',')]
     identity: Vec<Named>,
-    /// What of these the upstream is told, as `stepup gateway` is told.
+    /// Which of them the upstream is told, as for `stepup gateway`.
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     tell: Vec<Told>,
     #[command(flatten)]
@@ -196,7 +196,7 @@ fn filled(
 /// What the contract protects, for people: the gateway is asked about every request, whatever its path.
 fn protected(contract: &Contract) -> String {
     let of = |trust| contract.endpoints().iter().filter(move |endpoint| endpoint.trust() == trust);
-    let mut text = String::from("#\n# Step-up is asked for at:");
+    let mut text = String::from("#\n# Step-up is required at:");
     let route = |endpoint: &Endpoint| {
         comment(&format!("{}{}", contract.base().unwrap_or_default(), endpoint.path))
     };
@@ -208,8 +208,8 @@ fn protected(contract: &Contract) -> String {
         text.push_str(" no endpoint");
     }
     let rest = match contract.unlisted() {
-        Unlisted::Deny => "Requests that no endpoint takes are refused.",
-        Unlisted::Allow => "Requests that no endpoint takes are let through.",
+        Unlisted::Deny => "Requests that match no endpoint are refused.",
+        Unlisted::Allow => "Requests that match no endpoint are let through.",
     };
     let standard = of(Trust::Standard).count();
     let _ = write!(text, "\n# A valid token is enough at {standard} more. {rest}");

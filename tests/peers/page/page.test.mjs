@@ -80,7 +80,7 @@ test('the keyboard reaches the search and leaves it', async () => {
 
 test('what has changed stands above everything and at its endpoint', async () => {
   const changes = await page.locator('.changes li').allInnerTexts();
-  assert.match(changes[0], /^weakened POST \/approve weakened in max-age: 300, now 600/);
+  assert.match(changes[0], /^weakened POST \/approve max-age weakened: 300 → 600/);
   assert.match(await page.locator('li[data-words*="/api/approve"]').innerText(), /weakened/);
 });
 

@@ -106,7 +106,7 @@ fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
             rule: lint.rule.to_string(),
             describes: lint.rule.describes().to_owned(),
             level: settings.lints.level(lint.rule),
-            route: endpoint.map(|endpoint| endpoint.route()),
+            route: endpoint.map(|endpoint| contract.route(endpoint)),
             message: format!("{}; {}", lint.problem, lint.fix),
             pointer: lint.endpoint.and_then(|index| source.pointer(index)).map(str::to_owned),
             line: lint.endpoint.and_then(|index| lines.get(index).copied().flatten()),

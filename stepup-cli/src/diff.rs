@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use stepup_contract::{Axis, Change, Contract, Endpoint, Field, compare};
+use stepup_contract::{Axis, Change, Contract, Field, compare};
 
 /// Compare two contracts.
 #[derive(Debug, clap::Args)]
@@ -163,12 +163,13 @@ fn markdown(changes: &[Found]) -> String {
 fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
     let lines = new.lines();
     // Each method and path stands once in a contract.
-    let key = |endpoint: &Endpoint| (endpoint.method, endpoint.path.clone());
+    let whole = |endpoint| new.contract.whole_path(endpoint).into_owned();
     let endpoints = new.contract.endpoints().iter().enumerate();
     let indices: HashMap<_, _> =
-        endpoints.map(|(index, endpoint)| (key(endpoint), index)).collect();
+        endpoints.map(|(index, known)| ((known.method, whole(known)), index)).collect();
     let items = changes.iter().map(|Found { change, waived }| {
-        let index = change.new.as_ref().and_then(|new| indices.get(&key(new)).copied());
+        let index =
+            change.new.as_ref().and_then(|at| indices.get(&(at.method, at.path.clone())).copied());
         Item {
             rule: change.axis().as_str().to_owned(),
             describes: match change.axis() {

@@ -264,7 +264,7 @@ impl Explanation<'_> {
             }
         };
         let handler = endpoint.handler.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
-        say(format!("request: matches {}{handler}", endpoint.route()));
+        say(format!("request: matches {}{handler}", self.contract.route(endpoint)));
         if let Some(why) = unenforceable(&endpoint.requirement, true) {
             say(format!("refused with 500: {why}"));
             return (text, false);

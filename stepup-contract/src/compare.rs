@@ -6,7 +6,7 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
-use crate::path::{joined, samples, without_names};
+use crate::path::{samples, without_names};
 use crate::requirement::Field;
 use crate::text::fingerprint;
 use std::borrow::Cow;
@@ -18,9 +18,9 @@ use std::ptr;
 pub struct Change {
     /// What happened.
     pub kind: Kind,
-    /// The endpoint that took them.
+    /// The endpoint that took them, with its whole path: [`Contract::base`] included.
     pub old: Option<Endpoint>,
-    /// The endpoint that takes them.
+    /// The endpoint that takes them, with its whole path.
     pub new: Option<Endpoint>,
     /// In what the new contract lets in whom the old one refuses.
     pub weakened: Vec<Field>,
@@ -100,12 +100,20 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
     let (old_table, new_table) = (old.table(), new.table());
     let mut seen = HashSet::new();
     let templates: Vec<_> = [old, new].into_iter().flat_map(templates).collect();
+    // A change stands without its contract.
+    let whole = |contract: &Contract, endpoint: Option<&Endpoint>| {
+        endpoint.map(|endpoint| {
+            let path = contract.whole_path(endpoint).into_owned();
+            Endpoint { path, ..endpoint.clone() }
+        })
+    };
     samples(templates.iter().map(|template| &**template), |path| {
         let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
         for method in named.chain(["A-METHOD-OF-ITS-OWN"]) {
             let pair = (old_table.find(method, path), new_table.find(method, path));
             // By identity: each endpoint stands in its table once.
             if seen.insert((pair.0.map(ptr::from_ref), pair.1.map(ptr::from_ref))) {
+                let pair = (whole(old, pair.0), whole(new, pair.1));
                 changes.extend(Change::between(pair.0, pair.1, old.unlisted()));
             }
         }
@@ -116,8 +124,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
 
 /// The whole templates of a contract.
 fn templates(contract: &Contract) -> impl Iterator<Item = Cow<'_, str>> {
-    let base = contract.base().unwrap_or_default();
-    contract.endpoints().iter().map(move |endpoint| joined(base, &endpoint.path))
+    contract.endpoints().iter().map(move |endpoint| contract.whole_path(endpoint))
 }
 
 impl Change {
@@ -125,9 +132,9 @@ impl Change {
         Self { kind, old: None, new: None, weakened: Vec::new(), tightened: Vec::new() }
     }
 
-    fn between(old: Option<&Endpoint>, new: Option<&Endpoint>, before: Unlisted) -> Option<Self> {
+    fn between(old: Option<Endpoint>, new: Option<Endpoint>, before: Unlisted) -> Option<Self> {
         let (mut weakened, mut tightened) = (Vec::new(), Vec::new());
-        let kind = match (old, new) {
+        let kind = match (&old, &new) {
             (None, None) => return None,
             (Some(_), None) => Kind::Gone,
             (None, Some(_)) if before == Unlisted::Allow => Kind::Covered,
@@ -141,7 +148,7 @@ impl Change {
             (Some(old), Some(new)) if old.path != new.path => Kind::Renamed,
             (Some(_), Some(_)) => return None,
         };
-        Some(Self { kind, old: old.cloned(), new: new.cloned(), weakened, tightened })
+        Some(Self { kind, old, new, weakened, tightened })
     }
 
     /// Where the change stands. One that does both counts as weakened.

@@ -3,9 +3,11 @@
 use crate::endpoint::Endpoint;
 use crate::error::{ContractError, ContractErrors};
 use crate::json;
+use crate::path::joined;
 use crate::table::Table;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// The version of the contract's format that this crate reads and writes.
 pub(crate) const FORMAT: u64 = 1;
@@ -119,6 +121,16 @@ impl Contract {
         self.base.as_deref()
     }
 
+    /// The template of the whole path of one of its endpoints, [`Contract::base`] included.
+    pub fn whole_path<'a>(&'a self, endpoint: &'a Endpoint) -> Cow<'a, str> {
+        joined(self.base().unwrap_or_default(), &endpoint.path)
+    }
+
+    /// Method and whole path of one of its endpoints, as in `POST /api/transfers/{id}`.
+    pub fn route(&self, endpoint: &Endpoint) -> String {
+        endpoint.route_at(&self.whole_path(endpoint))
+    }
+
     /// The endpoints, sorted by path, then method.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
@@ -190,6 +202,16 @@ impl ContractView {
     /// The prefix under which all endpoints are nested, as in `/api`.
     pub fn base(&self) -> Option<&str> {
         self.contract.base()
+    }
+
+    /// The template of the whole path of one of its endpoints, the base included.
+    pub fn whole_path<'a>(&'a self, endpoint: &'a Endpoint) -> Cow<'a, str> {
+        self.contract.whole_path(endpoint)
+    }
+
+    /// Method and whole path of one of its endpoints, as in `POST /api/transfers/{id}`.
+    pub fn route(&self, endpoint: &Endpoint) -> String {
+        self.contract.route(endpoint)
     }
 
     /// The endpoints, as far as they are understood.

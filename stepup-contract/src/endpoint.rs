@@ -25,9 +25,14 @@ impl Endpoint {
 
     /// Method and path, as in `POST /transfers/{id}`, or `any method /x`.
     pub fn route(&self) -> String {
+        self.route_at(&self.path)
+    }
+
+    /// Method and path, where the path is another one.
+    pub(crate) fn route_at(&self, path: &str) -> String {
         match self.method {
-            Some(method) => format!("{method} {}", self.path),
-            None => format!("any method {}", self.path),
+            Some(method) => format!("{method} {path}"),
+            None => format!("any method {path}"),
         }
     }
 

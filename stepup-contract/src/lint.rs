@@ -7,7 +7,7 @@ use crate::error::{ParseNameError, Suggestion};
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
 use crate::method::Method;
-use crate::path::{joined, samples, without_names};
+use crate::path::{samples, without_names};
 use crate::requirement::Trust;
 use crate::table::Table;
 use crate::text::fingerprint;
@@ -244,9 +244,8 @@ fn by_telephone_alone(endpoint: &Endpoint) -> bool {
 /// parameters have values of their own.
 fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
     let Some(endpoint) = contract.endpoints().get(index) else { return Vec::new() };
-    let base = contract.base().unwrap_or_default();
     let mut problems = Vec::new();
-    samples([&*joined(base, &endpoint.path)], |path| {
+    samples([&*contract.whole_path(endpoint)], |path| {
         for general in table.matching(path) {
             if without_names(&general.path) == without_names(&endpoint.path) {
                 continue;
@@ -267,7 +266,7 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
                 let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
                 problems.push(format!(
                     "takes requests from {}, and requires less ({})",
-                    general.route(),
+                    contract.route(general),
                     less.join(", ")
                 ));
             }
@@ -277,7 +276,7 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
                 problems.push(format!(
                     "takes requests from {}, and {method} matches no endpoint there: a program that does not \
                      look for another route lets it through",
-                    general.route()
+                    contract.route(general)
                 ));
             }
         }

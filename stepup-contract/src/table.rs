@@ -11,7 +11,7 @@ use crate::contract::Contract;
 use crate::endpoint::Endpoint;
 use crate::error::ContractError;
 use crate::http_method::HttpMethod;
-use crate::path::{Segment, joined, segment};
+use crate::path::{Segment, segment};
 use crate::spelling::meaning;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -94,8 +94,7 @@ impl Table {
         // For each node, the endpoints that end there, and those whose wildcard begins there.
         let mut groups: FxHashMap<(u32, bool), Vec<usize>> = FxHashMap::default();
         for (index, endpoint) in endpoints.iter().enumerate() {
-            let base = contract.base().unwrap_or_default();
-            let place = table.place(read(&joined(base, &endpoint.path)));
+            let place = table.place(read(&contract.whole_path(endpoint)));
             let group = groups.entry(place).or_default();
             let twin = group.iter().find(|other| endpoints[**other].method == endpoint.method);
             if let Some(&twin) = twin {

@@ -96,7 +96,7 @@ fn an_existing_document_is_untouched_elsewhere() {
     let existing = written(&folder, "openapi.json", EXISTING);
     let output = render("openapi", &contract, &["--into", existing.to_str().expect("text")]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("no operation for any method /any; nothing was added"), "{said}");
+    assert!(said.contains("no operation for any method /api/any; nothing was added"), "{said}");
     let text = text(&output);
     // As it was written, down to the spaces, and in its order.
     for kept in [
@@ -191,10 +191,10 @@ fn a_table_has_what_each_endpoint_asks() {
     let table = text(&render("markdown", &contract, &[]));
     for line in [
         "# The step-up contract of bank 2",
-        "Every path begins with `/api`.",
-        "| POST | `/transfers/{id}/cancel` | mfa, at most 5 min ago, scope pay and cancel | `bank::cancel` |",
-        "| any | `/any` | bound token, hwk or face |  |",
-        "| GET | `/files/{*rest}` |  |  |",
+        "Requests that match no endpoint are ",
+        "| POST | `/api/transfers/{id}/cancel` | mfa, at most 5 min ago, scope pay and cancel | `bank::cancel` |",
+        "| any | `/api/any` | bound token, hwk or face |  |",
+        "| GET | `/api/files/{*rest}` |  |  |",
     ] {
         assert!(table.contains(line), "{line} is not in\n{table}");
     }

@@ -9,7 +9,7 @@ use http::HeaderName;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use stepup_contract::{Contract, Endpoint, Trust, Unlisted};
+use stepup_contract::{Contract, Trust, Unlisted};
 
 /// What stands where.
 #[derive(Debug, clap::Args)]
@@ -197,12 +197,8 @@ fn filled(
 fn protected(contract: &Contract) -> String {
     let of = |trust| contract.endpoints().iter().filter(move |endpoint| endpoint.trust() == trust);
     let mut text = String::from("#\n# Step-up is required at:");
-    let route = |endpoint: &Endpoint| {
-        comment(&format!("{}{}", contract.base().unwrap_or_default(), endpoint.path))
-    };
     for endpoint in of(Trust::Sensitive) {
-        let method = endpoint.method.map_or("any method", |method| method.as_str());
-        let _ = write!(text, "\n#   {method} {}", route(endpoint));
+        let _ = write!(text, "\n#   {}", comment(&contract.route(endpoint)));
     }
     if of(Trust::Sensitive).next().is_none() {
         text.push_str(" no endpoint");

@@ -69,7 +69,7 @@ fn page(now: &ContractView, since: Option<(&str, &[Change])>) -> String {
             endpoints.len()
         );
         for endpoint in endpoints {
-            main.push_str(&row(now, endpoint, axes.get(&endpoint.route()).copied()));
+            main.push_str(&row(now, endpoint, axes.get(&now.route(endpoint)).copied()));
         }
         main.push_str("</ul></section>\n");
     }
@@ -130,7 +130,7 @@ fn changed(changes: &[Change], version: &str) -> String {
 
 fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> String {
     let method = endpoint.method.map_or("ANY", |method| method.as_str());
-    let whole = format!("{}{}", contract.base().unwrap_or_default(), endpoint.path);
+    let whole = contract.whole_path(endpoint);
     let asks = asks(&endpoint.requirement);
     let handler = endpoint.handler.as_deref().unwrap_or_default();
     let words = format!("{method} {whole} {handler} {}", asks.join(" ")).to_lowercase();

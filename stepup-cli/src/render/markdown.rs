@@ -20,11 +20,7 @@ pub(crate) fn markdown(contract: &ContractView) -> String {
         Unlisted::Deny => "refused",
         Unlisted::Allow => "let through",
     };
-    let _ = write!(text, "\nRequests that no endpoint takes are {unlisted}.");
-    if let Some(base) = contract.base() {
-        let _ = write!(text, " Every path begins with `{base}`.");
-    }
-    text.push('\n');
+    let _ = writeln!(text, "\nRequests that match no endpoint are {unlisted}.");
     if let Some(warning) = not_shown(contract) {
         let _ = write!(text, "\n**{}**\n", cell(&warning));
     }
@@ -42,7 +38,8 @@ pub(crate) fn markdown(contract: &ContractView) -> String {
             let method = endpoint.method.map_or("any", |method| method.as_str());
             let asks = cell(&asks(&endpoint.requirement).join(", "));
             let handler = endpoint.handler.as_deref().map(|h| format!("`{}`", cell(h)));
-            let (path, handler) = (cell(&endpoint.path), handler.unwrap_or_default());
+            let (path, handler) =
+                (cell(&contract.whole_path(endpoint)), handler.unwrap_or_default());
             let _ = writeln!(text, "| {method} | `{path}` | {asks} | {handler} |");
         }
     }

@@ -70,9 +70,8 @@ fn filled(
     let mut paths = object(&document, "paths")?;
     let mut missing = Vec::new();
     for endpoint in contract.endpoints() {
-        let base = contract.base().unwrap_or_default();
-        let whole = format!("{base}{}", endpoint.path);
-        let found = [&whole, &endpoint.path].into_iter().find_map(|path| {
+        let whole = contract.whole_path(endpoint);
+        let found = [&*whole, &endpoint.path].into_iter().find_map(|path| {
             let same = |known: &&String| without_names(known) == without_names(&plain(path));
             paths.keys().find(same).cloned()
         });
@@ -80,7 +79,7 @@ fn filled(
             Some(key) => key,
             None if create => plain(&whole),
             None => {
-                missing.push(endpoint.route());
+                missing.push(contract.route(endpoint));
                 continue;
             }
         };
@@ -103,7 +102,7 @@ fn filled(
             set(&mut item, &name, &operation)?;
         }
         if !any {
-            missing.push(endpoint.route());
+            missing.push(contract.route(endpoint));
         }
         set(&mut paths, &key, &item)?;
     }

@@ -54,7 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut items = linted(&source, &settings);
     for issuer in asked(arguments, &settings) {
         let found = ask_issuer(issuer, &source.contract)?;
-        items.extend(found.iter().map(|finding| unsatisfied(finding, &settings)));
+        let name = issuer.issuer.as_deref().unwrap_or_default();
+        items.extend(found.iter().map(|finding| unsatisfied(name, finding, &settings)));
     }
     items.sort_by_key(|item| item.level);
     told(&Report { file, items }, arguments, source.contract.endpoints().len())
@@ -117,9 +118,9 @@ fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
     found.filter(|item| item.level != Level::Off).collect()
 }
 
-fn unsatisfied(finding: &Finding, settings: &Settings) -> Item {
+fn unsatisfied(issuer: &str, finding: &Finding, settings: &Settings) -> Item {
     let route = finding.endpoint.as_deref().unwrap_or_default();
-    let fingerprint = fingerprint(&format!("issuer\n{route}\n{}", finding.problem));
+    let fingerprint = fingerprint(&format!("issuer {issuer}\n{route}\n{}", finding.problem));
     Item {
         rule: "issuer".into(),
         describes: "The issuer cannot satisfy the contract, or may not".into(),

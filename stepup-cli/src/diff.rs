@@ -5,7 +5,7 @@ use crate::input::{Source, contract, source};
 use crate::report::{Form, Item, Level, Report, pretty};
 use crate::settings;
 use crate::waivers::Waived;
-use crate::wording::{cell, route, sentences};
+use crate::wording::{cell, code, route, sentences, visible};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -92,10 +92,10 @@ fn text(changes: &[Found]) -> String {
     let mut text = String::new();
     for Found { change, waived } in changes {
         let (axis, route, fingerprint) =
-            (change.axis().as_str(), route(change), change.fingerprint());
+            (change.axis().as_str(), visible(&route(change)), change.fingerprint());
         let _ = writeln!(text, "{axis}: {route} [{fingerprint}]");
         for sentence in sentences(change) {
-            let _ = writeln!(text, "  {sentence}");
+            let _ = writeln!(text, "  {}", visible(&sentence));
         }
         match waived {
             Waived::No => {}
@@ -125,6 +125,7 @@ fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
                 "route": change.route(),
                 "weakened": keys(&change.weakened),
                 "tightened": keys(&change.tightened),
+                "requests": change.requests,
                 "old": change.old,
                 "new": change.new,
                 "fingerprint": change.fingerprint(),
@@ -151,10 +152,10 @@ fn markdown(changes: &[Found]) -> String {
         }
         let said: Vec<String> = said.iter().map(|said| cell(said)).collect();
         let said = said.join("<br>");
-        let (axis, route) = (change.axis().as_str(), cell(&route(change)));
+        let (axis, route) = (change.axis().as_str(), code(&route(change)));
         let stands = axis == "weakened" && !waived.is_waived();
         let axis = if stands { "**weakened**" } else { axis };
-        let _ = writeln!(text, "| {axis} | `{route}` | {said} | `{}` |", change.fingerprint());
+        let _ = writeln!(text, "| {axis} | {route} | {said} | `{}` |", change.fingerprint());
     }
     text
 }

@@ -5,6 +5,7 @@ use crate::gateway::{head, target_of};
 use crate::input::{bytes, contract};
 use crate::issuer::IssuerArguments;
 use crate::settings;
+use crate::wording::visible;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -234,7 +235,7 @@ impl Explanation<'_> {
     fn told(&self) -> (String, bool) {
         let mut text = String::new();
         let mut say = |line: String| {
-            let _ = writeln!(text, "{line}");
+            let _ = writeln!(text, "{}", visible(&line));
         };
         if self.verified.is_none() {
             say("NOT VERIFIED: the claims may be made up; add --verify with --issuer, --audience and \

@@ -2,6 +2,7 @@
 
 use crate::binary::BinaryError;
 use crate::build;
+use crate::wording::visible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub(crate) struct Located {
 impl Located {
     /// Where it is in this file, and what it is.
     pub(crate) fn at(&self, path: &Path) -> String {
-        let (path, error) = (path.display(), &self.error);
+        let (path, error) = (path.display(), visible(&self.error.to_string()));
         match self.line {
             Some(line) => format!("{path}:{line}: {error}"),
             None => format!("{path}: {error}"),

@@ -2,6 +2,7 @@
 //! code scanning, and the annotations of a workflow run on GitHub.
 
 use crate::waivers::Waived;
+use crate::wording::visible;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::{Value, json};
@@ -103,7 +104,7 @@ impl Report {
             Waived::Yes(reason) => format!("waived ({reason}): "),
             Waived::No | Waived::Expired(_) => format!("{}: ", item.level.as_str()),
         };
-        text.push_str(&item.sentence());
+        text.push_str(&visible(&item.sentence()));
         let place =
             item.line.map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file));
         let _ = write!(text, " ({place}, {}", item.rule);
@@ -161,8 +162,7 @@ impl Report {
 
     /// The workflow commands of GitHub, with their own escapes.
     fn github(&self) -> String {
-        let escaped =
-            |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let escaped = |text: &str| visible(text).replace('%', "%25");
         let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
         let mut text = String::new();
         for item in self.items.iter().filter(|item| !item.waived.is_waived()) {

@@ -2,6 +2,20 @@
 
 use stepup_contract::{Change, ContractView, Endpoint, Field, Kind, Method, Requirement};
 
+/// A text of somebody's as one line of visible text: control characters, which a terminal or a workflow's log
+/// would obey, and characters that change the direction of others, are escaped.
+pub(crate) fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// The requests that are concerned.
 pub(crate) fn route(change: &Change) -> String {
     change.route().unwrap_or_else(|| "requests that match no endpoint".into())
@@ -31,6 +45,9 @@ pub(crate) fn sentences(change: &Change) -> Vec<String> {
     match change.kind {
         Kind::UnlistedOpened => vec!["are now let through; they were refused before".into()],
         Kind::UnlistedClosed => vec!["are now refused; they were let through before".into()],
+        Kind::Gone if !change.requests.is_empty() => {
+            vec![format!("now leaves out {}, which may be unguarded", change.requests.join(", "))]
+        }
         Kind::Gone => vec!["is gone from the contract; its handler may now be unguarded".into()],
         Kind::Added => vec!["is new".into()],
         Kind::Covered => vec!["is new; its requests were let through before".into()],
@@ -48,12 +65,7 @@ fn changed(change: &Change) -> Vec<String> {
     let fields = change.weakened.iter().map(|field| ("weakened", *field));
     let fields = fields.chain(change.tightened.iter().map(|field| ("tightened", *field)));
     let value = |endpoint: &Option<Endpoint>, field: Field| {
-        let security = endpoint.as_ref().and_then(|e| serde_json::to_value(&e.requirement).ok());
-        let name = field.key().split('/').next().unwrap_or_default();
-        match security.as_ref().and_then(|security| security.get(name)) {
-            Some(value) => value.to_string(),
-            None => "not required".to_owned(),
-        }
+        endpoint.as_ref().map(|endpoint| endpoint.requirement.said(field)).unwrap_or_default()
     };
     let mut sentences: Vec<String> = fields
         .map(|(axis, field)| {
@@ -106,8 +118,44 @@ pub(crate) fn asks(requirement: &Requirement) -> Vec<String> {
     asks
 }
 
-/// A text in a cell of a Markdown table: no HTML, no code, no further cell.
+/// A text in a cell of a Markdown table: no HTML, no code, no further cell, no link or picture, and nobody who is
+/// called by name.
 pub(crate) fn cell(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('`', "'");
-    text.replace('|', "\\|").replace(char::is_control, " ")
+    let mut shown = String::with_capacity(text.len());
+    for c in visible(text).chars() {
+        match c {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '`' => shown.push('\''),
+            '|' | '[' | ']' | '!' | '*' | '_' | '\\' => shown.extend(['\\', c]),
+            // A zero-width space behind it; in HTML, so that no editor hides it.
+            '@' => shown.push_str("@&#8203;"),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// A text in a code span of such a cell, where nothing else has a meaning.
+pub(crate) fn code(text: &str) -> String {
+    format!("`{}`", visible(text).replace('`', "'").replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_text_is_obeyed() {
+        assert_eq!(
+            visible("a\n::stop-commands::x\u{1b}[2K\u{202e}"),
+            "a\\u{a}::stop-commands::x\\u{1b}[2K\\u{202e}"
+        );
+        assert_eq!(visible("caf\u{e9} /files/{*rest}"), "caf\u{e9} /files/{*rest}");
+        assert_eq!(
+            cell("![i](x) <b> a|b @acme `c`"),
+            "\\!\\[i\\](x) &lt;b> a\\|b @&#8203;acme 'c'"
+        );
+        assert_eq!(code("/a|b`/{*rest}\n"), "`/a\\|b'/{*rest}\\u{a}`");
+    }
 }

@@ -6,11 +6,11 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
-use crate::path::{samples, without_names};
+use crate::path::{readable, samples, without_names};
 use crate::requirement::Field;
 use crate::text::fingerprint;
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ptr;
 
 /// One change, of the requests that one endpoint of the old contract and one of the new take.
@@ -26,6 +26,9 @@ pub struct Change {
     pub weakened: Vec<Field>,
     /// In what the new contract refuses whom the old one lets in.
     pub tightened: Vec<Field>,
+    /// Which requests meet no endpoint any more, where it is not all that the old one took: method and path,
+    /// `…` for any value, and `other methods` for those that have no name in a contract.
+    pub requests: Vec<String>,
 }
 
 /// What happened to the requests of an endpoint.
@@ -98,7 +101,10 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
         _ => {}
     }
     let (old_table, new_table) = (old.table(), new.table());
-    let mut seen = HashSet::new();
+    // By identity: each endpoint stands in its table once.
+    let identity = |endpoint: Option<&Endpoint>| endpoint.map(ptr::from_ref);
+    let mut seen: HashMap<_, Option<usize>> = HashMap::new();
+    let mut going_on = HashSet::new();
     let templates: Vec<_> = [old, new].into_iter().flat_map(templates).collect();
     // A change stands without its contract.
     let whole = |contract: &Contract, endpoint: Option<&Endpoint>| {
@@ -109,18 +115,36 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
     };
     samples(templates.iter().map(|template| &**template), |path| {
         let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
-        for method in named.chain(["A-METHOD-OF-ITS-OWN"]) {
-            let pair = (old_table.find(method, path), new_table.find(method, path));
-            // By identity: each endpoint stands in its table once.
-            if seen.insert((pair.0.map(ptr::from_ref), pair.1.map(ptr::from_ref))) {
-                let pair = (whole(old, pair.0), whole(new, pair.1));
-                changes.extend(Change::between(pair.0, pair.1, old.unlisted()));
+        for method in named.chain([OTHER]) {
+            let (before, after) = (old_table.find(method, path), new_table.find(method, path));
+            let change = *seen.entry((identity(before), identity(after))).or_insert_with(|| {
+                let pair = (whole(old, before), whole(new, after));
+                let change = Change::between(pair.0, pair.1, old.unlisted())?;
+                changes.push(change);
+                Some(changes.len() - 1)
+            });
+            if after.is_some() {
+                going_on.extend(identity(before));
+            } else if let Some(change) = change.and_then(|at| changes.get_mut(at)) {
+                change.requests.push(format!("{method} {}", readable(path)));
             }
         }
     });
+    // Of one that is gone altogether, its route says it all.
+    for ((before, after), change) in seen {
+        let goes_on = before.is_some_and(|before| going_on.contains(&before));
+        if let Some(change) = change.and_then(|at| changes.get_mut(at))
+            && (after.is_some() || !goes_on)
+        {
+            change.requests.clear();
+        }
+    }
     changes.sort_by_cached_key(|change| (change.axis(), change.kind, change.route()));
     changes
 }
+
+/// Stands for every method without a name of its own in a contract.
+const OTHER: &str = "other methods";
 
 /// The whole templates of a contract.
 fn templates(contract: &Contract) -> impl Iterator<Item = Cow<'_, str>> {
@@ -129,7 +153,14 @@ fn templates(contract: &Contract) -> impl Iterator<Item = Cow<'_, str>> {
 
 impl Change {
     fn whole(kind: Kind) -> Self {
-        Self { kind, old: None, new: None, weakened: Vec::new(), tightened: Vec::new() }
+        Self {
+            kind,
+            old: None,
+            new: None,
+            weakened: Vec::new(),
+            tightened: Vec::new(),
+            requests: Vec::new(),
+        }
     }
 
     fn between(old: Option<Endpoint>, new: Option<Endpoint>, before: Unlisted) -> Option<Self> {
@@ -148,7 +179,7 @@ impl Change {
             (Some(old), Some(new)) if old.path != new.path => Kind::Renamed,
             (Some(_), Some(_)) => return None,
         };
-        Some(Self { kind, old, new, weakened, tightened })
+        Some(Self { kind, old, new, weakened, tightened, requests: Vec::new() })
     }
 
     /// Where the change stands. One that does both counts as weakened.
@@ -183,7 +214,8 @@ impl Change {
             });
             serde_json::to_string(&endpoint).unwrap_or_default()
         };
-        let text = format!("{:?}\n{}\n{}", self.kind, side(&self.old), side(&self.new));
+        let requests = self.requests.join("\n");
+        let text = format!("{:?}\n{}\n{}\n{requests}", self.kind, side(&self.old), side(&self.new));
         fingerprint(&text)
     }
 }

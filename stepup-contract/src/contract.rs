@@ -3,7 +3,7 @@
 use crate::endpoint::Endpoint;
 use crate::error::{ContractError, ContractErrors};
 use crate::json;
-use crate::path::joined;
+use crate::path::{check_path, joined};
 use crate::table::Table;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
@@ -240,7 +240,7 @@ pub fn check_base(base: &str) -> Result<(), String> {
         Err(why) => Err(why.to_string()),
         Ok(names) if !names.is_empty() => Err("a base has no parameters".into()),
         Ok(_) if base.ends_with('/') => Err("a base does not end with `/`; write \"/api\"".into()),
-        Ok(_) => Ok(()),
+        Ok(_) => check_path(base).map_err(|why| why.to_string()),
     }
 }
 

@@ -263,11 +263,17 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
                 }
             }
             if taken && !less.is_empty() {
-                let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
+                let less: Vec<String> = less
+                    .iter()
+                    .map(|field| {
+                        let of = |endpoint: &Endpoint| endpoint.requirement.said(*field);
+                        format!("{}: {}, there {}", field.key(), of(endpoint), of(general))
+                    })
+                    .collect();
                 problems.push(format!(
                     "takes requests from {}, and requires less ({})",
                     contract.route(general),
-                    less.join(", ")
+                    less.join("; ")
                 ));
             }
             if let [method, ..] = lost[..]

@@ -2,6 +2,7 @@
 
 use crate::spelling::{Ambiguous, needlessly_encoded, plain_path};
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// Why a text is not a path template.
@@ -33,6 +34,9 @@ pub enum PathError {
     /// `{*rest}` before the end, or behind other text.
     #[error("`{0}` must be the path's whole last segment")]
     Wildcard(String),
+    /// So many segments that looking for them takes too much.
+    #[error("a path has at most {LONGEST} segments, and this one {0}")]
+    Long(usize),
     /// The same name twice.
     #[error("the parameter `{0}` stands twice; give each its own name")]
     Duplicate(String),
@@ -75,6 +79,10 @@ pub(crate) fn parameters(template: &str) -> Result<Vec<&str>, PathError> {
         template.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '?' | '#' | '\\'))
     {
         return Err(PathError::Character(odd));
+    }
+    let count = rest.split('/').count();
+    if count > LONGEST {
+        return Err(PathError::Long(count));
     }
     let mut names: Vec<&str> = Vec::new();
     let mut segments = rest.split('/').peekable();
@@ -164,8 +172,15 @@ pub(crate) fn segment(text: &str) -> Segment {
     }
 }
 
-/// What stands for any value of a parameter: no template that people write has it.
-const ANY: &str = "~any~";
+/// What stands for any value of a parameter. It is no part of any template, which is visible ASCII, so that no
+/// other template takes what it stands for.
+const ANY: &str = "\u{1}";
+
+/// What stands for all that a wildcard takes.
+const ALL: &str = "\u{2}";
+
+/// How many segments a template may have: what walks along them calls itself for each.
+const LONGEST: usize = 128;
 
 /// The template with its parameters' names left out: templates that take the same requests give the same
 /// text.
@@ -173,7 +188,7 @@ pub fn without_names(template: &str) -> String {
     let segments = template.split('/').map(|text| match segment(text) {
         Segment::Fixed(text) => text,
         Segment::Parameter(prefix) => format!("{prefix}{ANY}"),
-        Segment::Wildcard => format!("{ANY}/{ANY}"),
+        Segment::Wildcard => ALL.to_owned(),
     });
     segments.collect::<Vec<_>>().join("/")
 }
@@ -205,27 +220,28 @@ fn extend(mut left: Vec<&[Segment]>, path: &mut String, visit: &mut dyn FnMut(&s
     if ends || wildcard {
         visit(path);
     }
-    let mut texts: Vec<String> = firsts()
-        .map(|first| match first {
-            Segment::Fixed(text) => text.clone(),
-            Segment::Parameter(prefix) => format!("{prefix}{ANY}"),
-            Segment::Wildcard => ANY.to_owned(),
-        })
-        .collect();
-    texts.sort_unstable();
-    texts.dedup();
+    let mut fixed: BTreeMap<&str, Vec<&[Segment]>> = BTreeMap::new();
+    let mut parameters: BTreeMap<&str, Vec<&[Segment]>> = BTreeMap::new();
+    for left in &left {
+        match left.split_first() {
+            Some((Segment::Fixed(text), rest)) => fixed.entry(text).or_default().push(rest),
+            Some((Segment::Parameter(prefix), rest)) => {
+                parameters.entry(prefix).or_default().push(rest);
+            }
+            Some((Segment::Wildcard, _)) | None => {}
+        }
+    }
+    let any = parameters.keys().map(|prefix| format!("{prefix}{ANY}"));
+    let mut texts: BTreeSet<String> = any.chain(fixed.keys().map(|text| (*text).into())).collect();
+    texts.extend(wildcard.then(|| ANY.to_owned()));
     for text in texts {
         let length = path.len();
         path.push('/');
         path.push_str(&text);
-        let mut next: Vec<&[Segment]> = left
-            .iter()
-            .filter_map(|left| match left.split_first()? {
-                (Segment::Fixed(fixed), rest) => (*fixed == text).then_some(rest),
-                (Segment::Parameter(prefix), rest) => text.starts_with(prefix).then_some(rest),
-                (Segment::Wildcard, _) => None,
-            })
-            .collect();
+        let mut next = fixed.get(&*text).cloned().unwrap_or_default();
+        for (_, rests) in parameters.iter().filter(|(prefix, _)| text.starts_with(**prefix)) {
+            next.extend(rests);
+        }
         if next.is_empty() {
             visit(path);
         } else {
@@ -237,10 +253,14 @@ fn extend(mut left: Vec<&[Segment]>, path: &mut String, visit: &mut dyn FnMut(&s
     }
 }
 
+/// A sampled path as people write it.
+pub(crate) fn readable(sample: &str) -> String {
+    sample.replace(ANY, "…")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn axums_templates_are_accepted() {
@@ -287,20 +307,39 @@ mod tests {
     fn templates_that_overlap_are_sampled_where_they_do() {
         let of = |templates: &[&str]| {
             let mut paths = BTreeSet::new();
-            samples(templates.iter().copied(), |path| paths.extend([path.to_owned()]));
+            samples(templates.iter().copied(), |path| paths.extend([readable(path)]));
             Vec::from_iter(paths)
         };
         assert_eq!(of(&["/"]), ["/"]);
         assert_eq!(of(&["/a", "/a/"]), ["/a", "/a/"]);
-        assert_eq!(of(&["/a/{id}", "/a/{key}"]), ["/a/~any~"]);
+        assert_eq!(of(&["/a/{id}", "/a/{key}"]), ["/a/…"]);
         let crossed = of(&["/a/{x}/c", "/a/b/{y}"]);
-        assert_eq!(crossed, ["/a/b/c", "/a/b/~any~", "/a/~any~/c"]);
+        assert_eq!(crossed, ["/a/b/c", "/a/b/…", "/a/…/c"]);
         let prefixed = of(&["/v-{x}", "/{y}"]);
-        assert_eq!(prefixed, ["/v-~any~", "/~any~"]);
+        assert_eq!(prefixed, ["/v-…", "/…"]);
         let wild = of(&["/{*rest}", "/a/{b}/c"]);
-        for path in ["/~any~", "/a", "/a/~any~", "/a/~any~/c", "/a/~any~/~any~", "/a/"] {
+        for path in ["/…", "/a", "/a/…", "/a/…/c", "/a/…/…", "/a/"] {
             assert!(wild.iter().any(|sample| sample == path), "{path} is not in {wild:?}");
         }
+    }
+
+    #[test]
+    fn no_template_takes_what_stands_for_any_value() {
+        for byte in 0..=u8::MAX {
+            let text = char::from(byte).to_string();
+            if text.contains(ANY) || text.contains(ALL) {
+                assert!(check_path(&format!("/{text}")).is_err());
+                assert!(check_path(&format!("/{text}{{x}}")).is_err());
+            }
+        }
+        let texts = ["/{*all}", "/{a}/{b}", "/{a}", "/~{a}", "/~any~"].map(without_names);
+        assert_eq!(BTreeSet::from(texts).len(), 5);
+    }
+
+    #[test]
+    fn a_path_is_not_deeper_than_what_walks_it() {
+        assert_eq!(check_path(&"/a".repeat(LONGEST)), Ok(()));
+        assert_eq!(check_path(&"/a".repeat(LONGEST + 1)), Err(PathError::Long(LONGEST + 1)));
     }
 
     #[test]

@@ -102,6 +102,14 @@ impl fmt::Display for RequirementError {
 impl std::error::Error for RequirementError {}
 
 impl Requirement {
+    /// What it says of a field, as its JSON has it, or `not required`.
+    pub fn said(&self, field: Field) -> String {
+        let name = field.key().split('/').next().unwrap_or_default();
+        let said = serde_json::to_value(self).ok();
+        let said = said.as_ref().and_then(|said| said.get(name));
+        said.map_or_else(|| "not required".to_owned(), ToString::to_string)
+    }
+
     /// `Sensitive` when methods, acr or max_age are asked, which is what a step-up can bring.
     pub fn trust(&self) -> Trust {
         let standard = self.methods.is_empty()

@@ -175,6 +175,24 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             vec![(Axis::Weakened, Kind::Changed, "HEAD /a")],
         ),
         (
+            "a prefix beside a parameter",
+            one(&[strict("/{page}")]),
+            one(&[endpoint("GET", "/{page}", &standard), strict("/~{user}")]),
+            vec![
+                (Axis::Weakened, Kind::Changed, "GET /{page}"),
+                (Axis::Neutral, Kind::Renamed, "GET /~{user}"),
+            ],
+        ),
+        (
+            "a path with the name of what stands for any",
+            one(&[strict("/{page}")]),
+            one(&[endpoint("GET", "/{page}", &standard), strict("/~any~")]),
+            vec![
+                (Axis::Weakened, Kind::Changed, "GET /{page}"),
+                (Axis::Neutral, Kind::Renamed, "GET /~any~"),
+            ],
+        ),
+        (
             "any method where one was",
             one(&[strict("/a")]),
             one(&[endpoint("", "/a", &mfa)]),
@@ -189,6 +207,36 @@ fn routes_are_compared_by_the_requests_that_they_take() {
         let expected: Vec<_> = expected.into_iter().map(|(a, k, r)| (a, k, r.to_owned())).collect();
         assert_eq!(found, expected, "{what}");
     }
+}
+
+#[test]
+fn a_waiver_of_some_requests_is_none_of_the_others() {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    let files = || endpoint("POST", "/files/{*rest}", &mfa);
+    let get = |path: &str| endpoint("GET", path, &standard);
+    let all = contract("deny", &[files()]);
+    let some = contract("deny", &[files(), get("/files/index")]);
+    let more = contract("deny", &[files(), get("/files/index"), get("/files/help")]);
+    let none = contract("deny", &[get("/files/index")]);
+    let gone = |old: &Contract, new: &Contract| {
+        let changes = compare(old, new);
+        let gone = changes.into_iter().find(|change| change.kind == Kind::Gone);
+        gone.expect("one that is gone")
+    };
+    let part = gone(&all, &some);
+    assert_eq!(part.requests, ["POST /files/index"]);
+    let whole = gone(&some, &none);
+    assert_eq!(whole.requests, [""; 0]);
+    let fingerprints: std::collections::BTreeSet<String> =
+        [part, whole, gone(&all, &more), gone(&some, &more)]
+            .iter()
+            .map(stepup_contract::Change::fingerprint)
+            .collect();
+    assert_eq!(fingerprints.len(), 4);
+    // Two paths of one length are not one path.
+    let deep = |path: &str| compare(&contract("deny", &[get(path)]), &contract("deny", &[]));
+    assert_ne!(deep("/{a}/{b}")[0].fingerprint(), deep("/{*all}")[0].fingerprint());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The contract as a table.
 
-use crate::wording::{asks, cell, not_shown};
+use crate::wording::{asks, cell, code, not_shown};
 use std::fmt::Write;
 use std::path::PathBuf;
 use stepup_contract::{ContractView, Trust, Unlisted};
@@ -37,10 +37,10 @@ pub(crate) fn markdown(contract: &ContractView) -> String {
         for endpoint in endpoints() {
             let method = endpoint.method.map_or("any", |method| method.as_str());
             let asks = cell(&asks(&endpoint.requirement).join(", "));
-            let handler = endpoint.handler.as_deref().map(|h| format!("`{}`", cell(h)));
+            let handler = endpoint.handler.as_deref().map(code);
             let (path, handler) =
-                (cell(&contract.whole_path(endpoint)), handler.unwrap_or_default());
-            let _ = writeln!(text, "| {method} | `{path}` | {asks} | {handler} |");
+                (code(&contract.whole_path(endpoint)), handler.unwrap_or_default());
+            let _ = writeln!(text, "| {method} | {path} | {asks} | {handler} |");
         }
     }
     text

@@ -33,6 +33,7 @@ mod path;
 mod profile;
 #[cfg(feature = "program")]
 pub mod program;
+mod readings;
 pub mod record;
 mod requirement;
 mod risk;

@@ -4,8 +4,9 @@
 use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::http_method::HttpMethod;
-use crate::path::{Segment, segment};
-use crate::spelling::{Ambiguous, careless, plain_path};
+use crate::path::parameters;
+use crate::readings::{decoded, folded, is_read_alike, readings};
+use crate::spelling::{Ambiguous, plain_path};
 use crate::table::Table;
 use std::ptr;
 
@@ -17,8 +18,10 @@ use std::ptr;
 #[derive(Debug, Clone)]
 pub struct Matcher {
     exact: Table,
-    /// As a careless server has it; `None` where it would be the same.
+    /// As a careless server has it that decodes; `None` where it would be the same.
     careless: Option<Table>,
+    /// As a careless server has it that does not; `None` where it would be the same as `careless`.
+    undecoded: Option<Table>,
     unlisted: Unlisted,
 }
 
@@ -38,11 +41,15 @@ impl Matcher {
     /// Finds the endpoints of this contract.
     pub fn new(contract: &Contract) -> Self {
         let exact = contract.table();
-        let differs = |path: &str| path != "/" && careless(path) != path;
-        let differ = contract.base().is_some_and(differs)
-            || contract.endpoints().iter().any(|endpoint| differs(&endpoint.path));
-        let careless = differ.then(|| exact.carelessly(contract));
-        Self { exact, careless, unlisted: contract.unlisted() }
+        let any = |is: fn(&str) -> bool| {
+            let endpoints = contract.endpoints().iter();
+            endpoints.map(|endpoint| contract.whole_path(endpoint)).any(|path| is(&path))
+        };
+        // A wildcard that takes nothing is a careless server's, too.
+        let differ = any(|path| !is_read_alike(path) || path.contains("{*"));
+        let careless = differ.then(|| exact.carelessly(contract, true));
+        let undecoded = any(|path| path.contains('%')).then(|| exact.carelessly(contract, false));
+        Self { exact, careless, undecoded, unlisted: contract.unlisted() }
     }
 
     /// What happens to requests that no endpoint takes.
@@ -65,42 +72,37 @@ impl Matcher {
         }
         let found = self.exact.find(method, &plain);
         // Where it is nobody's as it is written, no other endpoint is meant.
-        let written = if plain == path { None } else { self.exact.find(method, path) };
-        if written.is_some() && !same(written, found) {
+        if plain != path && leads_elsewhere(&self.exact, method, path, found) {
             return Err(ENCODED);
         }
         if found.is_none() && !self.exact.falling_through(method, &plain).is_empty() {
             return Err(ELSEWHERE);
         }
-        let read = careless(path);
-        if read != plain || self.careless.is_some() {
-            self.check_near(method, &read, found)?;
-        }
-        // Few paths have an extension, and only for those the endpoint itself is looked at.
-        if let Some(stems) = without_extension(&read)
-            && !found.is_some_and(ends_as_written)
-        {
-            for stem in stems {
-                self.check_near(method, stem, found)?;
-            }
-        }
-        Ok(found)
-    }
-
-    /// Refuses a path that a careless server reads like this and takes for another endpoint's than was found.
-    fn check_near(
-        &self,
-        method: &str,
-        read: &str,
-        found: Option<&Endpoint>,
-    ) -> Result<(), Ambiguous> {
-        let near = self.careless.as_ref().unwrap_or(&self.exact).falling_through(method, read);
-        if near.is_empty() || near.into_iter().any(|near| same(Some(near), found)) {
-            Ok(())
+        let careless = self.careless.as_ref().unwrap_or(&self.exact);
+        let near = if is_read_alike(path) {
+            self.careless.is_some() && leads_elsewhere(careless, method, path, found)
         } else {
-            Err(NEAR)
-        }
+            // Where the contract has this very path, its extension is part of it.
+            let stated =
+                found.is_some_and(|found| parameters(&found.path).is_ok_and(|p| p.is_empty()));
+            let any = |table: &Table, text: &str| {
+                let text = folded(text);
+                let mut readings = readings(&text, stated).into_iter();
+                readings.any(|reading| leads_elsewhere(table, method, &reading, found))
+            };
+            let undecoded = self.undecoded.as_ref().unwrap_or(careless);
+            any(careless, &decoded(path))
+                || (path.contains('%') && (any(undecoded, path) || any(undecoded, &plain)))
+        };
+        if near { Err(NEAR) } else { Ok(found) }
     }
+}
+
+/// Whether a server with this table, that goes on looking where a path does not take the method, takes this path for
+/// an endpoint's, and for another's than was found.
+fn leads_elsewhere(table: &Table, method: &str, path: &str, found: Option<&Endpoint>) -> bool {
+    let reached = table.falling_through(method, path);
+    !reached.is_empty() && !reached.into_iter().any(|reached| same(Some(reached), found))
 }
 
 /// Whether they are one endpoint. The tables share their endpoints, so that one is known by its address.
@@ -109,21 +111,6 @@ fn same(one: Option<&Endpoint>, other: Option<&Endpoint>) -> bool {
         (Some(one), Some(other)) => ptr::eq(one, other),
         (one, other) => one.is_none() && other.is_none(),
     }
-}
-
-/// The path without the extension of its last segment, and without all of them where it has several: some
-/// servers take them for the form of the answer.
-fn without_extension(path: &str) -> Option<[&str; 2]> {
-    let last = path.rfind('/').map_or(0, |slash| slash + 1);
-    let name = path.get(last..)?;
-    let (first, one) = (name.find('.')?, name.rfind('.')?);
-    // A name that begins with a dot is hidden, and has no extension.
-    Some([path.get(..last + one)?, path.get(..last + first)?]).filter(|_| first > 0)
-}
-
-/// Whether the end of an endpoint's path is fixed: then its extension is part of it.
-fn ends_as_written(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.path.rsplit('/').next().map(segment), Some(Segment::Fixed(_)))
 }
 
 #[cfg(test)]
@@ -217,6 +204,71 @@ mod tests {
         assert_eq!(found(&matcher, "DELETE", "/users/5"), Ok(Some("/users/{id}")));
         assert_eq!(found(&matcher, "HEAD", "/users/me"), Ok(Some("/users/me")));
         assert_eq!(found(&matcher, "PUT", "/users/me"), Ok(None));
+    }
+
+    /// A contract of routes, and how it takes requests that only some servers take for another's.
+    fn all_refused(unlisted: &str, routes: &[&str], requests: &[&str]) {
+        let endpoints = routes.iter().map(|route| {
+            let (method, path) = route.split_once(' ').unwrap();
+            json!({"method": method, "path": path, "security": {"step-up": false}})
+        });
+        let matcher = Matcher::new(
+            &Contract::parse(
+                json!({"contract": 1, "service": "s", "version": "1", "unlisted": unlisted,
+                       "endpoints": endpoints.collect::<Vec<_>>()})
+                .to_string(),
+            )
+            .unwrap(),
+        );
+        for request in requests {
+            let (method, path) = request.split_once(' ').unwrap();
+            let found = found(&matcher, method, path);
+            assert!(found.is_err(), "{request} in {routes:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn several_habits_of_one_server_are_seen_through() {
+        // Not decoded, and without case, and going on where the method is not taken.
+        let teams = ["POST /teams/{team}/delete", "POST /teams/public/{action}"];
+        all_refused(
+            "deny",
+            &teams,
+            &["POST /teams/p%75blic/DELETE", "POST /teams/p%75blic/delete/"],
+        );
+        let me = ["GET /x/{id}", "DELETE /x/me", "DELETE /x/{*rest}"];
+        all_refused("deny", &me, &["DELETE /x/m%65"]);
+        // Letters of other alphabets.
+        let settings = ["POST /p/{name}", "POST /p/settings", "POST /p/admin"];
+        let letters = [
+            "POST /p/%c5%bfettings",
+            "POST /p/adm%c4%b1n",
+            "POST /p/adm%c4%b0n",
+            "POST /p/%ef%bc%a1dmin",
+            "POST /p/%c3%a1dmin",
+        ];
+        all_refused("deny", &settings, &letters);
+        // An extension that only a part of the contract states, and what is in front of it.
+        let report = ["GET /r/admin/report", "GET /r/{tenant}/report.json"];
+        all_refused("deny", &report, &["GET /r/admin/report.json"]);
+        let pay = ["POST /pay", "DELETE /orders/{id}", "GET /admin/{*rest}"];
+        let ends = [
+            "POST /pay%20.json",
+            "POST /pay.json%20",
+            "POST /pay%c2%a0",
+            "POST /pay.%20/",
+            "POST /Pay/.json",
+            "GET /ADMIN/%20",
+            "DELETE /ORDERS/...",
+            "GET /admin./users",
+            "GET /Admin%20/users",
+            "GET /admin",
+            "GET /admin/",
+            "GET /admin.json",
+        ];
+        all_refused("allow", &pay, &ends);
+        // A space in a form.
+        all_refused("allow", &["GET /my%20file"], &["GET /my+file", "GET /MY+file"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ContractError;
 use crate::http_method::HttpMethod;
 use crate::path::{Segment, segment};
-use crate::spelling::meaning;
+use crate::readings::{decoded, folded, trimmed_segment};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct Table {
     nodes: Vec<Node>,
     /// The groups, one behind the other.
     members: Vec<Member>,
+    /// Whether a wildcard also takes nothing.
+    takes_nothing: bool,
 }
 
 /// What can follow at one place in a path, fixed segments apart.
@@ -71,10 +73,13 @@ impl Table {
         })
     }
 
-    /// The table of a server that reads paths as [`careless`](crate::spelling::careless) does, over the same
-    /// endpoints. Those that such a server cannot tell apart stand in one group.
-    pub(crate) fn carelessly(&self, contract: &Contract) -> Self {
-        Self::of(contract, Arc::clone(&self.endpoints), &carelessly, |_, _, _| {})
+    /// The table of a server that overlooks case and what is at the end of a segment, and gives a wildcard nothing
+    /// at all, over the same endpoints: with its templates `decoded`, or as they are written. Those that such a
+    /// server cannot tell apart stand in one group.
+    pub(crate) fn carelessly(&self, contract: &Contract, decoded: bool) -> Self {
+        let read = |template: &str| carelessly(template, decoded);
+        let table = Self::of(contract, Arc::clone(&self.endpoints), &read, |_, _, _| {});
+        Self { takes_nothing: true, ..table }
     }
 
     /// `twins` is told of an endpoint and of an earlier one that takes the same requests.
@@ -90,6 +95,7 @@ impl Table {
             fixed: FxHashMap::default(),
             nodes: vec![Node::default()],
             members: Vec::with_capacity(endpoints.len()),
+            takes_nothing: false,
         };
         // For each node, the endpoints that end there, and those whose wildcard begins there.
         let mut groups: FxHashMap<(u32, bool), Vec<usize>> = FxHashMap::default();
@@ -231,7 +237,9 @@ impl Table {
     ) -> Option<T> {
         let node_at = self.nodes.get(place(node))?;
         let Some(rest) = rest else {
-            return (node_at.here.length > 0).then(|| visit(node_at.here))?;
+            let ends = [Some(node_at.here), self.takes_nothing.then_some(node_at.wildcard)];
+            let mut ends = ends.into_iter().flatten().filter(|group| group.length > 0);
+            return ends.find_map(visit);
         };
         let (text, next) = match rest.split_once('/') {
             Some((text, next)) => (text, Some(next)),
@@ -257,7 +265,7 @@ impl Table {
         {
             return Some(taken);
         }
-        let wildcard = node_at.wildcard.length > 0 && !rest.is_empty();
+        let wildcard = node_at.wildcard.length > 0 && (self.takes_nothing || !rest.is_empty());
         wildcard.then(|| visit(node_at.wildcard))?
     }
 }
@@ -268,20 +276,17 @@ fn exactly(template: &str) -> Vec<Segment> {
 }
 
 /// The segments of a whole template as a careless server has them.
-fn carelessly(template: &str) -> Vec<Segment> {
-    let mut segments: Vec<Segment> = exactly(template)
-        .into_iter()
-        .map(|segment| match segment {
-            Segment::Fixed(text) => Segment::Fixed(meaning(&text)),
-            Segment::Parameter(prefix) => Segment::Parameter(meaning(&prefix)),
-            Segment::Wildcard => Segment::Wildcard,
-        })
-        .collect();
-    if segments.len() > 1 {
-        segments.pop_if(|last| *last == Segment::Fixed(String::new()));
-    }
-    if let Some(Segment::Fixed(last)) = segments.last_mut() {
-        last.truncate(last.trim_end_matches(['.', ' ']).len());
+fn carelessly(template: &str, decode: bool) -> Vec<Segment> {
+    let read = |text: &str| folded(&if decode { decoded(text) } else { text.into() });
+    let segments = exactly(template).into_iter().map(|segment| match segment {
+        Segment::Fixed(text) => Segment::Fixed(trimmed_segment(&read(&text)).to_owned()),
+        Segment::Parameter(prefix) => Segment::Parameter(read(&prefix)),
+        Segment::Wildcard => Segment::Wildcard,
+    });
+    let nothing = Segment::Fixed(String::new());
+    let mut segments: Vec<Segment> = segments.filter(|segment| *segment != nothing).collect();
+    if segments.is_empty() {
+        segments.push(nothing);
     }
     segments
 }

@@ -29,7 +29,7 @@ use authorizer::Authorizer;
 use live::Live;
 use metrics::Metrics;
 use mode::Mode;
-use serve::{Listener, Stop};
+use serve::{Listener, Protocol, Stop};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,9 +101,13 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
     // All ports are had before the first question is answered.
     let mut listeners = Vec::new();
     for (mode, address) in options.listeners() {
-        listeners.push((mode, Listener::bind(address, options.limits()).await?));
+        let protocol = match mode {
+            Mode::EnvoyGrpc => Protocol::Http2,
+            Mode::Nginx | Mode::ForwardAuth | Mode::EnvoyHttp => Protocol::Http1,
+        };
+        listeners.push((mode, Listener::bind(address, protocol, options.limits()).await?));
     }
-    let admin = Listener::bind(options.admin_address(), options.limits()).await?;
+    let admin = Listener::bind(options.admin_address(), Protocol::Http1, options.limits()).await?;
     let mut out = io::stdout().lock();
     for (mode, listener) in &listeners {
         writeln!(out, "{mode} on {}", listener.address)?;

@@ -22,10 +22,26 @@ pub enum Found<'a> {
 }
 
 /// Headers by which some servers take another method than the request's.
-const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHODS: [&str; 4] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-tunneled-method"];
 
 /// Headers by which some servers take another target than the request's.
 const TARGETS: [&str; 2] = ["x-original-url", "x-rewrite-url"];
+
+/// Headers that are a server's own words for parts of the path (RFC 3875 §4.1.5, §4.1.13), and that some believe.
+const PARTS: [&str; 2] = ["script-name", "path-info"];
+
+/// Parameters of the query by which some servers take another method, by their letters and digits.
+const PARAMETERS: [&str; 8] = [
+    "httpmethod",
+    "httpmethodoverride",
+    "methodoverride",
+    "tunneledmethod",
+    "xhttpmethod",
+    "xhttpmethodoverride",
+    "xmethodoverride",
+    "xtunneledmethod",
+];
 
 impl<'a> Found<'a> {
     /// What a request with this head meets in the contract of this matcher. The path is that of the
@@ -62,37 +78,53 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
         if is(name, &METHODS) && value.as_bytes() != method {
             return Err(Cause::InvalidRequest("the request names a second HTTP method").into());
         }
-        if is(name, &TARGETS) && value.as_bytes() != target {
+        if (is(name, &TARGETS) && value.as_bytes() != target) || is(name, &PARTS) {
             return Err(Cause::InvalidRequest("the request names a second target").into());
         }
     }
-    // Some servers part a query at semicolons, take a dot at the beginning of a name for `_`, and overlook spaces
-    // in front of it and whatever stands behind a NUL.
+    // Some servers part a query at semicolons.
     let pairs = uri.query().unwrap_or_default().split(['&', ';']);
     let mut pairs = pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
-    let named = |name: &str| {
-        let name = name.split('\0').next().unwrap_or_default().trim_start();
-        name.strip_prefix(['_', '.']).is_some_and(|rest| rest.eq_ignore_ascii_case("method"))
-    };
-    if pairs.any(|(name, value)| named(&name) && value.as_bytes() != method) {
+    if pairs.any(|(name, value)| is_method_parameter(&name) && value.as_bytes() != method) {
         return Err(Cause::InvalidRequest("the request names a second HTTP method").into());
     }
     Ok(())
 }
 
-/// Whether a header is one of these, also as a server reads it that takes `_` for `-` (RFC 3875 §4.1.18).
+/// Whether some server takes its method from the parameter of this name. `method` alone is one that many services
+/// have for themselves; with a sign in front of it (`_method`) it is none of theirs. Some servers overlook what
+/// stands behind a NUL, and take other signs for `_`.
+fn is_method_parameter(name: &str) -> bool {
+    let name = name.split('\0').next().unwrap_or_default();
+    let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let is = |known: &&str| letters.eq_ignore_ascii_case(known);
+    (is(&"method") && !name.starts_with(|c: char| c.is_ascii_alphanumeric()))
+        || (letters.len() > "method".len() && PARAMETERS.iter().any(is))
+}
+
+/// Whether a header is one of these.
 fn is(name: &HeaderName, known: &[&str]) -> bool {
     let name = name.as_str();
-    name.starts_with('x')
-        && known.iter().any(|known| {
-            known.len() == name.len()
-                && known.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
-        })
+    name.starts_with(['x', 's', 'p']) && known.iter().any(|known| reads_as(name, known))
+}
+
+/// Whether some server reads this header name as the `known` one, which is written in lower case with `-`: with `_`
+/// (RFC 3875 §4.1.18) or another sign for it.
+pub fn reads_as(name: &str, known: &str) -> bool {
+    let alike = |(known, given): (u8, u8)| match known {
+        b'-' => !given.is_ascii_alphanumeric(),
+        known => known == given.to_ascii_lowercase(),
+    };
+    known.len() == name.len() && known.bytes().zip(name.bytes()).all(alike)
 }
 
 /// Refuses a request that asks for another protocol on its connection: what is sent in it afterwards would not
 /// be looked at. A websocket belongs to the endpoint at which it is opened.
 fn check_upgrade(head: &Parts) -> Result<(), Refusal> {
+    if head.method == Method::CONNECT {
+        let why = "CONNECT asks for a tunnel, in which nothing would be looked at";
+        return Err(Cause::InvalidRequest(why).into());
+    }
     let mut asked = head.headers.get_all(UPGRADE).iter();
     if asked.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         let why = "the request asks for another protocol, in which it would not be looked at";
@@ -111,4 +143,39 @@ fn preflighted(head: &Parts) -> Option<&str> {
     let mut values = head.headers.get_all(ACCESS_CONTROL_REQUEST_METHOD).iter();
     let asked = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_names_a_method_is_known_in_every_spelling() {
+        for name in [
+            "_method",
+            ".method",
+            " _METHOD",
+            "_method\0x",
+            "X-HTTP-Method-Override",
+            "x_http_method_override",
+            "_HttpMethod",
+            "x-tunneled-method",
+            "httpMethod",
+        ] {
+            assert!(is_method_parameter(name), "{name}");
+        }
+        for name in ["method", "methods", "payment_method", "meth_od", "", "x"] {
+            assert!(!is_method_parameter(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_known_behind_other_signs() {
+        for name in ["x-http-method", "x_http_method", "X.HTTP~Method"] {
+            assert!(reads_as(name, "x-http-method"), "{name}");
+        }
+        for name in ["x-http-methods", "xahttp-method", "x--http-method"] {
+            assert!(!reads_as(name, "x-http-method"), "{name}");
+        }
+    }
 }

@@ -78,7 +78,7 @@ pub use credential::check_credential;
 pub use dpop::Dpop;
 pub use enforce::unenforceable;
 pub use enforcer::{Admission, Enforcer};
-pub use found::Found;
+pub use found::{Found, reads_as};
 pub use introspection::Introspection;
 pub use issuer::{Issuer, IssuerError};
 pub use layer::{ContractLayer, ContractService};

@@ -17,6 +17,8 @@ pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
         "x-method-override",
         "x_http_method_override",
         "x-http_method-override",
+        "x.http.method.override",
+        "x-tunneled-method",
     ] {
         let said: Vec<String> = header(name);
         methods.extend(said.iter().map(|method| method.to_uppercase()));
@@ -25,11 +27,22 @@ pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
     let pairs = query.split(['&', ';']).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
     let named = |name: &str| {
         let name = name.split('\0').next().unwrap_or_default().trim_start().to_lowercase();
+        let letters = name.replace(|c: char| !c.is_ascii_alphanumeric(), "");
         ["_method", ".method"].contains(&name.as_str())
+            || (letters.contains("http") && letters.contains("method"))
+            || letters.ends_with("tunneledmethod")
     };
     methods.extend(pairs.filter(|(name, _)| named(name)).map(|(_, method)| method.to_uppercase()));
     let mut targets = vec![request.target.clone()];
-    for name in ["x-original-url", "x-rewrite-url", "x_original_url"] {
+    for name in ["x-original-url", "x-rewrite-url", "x_original_url", "x.original.url"] {
+        targets.extend::<Vec<String>>(header(name));
+    }
+    for name in ["script_name", "script-name"] {
+        let scripts: Vec<String> = header(name);
+        let inner = scripts.iter().filter_map(|script| request.target.strip_prefix(&**script));
+        targets.extend(inner.map(str::to_owned).collect::<Vec<_>>());
+    }
+    for name in ["path_info", "path-info"] {
         targets.extend::<Vec<String>>(header(name));
     }
     let paths: BTreeSet<String> = targets.iter().flat_map(|target| paths(target)).collect();
@@ -44,7 +57,7 @@ fn paths(target: &str) -> BTreeSet<String> {
     let target = target.split('?').next().unwrap_or_default();
     let plain = if target.starts_with('/') { target.to_owned() } else { without_origin(target) };
     let target = plain.as_str();
-    let ways: [fn(&str) -> String; 10] = [
+    let ways: [fn(&str) -> String; 13] = [
         decoded,
         without_origin,
         cut,
@@ -55,6 +68,9 @@ fn paths(target: &str) -> BTreeSet<String> {
         resolved,
         trimmed,
         without_extension,
+        normalized,
+        lower,
+        trimmed_everywhere,
     ];
     let mut known = BTreeSet::from([target.to_owned()]);
     let mut new = vec![target.to_owned()];
@@ -122,8 +138,43 @@ fn folded(path: &str) -> String {
     if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_lowercase() }
 }
 
+/// In lower case, as languages fold it that know more letters than ASCII's.
+fn lower(path: &str) -> String {
+    let letter = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{130}' | '\u{131}' => 'i',
+        '\u{212a}' => 'k',
+        c => c.to_lowercase().next().unwrap_or(c),
+    };
+    path.chars().map(letter).collect()
+}
+
+/// The wide forms of ASCII, and some others of what delimits, as ASCII.
+fn normalized(path: &str) -> String {
+    let mut text = String::new();
+    for c in path.chars() {
+        match c {
+            '\u{ff01}'..='\u{ff5e}' => {
+                text.extend(char::from_u32(u32::from(c) - 0xff01 + 0x21));
+            }
+            '\u{2024}' => text.push('.'),
+            '\u{2025}' | '\u{fe30}' => text.push_str(".."),
+            '\u{37e}' => text.push(';'),
+            '\u{2047}' => text.push_str("??"),
+            '\u{fe56}' => text.push('?'),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
 fn trimmed(path: &str) -> String {
-    path.trim_end_matches(['.', ' ']).to_owned()
+    path.trim_end_matches(|c: char| c == '.' || c.is_whitespace()).to_owned()
+}
+
+fn trimmed_everywhere(path: &str) -> String {
+    let segments = path.split('/').map(trimmed);
+    segments.collect::<Vec<_>>().join("/")
 }
 
 fn without_extension(path: &str) -> String {
@@ -182,11 +233,20 @@ mod tests {
             "/pay%23x",
             "/x/%c0%ae%c0%ae/../../pay",
             "/a//../../pay",
+            "/pay%20.json",
+            "/PAY/.json",
+            "/pa%25%37%39",
+            "/pay%c2%a0",
+            "/public/%ef%b8%b0/pay",
+            "/%ef%bd%90ay",
+            "/pay.%20/",
         ] {
             assert!(reads("POST", target, &[]), "{target}");
         }
         assert!(reads("GET", "/pay", &[("x-http-method-override", "post")]));
         assert!(reads("GET", "/pay?_method=POST", &[]));
+        assert!(reads("GET", "/pay?X-HTTP-Method-Override=POST", &[]));
+        assert!(reads("POST", "/public/pay", &[("script_name", "/public")]));
         assert!(reads("POST", "/x", &[("x-original-url", "/pay")]));
         assert!(!reads("GET", "/pay", &[]));
         assert!(!reads("POST", "/payments", &[]));

@@ -49,6 +49,12 @@ fn contract(unlisted: &str) -> Value {
         {"path": "/users/{id}", "security": standard},
         {"method": "POST", "path": "/teams/{team}/delete", "security": mfa},
         {"method": "POST", "path": "/teams/public/delete", "security": standard},
+        {"method": "POST", "path": "/teams/public/{action}", "security": standard},
+        {"method": "POST", "path": "/settings/secret", "security": mfa},
+        {"method": "POST", "path": "/settings/admin", "security": mfa},
+        {"method": "POST", "path": "/settings/{name}", "security": standard},
+        {"method": "GET", "path": "/reports/admin/report", "security": mfa},
+        {"method": "GET", "path": "/reports/{tenant}/report.json", "security": standard},
         {"method": "DELETE", "path": "/orders/{id}", "security": mfa},
         {"method": "GET", "path": "/orders/me", "security": standard},
         {"method": "GET", "path": "/files/{*rest}", "security": mfa},
@@ -67,7 +73,8 @@ fn is_protected(request: &Reached) -> bool {
         let team = team.filter(|team| !team.is_empty() && !team.contains('/') && *team != "public");
         match method.as_str() {
             "POST" => {
-                path == "/approve-transaction" || path == "/accounts/7:close" || team.is_some()
+                let fixed = ["/approve-transaction", "/accounts/7:close", "/settings/secret"];
+                fixed.contains(&path.as_str()) || path == "/settings/admin" || team.is_some()
             }
             "DELETE" => {
                 path == "/users/@me" || below("/orders/").is_some_and(|id| !id.contains('/'))
@@ -77,7 +84,8 @@ fn is_protected(request: &Reached) -> bool {
                 let file =
                     below("/files/").filter(|file| !["caf%C3%A9", "caf\u{e9}"].contains(file));
                 let made = |file: &str| file == "caf%c3%a9" && request.target == "/files/caf%C3%A9";
-                below("/admin/").is_some() || file.is_some_and(|file| !made(file))
+                let report = path == "/reports/admin/report";
+                report || below("/admin/").is_some() || file.is_some_and(|file| !made(file))
             }
             _ => false,
         }

@@ -42,6 +42,12 @@ impl Authorizer {
     ) -> Result<Admission, Refusal> {
         let asked = Instant::now();
         let judged = match head {
+            Ok(head)
+                if head.headers.keys().any(|name| self.identity.is_mimicked_by(name.as_str())) =>
+            {
+                let why = "a header is written like one that tells the upstream who calls";
+                Err(Cause::InvalidRequest(why).into())
+            }
             Ok(head) => self.enforce(&head).await,
             Err(refusal) => Err(refusal),
         };

@@ -45,9 +45,8 @@ impl Authorization for Envoy {
         let Some(request) = request.and_then(|request| request.http) else {
             return Err(tonic::Status::invalid_argument("the question tells of no HTTP request"));
         };
-        let mimics = self.mimics(&request);
         let answer = match self.0.judge(Mode::EnvoyGrpc, client_request(&request)).await {
-            Ok(admission) => self.let_through(&admission, mimics),
+            Ok(admission) => self.let_through(&admission),
             Err(refusal) => refused(&refusal),
         };
         Ok(tonic::Response::new(answer))
@@ -55,16 +54,11 @@ impl Authorization for Envoy {
 }
 
 impl Envoy {
-    /// The headers that pretend to be one of ours.
-    fn mimics(&self, request: &HttpRequest) -> Vec<String> {
-        let names = fields(request).map(|(name, _)| name);
-        names.filter(|name| self.0.identity.mimics(name)).map(str::to_owned).collect()
-    }
-
-    fn let_through(&self, admission: &Admission, mimics: Vec<String>) -> CheckResponse {
-        let (mut headers, mut headers_to_remove) = (Vec::new(), mimics);
+    fn let_through(&self, admission: &Admission) -> CheckResponse {
         let untold = self.0.identity.untold();
-        headers_to_remove.extend(untold.map(|name| name.as_str().to_owned()));
+        let mut headers_to_remove: Vec<String> =
+            untold.map(|name| name.as_str().to_owned()).collect();
+        let mut headers = Vec::with_capacity(self.0.identity.told().len());
         for (name, value) in self.0.identity.of(admission) {
             if value.is_empty() {
                 headers_to_remove.push(name.as_str().to_owned());
@@ -124,6 +118,12 @@ fn client_request(request: &HttpRequest) -> Result<Parts, Refusal> {
     let method = Method::from_bytes(request.method.as_bytes());
     let method = method.map_err(|_| unreadable("the method cannot be read"))?;
     let target = target_of(request.path.as_bytes())?;
+    // Envoy puts `!` for what is not UTF-8 in the one, and nothing in the other.
+    let odd =
+        fields(request).any(|(name, value)| name == ":path" && value != request.path.as_bytes());
+    if odd {
+        return Err(unreadable("the request's target cannot be read"));
+    }
     // They stand in the question's body, which the limits of its own headers do not bound.
     let size: usize = fields(request).map(|(name, value)| name.len() + value.len()).sum();
     if size > MAX_HEADERS {

@@ -3,18 +3,20 @@
 use crate::failure::Failure;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 
 /// Answers with text.
 pub(crate) trait TextService:
@@ -54,21 +56,37 @@ pub(crate) struct Limits {
 const HEADER_TIME: Duration = Duration::from_secs(15);
 
 /// How often a silent HTTP/2 connection is asked whether it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How long an HTTP/2 connection may say nothing: one that is alive answers that question, and one that does not
+/// even begin is asked none.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What is spoken on a listener. Finding it out would give a client that says nothing all the time it wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
 
 /// A port that is had, and does not answer yet.
 pub(crate) struct Listener {
     listener: TcpListener,
     pub(crate) address: SocketAddr,
+    protocol: Protocol,
     limits: Limits,
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: SocketAddr, limits: Limits) -> Result<Self, Failure> {
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        protocol: Protocol,
+        limits: Limits,
+    ) -> Result<Self, Failure> {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|why| Failure::Listen { address, why })?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, limits })
+        Ok(Self { listener, address, protocol, limits })
     }
 
     /// Serves until it is asked to stop, and then answers what was asked.
@@ -81,18 +99,16 @@ impl Listener {
         S::Future: Send + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let mut http = auto::Builder::new(TokioExecutor::new());
         let bytes = self.limits.header_bytes;
-        http.http1()
+        let mut http1 = http1::Builder::new();
+        http1
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME)
             // The gateway that asks sends its client a date of its own.
             .auto_date_header(false)
             .max_buf_size(usize::try_from(bytes).unwrap_or(usize::MAX));
-        http.http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(KEEP_ALIVE)
-            .max_header_list_size(bytes);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).max_header_list_size(bytes);
         let connections = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
         loop {
@@ -114,18 +130,35 @@ impl Listener {
             };
             // Without it an answer may wait for the client's acknowledgement.
             let _ = stream.set_nodelay(true);
-            let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-            let connection = graceful.watch(connection.into_owned());
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error, "a connection ended badly");
+            match self.protocol {
+                Protocol::Http1 => {
+                    let connection = http1.serve_connection(TokioIo::new(stream), service.clone());
+                    spawn(graceful.watch(connection), permit);
                 }
-                drop(permit);
-            });
+                Protocol::Http2 => {
+                    let mut stream = TimeoutStream::new(stream);
+                    stream.set_read_timeout(Some(SILENCE));
+                    let stream = TokioIo::new(Box::pin(stream));
+                    spawn(graceful.watch(http2.serve_connection(stream, service.clone())), permit);
+                }
+            }
         }
         drop(self.listener);
         graceful.shutdown().await;
     }
+}
+
+/// Holds a place among the connections until this one ends.
+fn spawn<E: Display>(
+    connection: impl Future<Output = Result<(), E>> + Send + 'static,
+    permit: impl Send + 'static,
+) {
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended badly");
+        }
+        drop(permit);
+    });
 }
 
 /// The wish that everything stop.

@@ -115,7 +115,9 @@ pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<Strin
         none if none.is_empty() => none,
         some => format!("\n                  allowed_upstream_headers: {{ patterns: [{some}] }}"),
     };
-    let over_http = HTTP.replace("{{told}}", &told);
+    let mimics = identity.names().map(|name| name.as_str().replace('-', "[^a-z0-9]"));
+    let mimics = mimics.collect::<Vec<_>>().join("|");
+    let over_http = HTTP.replace("{{told}}", &told).replace("{{mimics}}", &mimics);
     let (authorizer, protocol, mode, port) = match envoy.over {
         Over::Grpc => (GRPC, "    http2_protocol_options: {}\n", "envoy-grpc", 9004),
         Over::Http => (over_http.as_str(), "", "envoy-http", 9003),
@@ -139,12 +141,11 @@ const HTTP: &str = r#"              allowed_headers:
                 - { exact: step-up-attempt }
                 - { exact: origin }
                 - { exact: access-control-request-method }
-                - { exact: x-http-method-override }
-                - { exact: x-http-method }
-                - { exact: x-method-override }
-                - { exact: x-original-url }
-                - { exact: x-rewrite-url }
                 - { exact: upgrade }
+                # What Step-up refuses: a second method or target, and names that look like those that tell who calls.
+                - { safe_regex: { regex: "x[^a-z0-9](.*[^a-z0-9])?(method|url)([^a-z0-9].*)?" } }
+                - { safe_regex: { regex: "script[^a-z0-9]name|path[^a-z0-9]info" } }
+                - { safe_regex: { regex: "{{mimics}}" } }
               http_service:
                 server_uri: { uri: "http://stepup_gateway", cluster: stepup_gateway, timeout: 5s }
                 authorization_request: {}

@@ -20,7 +20,7 @@ use stepup_contract::{
     numeric_date, parse_strict, steps,
 };
 use stepup_runtime::{
-    Cause, Enforcer, Found, Refusal, StepUp, Times, check_credential, unenforceable,
+    Cause, Enforcer, Found, Refusal, Standing, StepUp, check_credential, unenforceable,
 };
 
 /// Explain a decision.
@@ -70,7 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let request = match request(arguments, &presented)? {
         Ok(request) => request,
         Err(refusal) => {
-            writeln!(io::stdout().lock(), "request: refused with {}", short(&refusal))?;
+            let not_verified = if arguments.verify { "" } else { NOT_VERIFIED };
+            let mut out = io::stdout().lock();
+            writeln!(out, "{not_verified}request: refused with {}", visible(&short(&refusal)))?;
             return Err(Failure::Found("refused".into()));
         }
     };
@@ -85,6 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         presented: &presented,
         request: &request,
         profile: issuer.profile(),
+        trust: Unverified::of(arguments, &issuer),
         vocabulary: named,
         verified,
         now: arguments.now.unwrap_or_else(now),
@@ -218,6 +221,57 @@ fn verify(
     })
 }
 
+/// The first line where nothing is verified.
+const NOT_VERIFIED: &str = "NOT VERIFIED: the claims may be made up; add --verify with --issuer, --audience and \
+                            --token to check them\n";
+
+/// What an issuer asks of its tokens that can be seen without verifying them; nothing where it is not known.
+struct Unverified {
+    issuer: Option<String>,
+    audiences: Vec<String>,
+    must_be_bound: bool,
+}
+
+impl Unverified {
+    fn of(arguments: &Arguments, issuer: &IssuerArguments) -> Self {
+        Self {
+            issuer: arguments.issuer.issuer.clone(),
+            audiences: arguments.issuer.audience.clone(),
+            must_be_bound: issuer.dpop_required,
+        }
+    }
+
+    /// Whether these claims, once verified, would be taken for those of one of the issuer's access tokens.
+    fn check(&self, claims: &Map<String, Value>, signed: bool) -> Result<Standing, Cause> {
+        if !signed && claims.get("active").is_some_and(|active| active != &Value::Bool(true)) {
+            return Err(Cause::InvalidToken("the token is not active"));
+        }
+        let is = |value: &Value, name: &String| value.as_str() == Some(name);
+        let named = claims.get("iss");
+        if self.issuer.as_ref().is_some_and(|issuer| named.is_some_and(|named| !is(named, issuer)))
+        {
+            return Err(Cause::InvalidToken("the token is of another issuer"));
+        }
+        let standing = Standing::of(claims, signed)?;
+        let for_us = |audience: &Value| self.audiences.iter().any(|ours| is(audience, ours));
+        let audience = match claims.get("aud") {
+            _ if self.audiences.is_empty() => true,
+            Some(Value::Array(list)) => list.iter().any(for_us),
+            Some(one) => for_us(one),
+            None => !signed,
+        };
+        if !audience {
+            return Err(Cause::InvalidToken("the token is for another audience"));
+        }
+        if self.must_be_bound && standing.bound_to.is_none() {
+            return Err(Cause::InvalidToken(
+                "the token is not bound to a key, as its issuer's must be",
+            ));
+        }
+        Ok(standing)
+    }
+}
+
 /// What is explained, and with which knowledge.
 struct Explanation<'a> {
     contract: &'a Contract,
@@ -226,6 +280,7 @@ struct Explanation<'a> {
     profile: Profile,
     /// Whose profile it is.
     vocabulary: String,
+    trust: Unverified,
     verified: Option<Answer>,
     now: u64,
 }
@@ -238,9 +293,7 @@ impl Explanation<'_> {
             let _ = writeln!(text, "{}", visible(&line));
         };
         if self.verified.is_none() {
-            say("NOT VERIFIED: the claims may be made up; add --verify with --issuer, --audience and \
-                 --token to check them"
-                .into());
+            say(NOT_VERIFIED.trim_end().into());
         }
         let matcher = Matcher::new(self.contract);
         let endpoint = match Found::of(&matcher, self.request) {
@@ -290,13 +343,19 @@ impl Explanation<'_> {
         let claims = &self.presented.claims;
         let authentication = self.profile.authentication(claims);
         // What introspection says need not have an end.
-        let times = Times::of(claims, self.presented.token.is_some());
-        if let Err(cause) = times.and_then(|t| t.check(self.now, authentication.clock_skew)) {
-            say(format!("refused with {}", short(&cause.into())));
-            return (text, false);
-        }
+        let standing = self.trust.check(claims, self.presented.token.is_some());
+        let bound = standing.and_then(|standing| {
+            standing.times.check(self.now, authentication.clock_skew)?;
+            Ok(standing.bound_to.is_some())
+        });
+        let bound = match bound {
+            Ok(bound) => bound,
+            Err(cause) => {
+                say(format!("refused with {}", short(&cause.into())));
+                return (text, false);
+            }
+        };
         say(format!("vocabulary: {}", self.vocabulary));
-        let bound = claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
         let evidence = Evidence { bound, ..Evidence::of(&authentication) };
         if bound && self.verified.is_none() {
             say("proof: the token is bound to a key; assumed to come with its proof".into());

@@ -40,7 +40,7 @@ pub(crate) struct IssuerArguments {
     /// Accept only tokens that are bound to a key: Issuer::dpop_required.
     #[arg(long, requires = "issuer")]
     #[serde(default)]
-    dpop_required: bool,
+    pub(crate) dpop_required: bool,
     /// Refuse this issuer's users at sensitive endpoints: Issuer::may_step_up(false).
     #[arg(long, requires = "issuer")]
     #[serde(default)]

@@ -88,7 +88,7 @@ pub use providers::Provider;
 pub use refusal::{Cause, Refusal};
 pub use state::HasStepUp;
 pub use step_up::{BuildError, Builder, StepUp};
-pub use times::Times;
+pub use token::Standing;
 pub use tokens::TokenCache;
 
 pub use stepup_contract::{

@@ -104,6 +104,33 @@ fn jkt(cnf: &Value) -> Result<String, Cause> {
     ))
 }
 
+/// What must be there in every access token, whoever its issuer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Whose token it is.
+    pub subject: String,
+    /// The thumbprint of the key that it is bound to.
+    pub bound_to: Option<String>,
+    /// When it may be used.
+    pub times: Times,
+}
+
+impl Standing {
+    /// What these claims say, of a `signed` token or of one of which an issuer says them.
+    ///
+    /// # Errors
+    /// When there is no subject, when a date cannot be read or a signed token has no end, or when it is bound to a
+    /// key in another way than DPoP's.
+    pub fn of(claims: &Map<String, Value>, signed: bool) -> Result<Self, Cause> {
+        let bound_to = claims.get("cnf").map(jkt).transpose()?;
+        let subject = match claims.get("sub") {
+            Some(Value::String(subject)) if !subject.is_empty() => subject.clone(),
+            _ => return Err(Cause::InvalidToken("the token names no subject")),
+        };
+        Ok(Self { subject, bound_to, times: Times::of(claims, signed)? })
+    }
+}
+
 impl Verified {
     /// Checks the claims that every token must have, and reads the rest.
     pub(crate) fn new(
@@ -111,7 +138,7 @@ impl Verified {
         claims: Map<String, Value>,
         source: Source,
     ) -> Result<Self, Cause> {
-        let bound_to = claims.get("cnf").map(jkt).transpose()?;
+        let Standing { subject, bound_to, times } = Standing::of(&claims, source.key.is_some())?;
         let audience = match claims.get(&issuer.audience_claim) {
             Some(Value::String(audience)) => issuer.audiences.contains(audience),
             Some(Value::Array(list)) => {
@@ -125,11 +152,6 @@ impl Verified {
         if !audience {
             return Err(Cause::InvalidToken("the token is for another audience"));
         }
-        let subject = match claims.get("sub") {
-            Some(Value::String(subject)) if !subject.is_empty() => subject.clone(),
-            _ => return Err(Cause::InvalidToken("the token names no subject")),
-        };
-        let times = Times::of(&claims, source.key.is_some())?;
         let client = ["client_id", "azp", "cid", "appid"].iter().find_map(|name| claims.get(*name));
         let client = client.and_then(Value::as_str);
         Ok(Self {

@@ -87,6 +87,7 @@ fn it_agrees_with_every_vector() {
         file("stepup.toml", &settings.to_string());
         let mut claims = vector.claims.clone();
         claims.insert("iss".into(), "https://login.example".into());
+        claims.entry("sub").or_insert_with(|| "alice".into());
         file("claims", &Value::Object(claims).to_string());
         let endpoint = json!({"path": "/", "security": vector.requirement});
         file("contract.json", &endpoint.to_string());
@@ -148,13 +149,22 @@ async fn a_token_is_verified_as_the_program_does() {
 #[test]
 fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
     let opaque = "opaque-token";
+    let of_issuer = |issuer: &'static str, audience: &'static str, more: &[&'static str]| {
+        let claims =
+            ["GET", "/me", "--claims", "<named>", "--issuer", issuer, "--audience", audience];
+        [&claims[..], more].concat()
+    };
     let folder = folder(&[
         ("contract.json", &contract()),
-        ("claims", "{}"),
-        ("ended", "{\"exp\": 1}"),
-        ("odd", "{\"exp\": \"soon\"}"),
-        ("early", "{\"nbf\": 99999999999}"),
-        ("endless", "e30.e30.AA"),
+        ("claims", "{\"sub\": \"a\"}"),
+        ("nobody", "{}"),
+        ("inactive", "{\"sub\": \"a\", \"active\": false}"),
+        ("certificate", "{\"sub\": \"a\", \"cnf\": {\"x5t#S256\": \"x\"}}"),
+        ("named", "{\"sub\": \"a\", \"iss\": \"https://a.example\", \"aud\": [\"api\"]}"),
+        ("ended", "{\"sub\": \"a\", \"exp\": 1}"),
+        ("odd", "{\"sub\": \"a\", \"exp\": \"soon\"}"),
+        ("early", "{\"sub\": \"a\", \"nbf\": 99999999999}"),
+        ("endless", "e30.eyJzdWIiOiJhIn0.AA"),
         ("opaque", opaque),
     ]);
     for (arguments, code, text) in [
@@ -188,6 +198,17 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         ),
         (&["GET", "/me", "--claims", "<claims>", "-H", "Origin"], 2, "Name: value"),
         (&["GET", "/me", "--claims", "<claims>"], 0, "allowed"),
+        (&["GET", "/me", "--claims", "<nobody>"], 1, "401: the token names no subject"),
+        (&["GET", "/me", "--claims", "<inactive>"], 1, "401: the token is not active"),
+        (&["GET", "/me", "--claims", "<certificate>"], 1, "in a way that cannot be checked here"),
+        (&of_issuer("https://a.example", "api", &[]), 0, "allowed"),
+        (&of_issuer("https://b.example", "api", &[]), 1, "401: the token is of another issuer"),
+        (
+            &of_issuer("https://a.example", "other", &[]),
+            1,
+            "401: the token is for another audience",
+        ),
+        (&of_issuer("https://a.example", "api", &["--dpop-required"]), 1, "not bound to a key"),
         (&["GET", "/me", "--token", "<opaque>"], 2, "not a JWT; for an opaque token, pass"),
         (&["GET", "/me", "--claims", "<ended>"], 1, "401: the token has expired"),
         (&["GET", "/me", "--claims", "<odd>"], 1, "401: a date in the token is not a number"),
@@ -208,6 +229,8 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         let all = format!("{}{}", said(&output), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{all}");
         assert!(all.contains(text), "{all}");
+        // What was not verified says so first, whatever else it says.
+        assert!(code == 2 || all.starts_with("NOT VERIFIED"), "{all}");
     }
 }
 

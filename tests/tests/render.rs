@@ -185,6 +185,43 @@ fn a_validator_finds_nothing_in_the_documents() {
 }
 
 #[test]
+fn no_endpoint_hides_a_stricter_one_and_nothing_of_somebody_elses_is_written_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let list = json!([
+        {"method": "GET", "path": "/f/{*rest}", "security": mfa},
+        {"method": "GET", "path": "/f/{id}", "security": {"step-up": false}},
+        {"path": "/any", "security": mfa},
+        {"method": "GET", "path": "/any", "security": {"step-up": false}},
+    ]);
+    let contract = written(&folder, "contract.json", &list.to_string());
+    let output = render("openapi", &contract, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no operation for GET /f/{id}; nothing was added"), "{said}");
+    let first = text(&output);
+    let document: Value = serde_json::from_str(&first).expect("JSON");
+    let asks = |path: &str, method: &str| document["paths"][path][method]["x-step-up"].clone();
+    assert_eq!(asks("/f/{rest}", "get"), mfa);
+    assert_eq!(asks("/any", "get"), json!({"step-up": false}));
+    assert_eq!(asks("/any", "post"), mfa);
+
+    // It can be filled again, but what is somebody else's stays.
+    let again = written(&folder, "again.json", &first);
+    let into =
+        |path: &Path| render("openapi", &contract, &["--into", path.to_str().expect("text")]);
+    assert!(into(&again).status.success());
+    let theirs = written(
+        &folder,
+        "theirs.json",
+        r#"{"openapi": "3.1.0", "components": {"securitySchemes": {"stepUp": {"type": "apiKey"}}}}"#,
+    );
+    let refused = into(&theirs);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("components.securitySchemes.stepUp is there already"), "{said}");
+}
+
+#[test]
 fn a_table_has_what_each_endpoint_asks() {
     let folder = tempfile::tempdir().expect("a folder");
     let contract = written(&folder, "contract.json", &contract().to_string());

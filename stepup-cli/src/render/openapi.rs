@@ -8,8 +8,9 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use stepup_contract::{ContractView, Endpoint, HttpMethod, Trust, without_names};
 
 /// See the module.
@@ -39,7 +40,9 @@ pub(crate) fn openapi(arguments: &Arguments) -> Result<String, Failure> {
         let mut document = Object::new();
         set(&mut document, "openapi", &"3.1.0")?;
         set(&mut document, "info", &info)?;
-        return filled(document, &contract, arguments, true).map(|(text, _)| text);
+        let (text, missing) = filled(document, &contract, arguments, true)?;
+        warn(&arguments.contract, &missing);
+        return Ok(text);
     };
     let unreadable = |why| Failure::Unreadable { path: path.clone(), why };
     let text = fs::read_to_string(path).map_err(unreadable)?;
@@ -49,11 +52,38 @@ pub(crate) fn openapi(arguments: &Arguments) -> Result<String, Failure> {
     if !version.starts_with("\"3.") {
         return Err(wrong("not an OpenAPI document of version 3; its `openapi` says so".into()));
     }
-    let (text, missing) = filled(document, &contract, arguments, false)?;
-    for route in missing {
-        eprintln!("warning: {}: no operation for {route}; nothing was added", path.display());
+    for (group, name) in OURS {
+        let components = object(&document, "components")?;
+        if object(&components, group)?.get(name).is_some_and(|there| !is_ours(there)) {
+            return Err(wrong(format!(
+                "components.{group}.{name} is there already and is not Step-up's; rename it"
+            )));
+        }
     }
+    let (text, missing) = filled(document, &contract, arguments, false)?;
+    warn(path, &missing);
     Ok(text)
+}
+
+/// What is put under the components, by group and name.
+const OURS: [(&str, &str); 4] = [
+    ("securitySchemes", SCHEME),
+    ("responses", "StepUp401"),
+    ("responses", "StepUp403"),
+    ("schemas", "StepUpProblem"),
+];
+
+/// Marks what was put under the components, so that a document can be filled again.
+const MARK: &str = "x-step-up-added";
+
+fn is_ours(there: &RawValue) -> bool {
+    serde_json::from_str::<Value>(there.get()).is_ok_and(|there| there.get(MARK).is_some())
+}
+
+fn warn(file: &Path, missing: &[String]) {
+    for route in missing {
+        eprintln!("warning: {}: no operation for {route}; nothing was added", file.display());
+    }
 }
 
 /// The document with what the contract says, and the endpoints that have no place in it.
@@ -69,7 +99,13 @@ fn filled(
     let scopes = arguments.issuer.is_some() || !old;
     let mut paths = object(&document, "paths")?;
     let mut missing = Vec::new();
-    for endpoint in contract.endpoints() {
+    // Two endpoints may have one operation: a method of its own comes before any, and where a wildcard is a parameter
+    // like another, what asks for more.
+    let mut shown: HashSet<(String, HttpMethod)> = HashSet::new();
+    let mut endpoints: Vec<&Endpoint> = contract.endpoints().iter().collect();
+    endpoints
+        .sort_by_key(|endpoint| (endpoint.method.is_none(), endpoint.trust() == Trust::Standard));
+    for endpoint in endpoints {
         let whole = contract.whole_path(endpoint);
         let found = [&*whole, &endpoint.path].into_iter().find_map(|path| {
             let same = |known: &&String| without_names(known) == without_names(&plain(path));
@@ -96,6 +132,9 @@ fn filled(
             if !create && !item.contains_key(&name) {
                 continue;
             }
+            if !shown.insert((key.clone(), method)) {
+                continue;
+            }
             any = true;
             let operation =
                 operation(object(&item, &name)?, endpoint, everywhere.as_deref(), create, scopes)?;
@@ -105,6 +144,9 @@ fn filled(
             missing.push(contract.route(endpoint));
         }
         set(&mut paths, &key, &item)?;
+    }
+    if create {
+        paths.sort_unstable_keys();
     }
     set(&mut document, "paths", &paths)?;
     let components = components(object(&document, "components")?, arguments)?;
@@ -188,6 +230,7 @@ fn components(mut components: Object, arguments: &Arguments) -> Result<Object, F
         }),
         None => json!({"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}),
     };
+    let scheme = marked(scheme);
     set(&mut schemes, SCHEME, &scheme)?;
     set(&mut components, "securitySchemes", &schemes)?;
     let mut responses = object(&components, "responses")?;
@@ -207,7 +250,7 @@ fn components(mut components: Object, arguments: &Arguments) -> Result<Object, F
                 "schema": {"$ref": "#/components/schemas/StepUpProblem"},
             }},
         });
-        set(&mut responses, &format!("StepUp{status}"), &response)?;
+        set(&mut responses, &format!("StepUp{status}"), &marked(response))?;
     }
     set(&mut components, "responses", &responses)?;
     let mut schemas = object(&components, "schemas")?;
@@ -226,9 +269,14 @@ fn components(mut components: Object, arguments: &Arguments) -> Result<Object, F
             "scope": {"type": "string"},
         },
     });
-    set(&mut schemas, "StepUpProblem", &problem)?;
+    set(&mut schemas, "StepUpProblem", &marked(problem))?;
     set(&mut components, "schemas", &schemas)?;
     Ok(components)
+}
+
+fn marked(mut value: Value) -> Value {
+    value[MARK] = true.into();
+    value
 }
 
 /// The object that stands there, or an empty one where nothing does.

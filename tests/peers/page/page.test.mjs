@@ -80,7 +80,7 @@ test('the keyboard reaches the search and leaves it', async () => {
 
 test('what has changed stands above everything and at its endpoint', async () => {
   const changes = await page.locator('.changes li').allInnerTexts();
-  assert.match(changes[0], /^weakened POST \/approve max-age weakened: 300 → 600/);
+  assert.match(changes[0], /^weakened POST \/api\/approve max-age weakened: 300 → 600/);
   assert.match(await page.locator('li[data-words*="/api/approve"]').innerText(), /weakened/);
 });
 
@@ -135,9 +135,13 @@ test('a phone need not scroll sideways', async () => {
   await page.setViewportSize({ width: 1100, height: 900 });
 });
 
-test('on paper there is no search', async () => {
+test('on paper there is no search, and nothing is left out by one', async () => {
+  await page.fill('#q', 'nothing that is there');
+  assert.equal((await visible()).length, 0);
   await page.emulateMedia({ media: 'print' });
   assert.equal(await page.isVisible('#q'), false);
   assert.equal((await visible()).length, 3);
+  assert.equal(await page.isVisible('#nothing'), false);
   await page.emulateMedia({ media: 'screen' });
+  await page.fill('#q', '');
 });

@@ -179,9 +179,7 @@ fn trimmed_everywhere(path: &str) -> String {
 
 fn without_extension(path: &str) -> String {
     match path.rsplit_once('.') {
-        Some((stem, extension)) if !extension.contains('/') && !stem.ends_with('/') => {
-            stem.to_owned()
-        }
+        Some((stem, extension)) if !extension.contains('/') => stem.to_owned(),
         _ => path.to_owned(),
     }
 }

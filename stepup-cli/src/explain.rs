@@ -73,6 +73,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let not_verified = if arguments.verify { "" } else { NOT_VERIFIED };
             let mut out = io::stdout().lock();
             writeln!(out, "{not_verified}request: refused with {}", visible(&short(&refusal)))?;
+            if !arguments.target.starts_with('/') {
+                writeln!(out, "  write the path from its first `/` on, without scheme and host")?;
+            }
             return Err(Failure::Found("refused".into()));
         }
     };
@@ -140,7 +143,7 @@ fn issuer(
         return Ok((arguments.issuer.clone(), format!("that of {url}, from the flags")));
     }
     let named = presented.claims.get("iss").and_then(Value::as_str);
-    let known = arguments.settings.named()?.issuers.into_iter();
+    let known = arguments.settings.near()?.issuers.into_iter();
     let mut known = known.filter(|issuer| named.is_some() && issuer.issuer.as_deref() == named);
     Ok(match (known.next(), named) {
         (Some(issuer), Some(url)) => (issuer, format!("that of {url}, from the settings")),

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use stepup_contract::Rule;
+use stepup_contract::{ParseNameError, Rule};
 
 /// See the module.
 #[derive(Debug, Default, Deserialize)]
@@ -61,14 +61,24 @@ impl Lints {
 }
 
 fn levels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Rule, Level)>, D::Error> {
-    let levels = BTreeMap::<String, Level>::deserialize(from)?.into_iter();
-    levels.map(|(rule, level)| Ok((rule.parse().map_err(D::Error::custom)?, level))).collect()
+    let levels = BTreeMap::<String, toml::Value>::deserialize(from)?.into_iter();
+    let read = |(rule, level): (String, toml::Value)| {
+        // The name first: a limit that is misspelled is no level.
+        let rule: Rule = rule.parse().map_err(|why: ParseNameError| match rule.as_str() {
+            "longest_max_age" => "unknown lint `longest_max_age`; write longest-max-age".to_owned(),
+            _ => why.to_string(),
+        })?;
+        let level =
+            Level::deserialize(level).map_err(|why| format!("{rule}: {}", why.message()))?;
+        Ok((rule, level))
+    };
+    levels.map(|entry| read(entry).map_err(D::Error::custom::<String>)).collect()
 }
 
 /// Where a command finds its settings.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct From {
-    /// The settings, in TOML. `check` and `diff` read stepup.toml unless this names another.
+    /// The settings, in TOML. `check`, `diff` and `explain` read stepup.toml unless this names another.
     #[arg(long, value_name = "FILE", env = "STEPUP_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -82,7 +92,9 @@ impl From {
     /// The settings of the file that was named, else of `stepup.toml` where there is one.
     pub(crate) fn near(&self) -> Result<Settings, Failure> {
         let near = Path::new("stepup.toml");
-        if self.config.is_none() && near.exists() { read(near) } else { self.named() }
+        // A link that leads nowhere is an error, not the absence of settings.
+        let there = near.symlink_metadata().is_ok();
+        if self.config.is_none() && there { read(near) } else { self.named() }
     }
 }
 

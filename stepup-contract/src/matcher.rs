@@ -26,15 +26,15 @@ pub struct Matcher {
 }
 
 const METHOD: Ambiguous =
-    Ambiguous::new("the method is one that some servers read as another, for its case");
+    Ambiguous::new("the method is not in upper case, which some servers overlook");
 const ENCODED: Ambiguous = Ambiguous::new(
-    "the path is encoded where it need not be, and is another endpoint's as it is written",
+    "the path is encoded where it need not be, and some servers route it to another endpoint",
 );
 const NEAR: Ambiguous = Ambiguous::new(
-    "the path is another endpoint's for a server that overlooks case, encodings, or what is at its end",
+    "some servers route this path to another endpoint, for its case, its encoding or its end",
 );
 const ELSEWHERE: Ambiguous = Ambiguous::new(
-    "the path does not take this method, and is that of a more general endpoint which does",
+    "the path does not take this method, and some servers go on to a more general one that does",
 );
 
 impl Matcher {

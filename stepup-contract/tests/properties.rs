@@ -6,8 +6,8 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::json;
 use stepup_contract::{
-    Authentication, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet, Profile,
-    Published, Reason, Requirement, RiskLevel, RiskRule, Severity, Trust, compare, decide,
+    Authentication, Axis, Contract, Decision, Endpoint, Evidence, HttpMethod, Method, MethodSet,
+    Profile, Published, Reason, Requirement, RiskLevel, RiskRule, Severity, Trust, compare, decide,
     findings, gaps, steps,
 };
 
@@ -349,7 +349,9 @@ fn path() -> impl Strategy<Value = String> {
 
 /// Templates of few words, so that they overlap.
 fn template() -> impl Strategy<Value = String> {
-    let segment = prop_oneof![4 => "[a-b]{1,2}", 2 => "\\{[p-s]\\}", 1 => "v-\\{t\\}", 1 => "va?"];
+    let segment = prop_oneof![
+        4 => "[a-b]{1,2}", 2 => "\\{[p-s]\\}", 1 => "v-\\{t\\}", 1 => "va?", 1 => "~\\{u\\}", 1 => "~any~",
+    ];
     let end = prop_oneof![4 => "", 1 => "/", 2 => "/\\{\\*rest\\}"];
     (vec(segment, 0..4), end).prop_map(|(segments, end)| {
         let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
@@ -373,7 +375,7 @@ proptest! {
     #[test]
     fn no_request_meets_two_endpoints_that_are_not_compared(
         old in vec(template(), 0..5), new in vec(template(), 0..5),
-        requests in vec(vec("[a-c]|v-[ab]|", 0..5), 0..40)
+        requests in vec(vec("[a-c]|v-[ab]|~[ab]?|~any~|", 0..5), 0..40)
     ) {
         // Each endpoint asks for another age, so that each pair is a change of its own.
         let of = |templates: Vec<String>, first: u32| {
@@ -405,6 +407,36 @@ proptest! {
         let found = witness(&old, &new);
         let gaps = gaps(&old, &new);
         prop_assert_eq!(!gaps.is_empty(), found.is_some(), "{:?}: {:?}", gaps, found);
+    }
+
+    /// For endpoints that stand in both contracts, whatever stands beside them, `compare` says weakened exactly when
+    /// some evidence exists that the new contract allows and the old one refuses.
+    #[test]
+    fn an_endpoint_is_weakened_exactly_when_somebody_is_let_in_who_was_refused(
+        endpoints in vec((template(), two_requirements()), 1..4)
+    ) {
+        let of = |side: fn(&(Requirement, Requirement)) -> &Requirement| {
+            let endpoints = endpoints.iter().map(|(path, both)| Endpoint {
+                method: None,
+                path: path.clone(),
+                handler: None,
+                requirement: side(both).clone(),
+            });
+            Contract::new("s", "1", endpoints)
+        };
+        let (Ok(old), Ok(new)) = (of(|both| &both.0), of(|both| &both.1)) else { return Ok(()) };
+        let changes = compare(&old, &new);
+        for (path, (before, after)) in &endpoints {
+            let is = |endpoint: &Option<Endpoint>| endpoint.as_ref().is_some_and(|e| e.path == *path);
+            let mut own = changes.iter().filter(|change| is(&change.old) && is(&change.new));
+            let weakened = own.any(|change| change.axis() == Axis::Weakened);
+            let found = witness(before, after);
+            prop_assert_eq!(weakened, found.is_some(), "{}: {:?}", path, found);
+        }
+        // And it says so of nothing else: each endpoint's requests are its own in both.
+        for change in changes {
+            prop_assert_eq!(change.old.map(|e| e.path), change.new.map(|e| e.path));
+        }
     }
 
     /// Nothing is weakened against itself, and what is stricter in one part is weakened in that part

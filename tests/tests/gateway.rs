@@ -505,7 +505,7 @@ async fn what_keeps_it_from_starting_is_told_with_the_line() {
         (per_action, &named, &[], "per_action is registered"),
         (&phr, &named, &[], "nothing in this issuer's tokens proves `phishing_resistant`"),
         ("[]x", &named, &[], "not a contract"),
-        (&good, &named, &["--identity", "subject=Host"], "host has another use"),
+        (&good, &named, &["--identity", "subject=Host"], "`host` is needed for something else"),
         (&good, &named, &["--listen", "apache=127.0.0.1:0"], "the modes are nginx, forward-auth"),
         (&good, &named, &["--listen", "nginx=192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
     ] {

@@ -160,9 +160,11 @@ async fn during_a_fault_the_old_keys_serve_new_ones_are_503_and_the_issuer_is_as
             assert_eq!(answer.status, 503, "{what}: {answer:?}");
             assert!(answer.header("retry-after").is_some(), "{what}");
             assert_eq!(status(&server, &before).await, 200, "{what}");
+            let again = status(&server, &after).await;
+            let times = peer.http.requests(path).len() - asked;
+            // On a machine with much to do the cooldown may be over.
             if began.elapsed() < cooldown {
-                assert_eq!(status(&server, &after).await, 503, "{what}");
-                assert_eq!(peer.http.requests(path).len() - asked, 1, "{what}");
+                assert_eq!((again, times), (503, 1), "{what}");
             }
 
             peer.mend();

@@ -146,7 +146,7 @@ fn what_is_no_openapi_document_is_refused() {
     let contract = written(&folder, "contract.json", &contract().to_string());
     for (document, said) in [
         ("{", "EOF while parsing"),
-        (r#"{"swagger": "2.0"}"#, "not an OpenAPI document of version 3"),
+        (r#"{"swagger": "2.0"}"#, "not an OpenAPI 3 document: its `openapi` is missing"),
         (r#"{"openapi": "3.1.0", "paths": []}"#, "`paths` of the OpenAPI document"),
     ] {
         let existing = written(&folder, "openapi.json", document);

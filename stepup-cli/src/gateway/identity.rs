@@ -151,7 +151,9 @@ impl Identity {
         for (index, (_, header)) in headers.iter().enumerate() {
             let twice = headers.iter().skip(index + 1).any(|(_, other)| other == header);
             if twice || TAKEN.contains(&header.as_str()) {
-                let why = format!("the identity header {header} has another use; choose another");
+                let why = format!(
+                    "`{header}` is needed for something else; choose another identity header"
+                );
                 return Err(Failure::Usage(why));
             }
         }

@@ -85,7 +85,9 @@ impl Live {
             Ok::<_, String>(Some((contract, digest, enforcer)))
         });
         match read.await.map_err(|why| why.to_string()).and_then(|read| read) {
-            Ok(None) => {}
+            Ok(None) => {
+                tracing::info!(digest = self.digest, "the contract's file holds what is in force");
+            }
             Ok(Some((contract, digest, enforcer))) => {
                 self.digest = digest;
                 let old = self.enforcer.swap(Arc::new(enforcer));
@@ -106,7 +108,7 @@ impl Live {
                 tracing::error!(
                     why,
                     digest = self.digest,
-                    "the changed contract is not taken, and the old one stays in force"
+                    "the changed contract was rejected; the old one stays in force"
                 );
             }
         }

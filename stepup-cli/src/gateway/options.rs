@@ -9,6 +9,7 @@ use clap::builder::FalseyValueParser;
 use serde::Deserialize;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 use stepup_runtime::Dpop;
@@ -52,17 +53,17 @@ pub(crate) struct Options {
     pub(crate) allow_unsatisfiable: bool,
     /// How many threads answer [default: half of the cores; the gateway that asks needs the others].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_WORKERS")]
-    workers: Option<u16>,
+    workers: Option<NonZeroU16>,
     /// The most bytes of headers that a question may have, 8192 or more [default: 32768].
     #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_HEADER_BYTES")]
     max_header_bytes: Option<u32>,
     /// The most questions that may wait for an issuer at once; others are answered with 503 [default:
     /// 1024].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONCURRENCY")]
-    max_concurrency: Option<u32>,
+    max_concurrency: Option<NonZeroU32>,
     /// The most connections at once; others wait [default: 4096].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONNECTIONS")]
-    max_connections: Option<u32>,
+    max_connections: Option<NonZeroU32>,
     /// How often to look for a changed contract [default: 1].
     #[arg(long, value_name = "SECONDS", env = "STEPUP_RELOAD_SECONDS")]
     reload_seconds: Option<f32>,
@@ -127,18 +128,18 @@ impl Options {
 
     pub(crate) fn workers(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.workers.map_or(cores / 2, usize::from).max(1)
+        self.workers.map_or((cores / 2).max(1), |given| given.get().into())
     }
 
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             header_bytes: self.max_header_bytes.unwrap_or(32 * 1024).max(8192),
-            connections: size(self.max_connections.unwrap_or(4096)),
+            connections: size(self.max_connections, 4096),
         }
     }
 
     pub(crate) fn concurrency(&self) -> usize {
-        size(self.max_concurrency.unwrap_or(1024))
+        size(self.max_concurrency, 1024)
     }
 
     pub(crate) fn reload_interval(&self) -> Duration {
@@ -155,7 +156,7 @@ impl Options {
     }
 }
 
-/// A number of things that each take memory: one at least.
-fn size(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX).max(1)
+/// A number of things that each take memory.
+fn size(given: Option<NonZeroU32>, usual: usize) -> usize {
+    given.map_or(usual, |given| usize::try_from(given.get()).unwrap_or(usize::MAX))
 }

@@ -142,7 +142,7 @@ const HTTP: &str = r#"              allowed_headers:
                 - { exact: origin }
                 - { exact: access-control-request-method }
                 - { exact: upgrade }
-                # What Step-up refuses: a second method or target, and names that look like those that tell who calls.
+                # What Step-up refuses: a second method or target, and what looks like an identity header.
                 - { safe_regex: { regex: "x[^a-z0-9](.*[^a-z0-9])?(method|url)([^a-z0-9].*)?" } }
                 - { safe_regex: { regex: "script[^a-z0-9]name|path[^a-z0-9]info" } }
                 - { safe_regex: { regex: "{{mimics}}" } }

@@ -47,10 +47,11 @@ pub(crate) fn openapi(arguments: &Arguments) -> Result<String, Failure> {
     let unreadable = |why| Failure::Unreadable { path: path.clone(), why };
     let text = fs::read_to_string(path).map_err(unreadable)?;
     let wrong = |why: String| Failure::Usage(format!("{}: {why}", path.display()));
-    let document: Object = serde_json::from_str(&text).map_err(|why| wrong(why.to_string()))?;
-    let version = document.get("openapi").map_or("", |version| version.get());
+    let document: Object = serde_json::from_str(&text)
+        .map_err(|why| wrong(format!("not JSON: {why}; convert a document in YAML first")))?;
+    let version = document.get("openapi").map_or("missing", |version| version.get());
     if !version.starts_with("\"3.") {
-        return Err(wrong("not an OpenAPI document of version 3; its `openapi` says so".into()));
+        return Err(wrong(format!("not an OpenAPI 3 document: its `openapi` is {version}")));
     }
     for (group, name) in OURS {
         let components = object(&document, "components")?;

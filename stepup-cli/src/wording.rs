@@ -50,7 +50,9 @@ pub(crate) fn sentences(change: &Change) -> Vec<String> {
         }
         Kind::Gone => vec!["is gone from the contract; its handler may now be unguarded".into()],
         Kind::Added => vec!["is new".into()],
-        Kind::Covered => vec!["is new; its requests were let through before".into()],
+        Kind::Covered => vec![
+            "is new; its requests matched no endpoint before, and such were let through".into(),
+        ],
         Kind::Moved => {
             vec![format!("moved from {} to {}", handler(&change.old), handler(&change.new))]
         }

@@ -11,6 +11,7 @@ use crate::path::{samples, without_names};
 use crate::requirement::Trust;
 use crate::table::Table;
 use crate::text::fingerprint;
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -34,13 +35,15 @@ pub enum Rule {
     NoScopes,
     /// An endpoint takes requests away from a more general one, and asks for less.
     Shadowed,
+    /// Some servers cannot tell an endpoint from another one, and it asks for less.
+    Alike,
     /// Requests that no endpoint takes are let through.
     UnlistedAllow,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoRoute,
         Self::StateChangingStandard,
         Self::LongMaxAge,
@@ -49,6 +52,7 @@ impl Rule {
         Self::NoMaxAge,
         Self::NoScopes,
         Self::Shadowed,
+        Self::Alike,
         Self::UnlistedAllow,
     ];
 
@@ -63,6 +67,7 @@ impl Rule {
             Self::NoMaxAge => "no-max-age",
             Self::NoScopes => "no-scopes",
             Self::Shadowed => "shadowed",
+            Self::Alike => "alike",
             Self::UnlistedAllow => "unlisted-allow",
         }
     }
@@ -81,6 +86,9 @@ impl Rule {
             Self::NoScopes => "An endpoint requires no scope",
             Self::Shadowed => {
                 "An endpoint takes requests from a more general one, and requires less"
+            }
+            Self::Alike => {
+                "Some servers cannot tell an endpoint from another one, and it requires less"
             }
             Self::UnlistedAllow => "Requests that match no endpoint are let through",
         }
@@ -133,6 +141,7 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
         });
     }
     let table = contract.table();
+    let mut alike = alike(contract, &table);
     for index in 0..contract.endpoints().len() {
         let mut find = |rule, problem: String, fix: &str| {
             let fix = fix.to_owned();
@@ -141,6 +150,9 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
         requirement(contract, index, longest_max_age, &mut find);
         for problem in shadowed(contract, &table, index) {
             find(Rule::Shadowed, problem, "require as much, or give it another path");
+        }
+        for problem in alike.remove(&index).unwrap_or_default() {
+            find(Rule::Alike, problem, "require as much, or give it another path");
         }
     }
     found
@@ -250,7 +262,7 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
             if without_names(&general.path) == without_names(&endpoint.path) {
                 continue;
             }
-            let less = gaps(&general.requirement, &endpoint.requirement);
+            let less = lacking(endpoint, general);
             let (mut taken, mut lost) = (false, Vec::new());
             let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
             for method in named.chain(["A-METHOD-OF-ITS-OWN"]) {
@@ -263,18 +275,8 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
                 }
             }
             if taken && !less.is_empty() {
-                let less: Vec<String> = less
-                    .iter()
-                    .map(|field| {
-                        let of = |endpoint: &Endpoint| endpoint.requirement.said(*field);
-                        format!("{}: {}, there {}", field.key(), of(endpoint), of(general))
-                    })
-                    .collect();
-                problems.push(format!(
-                    "takes requests from {}, and requires less ({})",
-                    contract.route(general),
-                    less.join("; ")
-                ));
+                let general = contract.route(general);
+                problems.push(format!("takes requests from {general}, and requires less ({less})"));
             }
             if let [method, ..] = lost[..]
                 && contract.unlisted() == Unlisted::Allow
@@ -290,6 +292,46 @@ fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
     problems.sort_unstable();
     problems.dedup();
     problems
+}
+
+/// What each endpoint is mistaken for by servers that overlook case, encodings, or the end of a segment, and that
+/// asks for more. The matcher lets each of them have its own spelling, which such a server does not know.
+fn alike(contract: &Contract, table: &Table) -> HashMap<usize, Vec<String>> {
+    let mut problems: HashMap<usize, Vec<String>> = HashMap::new();
+    let careless = table.carelessly(contract, true);
+    for group in careless.groups().filter(|group| group.len() > 1) {
+        for &(index, endpoint) in &group {
+            let others = group.iter().filter(|(other, _)| *other != index).map(|(_, other)| other);
+            let others =
+                others.filter(|other| overlap(endpoint, other) && other.path != endpoint.path);
+            for other in others {
+                let less = lacking(endpoint, other);
+                if !less.is_empty() {
+                    let route = contract.route(other);
+                    let problem = format!(
+                        "some servers cannot tell it from {route}, and it requires less ({less})"
+                    );
+                    problems.entry(index).or_default().push(problem);
+                }
+            }
+        }
+    }
+    problems
+}
+
+/// Whether some request's method is taken by both.
+fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
+    let all = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
+    all.chain(["A-METHOD-OF-ITS-OWN"]).any(|method| takes(one, method) && takes(other, method))
+}
+
+/// In what an endpoint asks for less than another, with what both say; empty where it is nothing.
+fn lacking(endpoint: &Endpoint, general: &Endpoint) -> String {
+    let said = gaps(&general.requirement, &endpoint.requirement).into_iter().map(|field| {
+        let of = |endpoint: &Endpoint| endpoint.requirement.said(field);
+        format!("{}: {}, there {}", field.key(), of(endpoint), of(general))
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// Whether an endpoint takes this method.
@@ -316,6 +358,33 @@ mod tests {
                 format!("{} {}", at.unwrap_or_default(), lint.rule)
             })
             .collect()
+    }
+
+    #[test]
+    fn what_some_servers_cannot_tell_apart_is_found_where_it_asks_for_less() {
+        let mfa = json!({"step-up": true, "methods": ["mfa"], "max-age": 300});
+        let standard = json!({"step-up": false});
+        for (path, twin) in [
+            ("/pay", "/Pay"),
+            ("/pay", "/pay/"),
+            ("/a/{id}", "/A/{id}"),
+            ("/caf%C3%A9", "/CAF%C3%89"),
+            ("/my%20file", "/my+file"),
+            ("/v-{id}", "/V-{id}"),
+        ] {
+            let list = json!([
+                {"method": "GET", "path": path, "security": mfa},
+                {"method": "GET", "path": twin, "security": standard},
+            ]);
+            assert_eq!(found("deny", list), [format!("GET {twin} alike")]);
+        }
+        let same = json!([
+            {"method": "GET", "path": "/pay", "security": mfa},
+            {"method": "GET", "path": "/Pay", "security": mfa},
+            {"method": "PUT", "path": "/PAY", "security": mfa},
+            {"method": "GET", "path": "/payments", "security": standard},
+        ]);
+        assert_eq!(found("deny", same), [""; 0]);
     }
 
     #[test]

@@ -217,6 +217,15 @@ impl Table {
         members.filter_map(|member| self.endpoints.get(place(member.endpoint))).collect()
     }
 
+    /// The endpoints that this table cannot tell apart but by their methods, each with its place in the contract.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Vec<(usize, &Endpoint)>> {
+        let groups = self.nodes.iter().flat_map(|node| [node.here, node.wildcard]);
+        groups.map(|group| {
+            let places = self.group(group).iter().map(|member| place(member.endpoint));
+            places.filter_map(|at| Some((at, self.endpoints.get(at)?))).collect()
+        })
+    }
+
     fn group(&self, Group { start, length }: Group) -> &[Member] {
         self.members.get(place(start)..place(start) + place(length)).unwrap_or_default()
     }

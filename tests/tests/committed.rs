@@ -51,6 +51,30 @@ fn what_differs_is_told_with_its_axis_and_what_to_do() {
     assert!(message.contains("STEPUP_UPDATE=1"), "{message}");
 }
 
+#[test]
+fn a_crate_that_is_no_longer_linked_is_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let built = |name: &str, flags: &[&str]| {
+        cargo(&[&["rustc", "--quiet", "--package", "linked-app", "--"], flags].concat());
+        let program = folder.path().join(name);
+        fs::copy(target().join("debug/linked-app"), &program).expect("copied");
+        program
+    };
+    // The crate stays a dependency; that it is not named any more is enough for the linker to drop it.
+    let without = built("without", &["--cfg", "without_extern"]);
+    let whole = built("whole", &[]);
+    let committed = folder.path().join("contract.json");
+    let exported = run(stepup(), &["export", whole.to_str().expect("text")]);
+    fs::write(&committed, exported.stdout).expect("written");
+    assert_contract_current(&whole, &committed);
+    let failed = panic::catch_unwind(|| assert_contract_current(&without, &committed));
+    let failed = failed.expect_err("endpoints are gone");
+    let message = failed.downcast_ref::<String>().expect("a message");
+    let gone =
+        message.lines().filter(|line| line.contains("weakened: ") && line.ends_with("→ nothing"));
+    assert!(gone.count() > 0, "{message}");
+}
+
 /// Runs itself again in a process of its own, since the variable holds for the whole of one.
 #[test]
 fn with_the_variable_the_file_is_written() {

@@ -115,10 +115,7 @@ fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
     let changes: Vec<Value> = changes
         .iter()
         .map(|Found { change, waived }| {
-            let waived = match waived {
-                Waived::Yes(reason) => Some(reason),
-                Waived::No | Waived::Expired(_) => None,
-            };
+            let (waived, expired) = waived.told();
             json!({
                 "axis": change.axis().as_str(),
                 "kind": change.kind.as_str(),
@@ -130,6 +127,7 @@ fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
                 "new": change.new,
                 "fingerprint": change.fingerprint(),
                 "waived": waived,
+                "waiver-expired": expired,
             })
         })
         .collect();
@@ -147,8 +145,10 @@ fn markdown(changes: &[Found]) -> String {
     let mut text = String::from("| | requests | change | fingerprint |\n|---|---|---|---|\n");
     for Found { change, waived } in changes {
         let mut said = sentences(change);
-        if let Waived::Yes(reason) = waived {
-            said.push(format!("waived: {reason}"));
+        match waived {
+            Waived::No => {}
+            Waived::Yes(reason) => said.push(format!("waived: {reason}")),
+            Waived::Expired(day) => said.push(format!("was waived until {day}")),
         }
         let said: Vec<String> = said.iter().map(|said| cell(said)).collect();
         let said = said.join("<br>");

@@ -191,11 +191,7 @@ impl Item {
 }
 
 fn object(item: &Item) -> Value {
-    let (waived, expired) = match &item.waived {
-        Waived::No => (None, None),
-        Waived::Yes(reason) => (Some(reason), None),
-        Waived::Expired(day) => (None, Some(day)),
-    };
+    let (waived, expired) = item.waived.told();
     json!({
         "rule": item.rule,
         "level": item.level.as_str(),

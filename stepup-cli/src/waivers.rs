@@ -42,6 +42,15 @@ impl Waived {
         expired
     }
 
+    /// The reason of a waiver that holds, and the last day of one that does not any more.
+    pub(crate) fn told(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::No => (None, None),
+            Self::Yes(reason) => (Some(reason), None),
+            Self::Expired(day) => (None, Some(day)),
+        }
+    }
+
     pub(crate) fn is_waived(&self) -> bool {
         matches!(self, Self::Yes(_))
     }

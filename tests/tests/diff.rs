@@ -335,6 +335,38 @@ fn the_command_says_what_changed_in_each_form_and_exits_with_it() {
 }
 
 #[test]
+fn a_waiver_counts_until_its_last_day_and_is_told_in_each_form() {
+    let of = |age: u32| {
+        let security = json!({"step-up": true, "methods": ["mfa"], "max-age": age});
+        contract("deny", &[endpoint("POST", "/pay", &security)])
+    };
+    let print = compare(&of(300), &of(600))[0].fingerprint();
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = folder.path().join("stepup.toml");
+    let with = |expires: &str, form: &str| {
+        let waiver = format!(
+            "[[waivers]]\nfingerprint = \"{print}\"\nreason = \"BANK-1\"\nexpires = {expires}\n"
+        );
+        fs::write(&settings, waiver).expect("written");
+        let settings = settings.to_str().expect("text");
+        diff(&of(300), &of(600), &["--output", form, "--config", settings])
+    };
+    for (expires, code, said, json_key, json_value) in [
+        ("2999-12-31", 0, "waived: BANK-1", "waived", "BANK-1"),
+        ("2020-01-31", 1, "was waived until 2020-01-31", "waiver-expired", "2020-01-31"),
+    ] {
+        for form in ["text", "markdown"] {
+            let (ended, out, _) = with(expires, form);
+            assert_eq!(ended, code, "{form}: {out}");
+            assert!(out.contains(said), "{form}: {out}");
+        }
+        let (_, out, _) = with(expires, "json");
+        let document: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(document["changes"][0][json_key], json_value, "{out}");
+    }
+}
+
+#[test]
 fn a_program_stands_for_its_contract() {
     cargo(&["build", "--quiet", "--package", "quickstart"]);
     let program = target().join("debug/quickstart");

@@ -1,5 +1,7 @@
 //! `stepup explain`: why a token is let in at an endpoint or not, step by step, and what would cure it.
 
+mod unverified;
+
 use crate::failure::Failure;
 use crate::gateway::{head, target_of};
 use crate::input::{bytes, contract};
@@ -19,9 +21,8 @@ use stepup_contract::{
     Challenge, Contract, Decision, Endpoint, Evidence, Field, Matcher, Profile, Reason, decide,
     numeric_date, parse_strict, steps,
 };
-use stepup_runtime::{
-    Cause, Enforcer, Found, Refusal, Standing, StepUp, check_credential, unenforceable,
-};
+use stepup_runtime::{Cause, Enforcer, Found, Refusal, StepUp, check_credential, unenforceable};
+use unverified::Unverified;
 
 /// Explain a decision.
 #[derive(Debug, clap::Args)]
@@ -90,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         presented: &presented,
         request: &request,
         profile: issuer.profile(),
-        trust: Unverified::of(arguments, &issuer),
+        trust: Unverified::of(&issuer),
         vocabulary: named,
         verified,
         now: arguments.now.unwrap_or_else(now),
@@ -227,53 +228,6 @@ fn verify(
 /// The first line where nothing is verified.
 const NOT_VERIFIED: &str = "NOT VERIFIED: the claims may be made up; add --verify with --issuer, --audience and \
                             --token to check them\n";
-
-/// What an issuer asks of its tokens that can be seen without verifying them; nothing where it is not known.
-struct Unverified {
-    issuer: Option<String>,
-    audiences: Vec<String>,
-    must_be_bound: bool,
-}
-
-impl Unverified {
-    fn of(arguments: &Arguments, issuer: &IssuerArguments) -> Self {
-        Self {
-            issuer: arguments.issuer.issuer.clone(),
-            audiences: arguments.issuer.audience.clone(),
-            must_be_bound: issuer.dpop_required,
-        }
-    }
-
-    /// Whether these claims, once verified, would be taken for those of one of the issuer's access tokens.
-    fn check(&self, claims: &Map<String, Value>, signed: bool) -> Result<Standing, Cause> {
-        if !signed && claims.get("active").is_some_and(|active| active != &Value::Bool(true)) {
-            return Err(Cause::InvalidToken("the token is not active"));
-        }
-        let is = |value: &Value, name: &String| value.as_str() == Some(name);
-        let named = claims.get("iss");
-        if self.issuer.as_ref().is_some_and(|issuer| named.is_some_and(|named| !is(named, issuer)))
-        {
-            return Err(Cause::InvalidToken("the token is of another issuer"));
-        }
-        let standing = Standing::of(claims, signed)?;
-        let for_us = |audience: &Value| self.audiences.iter().any(|ours| is(audience, ours));
-        let audience = match claims.get("aud") {
-            _ if self.audiences.is_empty() => true,
-            Some(Value::Array(list)) => list.iter().any(for_us),
-            Some(one) => for_us(one),
-            None => !signed,
-        };
-        if !audience {
-            return Err(Cause::InvalidToken("the token is for another audience"));
-        }
-        if self.must_be_bound && standing.bound_to.is_none() {
-            return Err(Cause::InvalidToken(
-                "the token is not bound to a key, as its issuer's must be",
-            ));
-        }
-        Ok(standing)
-    }
-}
 
 /// What is explained, and with which knowledge.
 struct Explanation<'a> {

@@ -139,6 +139,10 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
             change.requests.clear();
         }
     }
+    for change in &mut changes {
+        change.requests.sort_unstable();
+        change.requests.dedup();
+    }
     changes.sort_by_cached_key(|change| (change.axis(), change.kind, change.route()));
     changes
 }

@@ -2,14 +2,15 @@
 //! it.
 
 use crate::failure::{Failure, Located};
-use crate::input::{Source, examined};
+use crate::input::{Position, Source, examined};
 use crate::issuer::IssuerArguments;
 use crate::report::{Form, Item, Level, Report};
 use crate::settings::{self, Settings};
 use crate::waivers::Waived;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use stepup_contract::{Contract, Finding, Lint, Severity, fingerprint, lints};
+use stepup_contract::{Contract, Finding, Lint, Rule, Severity, fingerprint, lints};
 
 /// Examine a contract.
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for issuer in asked(arguments, &settings) {
         let found = ask_issuer(issuer, &source.contract)?;
         let name = issuer.issuer.as_deref().unwrap_or_default();
-        items.extend(found.iter().map(|finding| unsatisfied(name, finding, &settings)));
+        items.extend(unsatisfied(name, &found, &source, &settings));
     }
     items.sort_by_key(|item| item.level);
     told(&Report { file, items }, arguments, source.contract.endpoints().len())
@@ -89,8 +90,7 @@ fn wrong(Located { line, error }: &Located) -> Item {
         level: Level::Error,
         route: None,
         message: error.to_string(),
-        pointer: error.pointer().map(str::to_owned),
-        line: *line,
+        position: Position { pointer: error.pointer().map(str::to_owned), line: *line },
         fingerprint: String::new(),
         waived: Waived::No,
     }
@@ -98,7 +98,7 @@ fn wrong(Located { line, error }: &Located) -> Item {
 
 fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
     let contract = &source.contract;
-    let lines = source.lines();
+    let mut positions = source.positions();
     let routeless = source.routeless.iter().map(|handler| Lint::no_route(handler));
     let found = routeless.chain(lints(contract, settings.lints.longest_max_age)).map(|lint| {
         let fingerprint = lint.fingerprint(contract);
@@ -109,8 +109,11 @@ fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
             level: settings.lints.level(lint.rule),
             route: endpoint.map(|endpoint| contract.route(endpoint)),
             message: format!("{}; {}", lint.problem, lint.fix),
-            pointer: lint.endpoint.and_then(|index| source.pointer(index)).map(str::to_owned),
-            line: lint.endpoint.and_then(|index| lines.get(index).copied().flatten()),
+            position: match (lint.endpoint, lint.rule) {
+                (Some(index), _) => positions.endpoint(index),
+                (None, Rule::UnlistedAllow) => positions.at("/unlisted"),
+                (None, _) => positions.at(""),
+            },
             waived: Waived::by(&settings.waivers, &fingerprint),
             fingerprint,
         }
@@ -118,23 +121,34 @@ fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
     found.filter(|item| item.level != Level::Off).collect()
 }
 
-fn unsatisfied(issuer: &str, finding: &Finding, settings: &Settings) -> Item {
-    let route = finding.endpoint.as_deref().unwrap_or_default();
-    let fingerprint = fingerprint(&format!("issuer {issuer}\n{route}\n{}", finding.problem));
-    Item {
-        rule: "issuer".into(),
-        describes: "The issuer cannot satisfy the contract, or may not".into(),
-        level: match finding.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warning,
-        },
-        route: finding.endpoint.clone(),
-        message: format!("{}; {}", finding.problem, finding.fix),
-        pointer: None,
-        line: None,
-        waived: Waived::by(&settings.waivers, &fingerprint),
-        fingerprint,
-    }
+/// What an issuer cannot bring.
+fn unsatisfied(issuer: &str, found: &[Finding], source: &Source, settings: &Settings) -> Vec<Item> {
+    let contract = &source.contract;
+    let mut positions = source.positions();
+    let endpoints = contract.endpoints().iter().enumerate();
+    let indices: HashMap<String, usize> =
+        endpoints.map(|(index, endpoint)| (contract.route(endpoint), index)).collect();
+    let items = found.iter().map(|finding| {
+        let route = finding.endpoint.as_deref().unwrap_or_default();
+        let fingerprint = fingerprint(&format!("issuer {issuer}\n{route}\n{}", finding.problem));
+        Item {
+            rule: "issuer".into(),
+            describes: "The issuer cannot satisfy the contract, or may not".into(),
+            level: match finding.severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warning,
+            },
+            route: finding.endpoint.clone(),
+            message: format!("{}; {}", finding.problem, finding.fix),
+            position: match indices.get(route) {
+                Some(index) => positions.endpoint(*index),
+                None => positions.at(""),
+            },
+            waived: Waived::by(&settings.waivers, &fingerprint),
+            fingerprint,
+        }
+    });
+    items.collect()
 }
 
 fn asked<'a>(

@@ -1,7 +1,7 @@
 //! `stepup diff`: what changed between two contracts, and whether it may.
 
 use crate::failure::Failure;
-use crate::input::{Source, contract, source};
+use crate::input::{Position, Source, contract, source};
 use crate::report::{Form, Item, Level, Report, pretty};
 use crate::settings;
 use crate::waivers::Waived;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use stepup_contract::{Axis, Change, Contract, Field, compare};
+use stepup_contract::{Axis, Change, Contract, Field, Kind, compare};
 
 /// Compare two contracts.
 #[derive(Debug, clap::Args)]
@@ -162,7 +162,7 @@ fn markdown(changes: &[Found]) -> String {
 
 /// The changes as findings in the new contract.
 fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
-    let lines = new.lines();
+    let mut positions = new.positions();
     // Each method and path stands once in a contract.
     let whole = |endpoint| new.contract.whole_path(endpoint).into_owned();
     let endpoints = new.contract.endpoints().iter().enumerate();
@@ -186,8 +186,11 @@ fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
             },
             route: Some(route(change)),
             message: sentences(change).join("; "),
-            pointer: index.and_then(|index| new.pointer(index)).map(str::to_owned),
-            line: index.and_then(|index| lines.get(index).copied().flatten()),
+            position: match (index, change.kind) {
+                (Some(index), _) => positions.endpoint(index),
+                (None, Kind::UnlistedOpened | Kind::UnlistedClosed) => positions.at("/unlisted"),
+                (None, _) => Position::default(),
+            },
             fingerprint: change.fingerprint(),
             waived: waived.clone(),
         }

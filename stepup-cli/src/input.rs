@@ -19,18 +19,38 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// On which line of its text each endpoint stands.
-    pub(crate) fn lines(&self) -> Vec<Option<usize>> {
-        let Some((text, pointers)) = &self.text else {
-            return vec![None; self.contract.endpoints().len()];
-        };
-        let mut lines = Lines::of(text);
-        pointers.iter().map(|pointer| lines.line(pointer)).collect()
+    /// Where things stand in its text.
+    pub(crate) fn positions(&self) -> Positions<'_> {
+        Positions(self.text.as_ref().map(|(text, pointers)| (Lines::of(text), pointers.as_slice())))
+    }
+}
+
+/// Where something stands in a file; nowhere in a compiled program.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Position {
+    /// As a JSON pointer (RFC 6901).
+    pub(crate) pointer: Option<String>,
+    /// The first line is 1.
+    pub(crate) line: Option<usize>,
+}
+
+/// See [`Source::positions`].
+pub(crate) struct Positions<'a>(Option<(Lines<'a>, &'a [String])>);
+
+impl Positions<'_> {
+    /// That of an endpoint, by its index in the contract.
+    pub(crate) fn endpoint(&mut self, index: usize) -> Position {
+        let pointer = self.0.as_ref().and_then(|(_, pointers)| pointers.get(index).cloned());
+        pointer.map_or_else(Position::default, |pointer| self.at(&pointer))
     }
 
-    /// Where in its text an endpoint stands, as a JSON pointer.
-    pub(crate) fn pointer(&self, index: usize) -> Option<&str> {
-        self.text.as_ref()?.1.get(index).map(String::as_str)
+    /// That of what this pointer points at.
+    pub(crate) fn at(&mut self, pointer: &str) -> Position {
+        let line = |(lines, _): &mut (Lines<'_>, _)| Position {
+            pointer: Some(pointer.to_owned()),
+            line: lines.line(pointer),
+        };
+        self.0.as_mut().map_or_else(Position::default, line)
     }
 }
 
@@ -104,8 +124,13 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 fn located(errors: &[ContractError], text: &str) -> Vec<Located> {
     let mut lines = Lines::of(text);
     let located = errors.iter().map(|error| Located {
-        line: error.pointer().and_then(|pointer| lines.line(pointer)),
+        line: match error {
+            ContractError::Json(why) => Some(why.line()),
+            error => error.pointer().and_then(|pointer| lines.line(pointer)),
+        },
         error: error.clone(),
     });
-    located.collect()
+    let mut located: Vec<Located> = located.collect();
+    located.sort_by_key(|located| located.line);
+    located
 }

@@ -1,6 +1,7 @@
 //! What commands find, and the forms in which they tell it: text for people, JSON for programs, SARIF 2.1.0 for
 //! code scanning, and the annotations of a workflow run on GitHub.
 
+use crate::input::Position;
 use crate::waivers::Waived;
 use crate::wording::visible;
 use serde::Deserialize;
@@ -63,9 +64,7 @@ pub(crate) struct Item {
     /// The endpoint's method and path, where it is about one.
     pub(crate) route: Option<String>,
     pub(crate) message: String,
-    /// Where in the file, as a JSON pointer.
-    pub(crate) pointer: Option<String>,
-    pub(crate) line: Option<usize>,
+    pub(crate) position: Position,
     /// What a waiver names; empty where nothing can be waived.
     pub(crate) fingerprint: String,
     pub(crate) waived: Waived,
@@ -105,8 +104,10 @@ impl Report {
             Waived::No | Waived::Expired(_) => format!("{}: ", item.level.as_str()),
         };
         text.push_str(&visible(&item.sentence()));
-        let place =
-            item.line.map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file));
+        let place = item
+            .position
+            .line
+            .map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file));
         let _ = write!(text, " ({place}, {}", item.rule);
         if !item.fingerprint.is_empty() {
             let _ = write!(text, ", {}", item.fingerprint);
@@ -142,14 +143,18 @@ impl Report {
 
     fn result(&self, item: &Item) -> Value {
         let mut place = json!({"artifactLocation": {"uri": self.file}});
-        if let Some(line) = item.line {
+        if let Some(line) = item.position.line {
             place["region"] = json!({"startLine": line});
+        }
+        let mut location = json!({"physicalLocation": place});
+        if let Some(pointer) = &item.position.pointer {
+            location["logicalLocations"] = json!([{"fullyQualifiedName": pointer}]);
         }
         let mut result = json!({
             "ruleId": item.rule,
             "level": item.level.as_str(),
             "message": {"text": item.sentence()},
-            "locations": [{"physicalLocation": place}],
+            "locations": [location],
         });
         if !item.fingerprint.is_empty() {
             result["partialFingerprints"] = json!({"stepup/v1": item.fingerprint});
@@ -172,7 +177,7 @@ impl Report {
                 Level::Note | Level::Off => "notice",
             };
             let _ = write!(text, "::{level} file={}", property(&self.file));
-            if let Some(line) = item.line {
+            if let Some(line) = item.position.line {
                 let _ = write!(text, ",line={line}");
             }
             let (rule, sentence) = (property(&item.rule), escaped(&item.sentence()));
@@ -197,8 +202,8 @@ fn object(item: &Item) -> Value {
         "level": item.level.as_str(),
         "route": item.route,
         "message": item.message,
-        "pointer": item.pointer,
-        "line": item.line,
+        "pointer": item.position.pointer,
+        "line": item.position.line,
         "fingerprint": item.fingerprint,
         "waived": waived,
         "waiver-expired": expired,

@@ -166,7 +166,7 @@ fn read_kind(reader: &mut Reader, map: &Map<String, Value>) -> Option<Kind> {
     reader.known(map, "", &[COMMON.as_slice(), own.as_slice()].concat());
     let path = reader.text(map, "", "path");
     let routed = path.is_some();
-    let endpoint = reader.endpoint_at(map, "", path.unwrap_or_default())?;
+    let endpoint = reader.endpoint_at(map, "", path.unwrap_or_default());
     // A routeless endpoint has everything to check but its path.
     let checked = Endpoint {
         path: if routed { endpoint.path.clone() } else { "/".into() },

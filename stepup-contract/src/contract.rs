@@ -1,13 +1,15 @@
 //! The contract: all endpoints of one service, as one document with one canonical form.
 
+use crate::document;
 use crate::endpoint::Endpoint;
 use crate::error::{ContractError, ContractErrors};
-use crate::json;
+use crate::json::{Unknown, check_endpoint};
 use crate::path::{check_path, joined};
 use crate::table::Table;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// The version of the contract's format that this crate reads and writes.
 pub(crate) const FORMAT: u64 = 1;
@@ -65,19 +67,19 @@ impl Contract {
             errors.push(ContractError::Field { pointer: "/base".into(), message: why });
         }
         for (pointer, endpoint) in &endpoints {
-            json::check_endpoint(endpoint, pointer, &mut errors);
+            check_endpoint(endpoint, pointer, &mut errors);
         }
         // Stable, so that of two that take the same requests the first stays the first.
         endpoints.sort_by(|(_, a), (_, b)| (&a.path, a.method).cmp(&(&b.path, b.method)));
+        // Paths that cannot be read take no requests that could be compared.
+        let wrong: HashSet<&str> = errors.iter().filter_map(ContractError::pointer).collect();
+        let base = base.filter(|_| !wrong.contains("/base"));
+        endpoints.retain(|(pointer, _)| {
+            wrong.is_empty() || !wrong.contains(&*format!("{pointer}/path"))
+        });
         let (pointers, endpoints): (Vec<String>, _) = endpoints.into_iter().unzip();
         let contract = Self { service, version, unlisted, base, endpoints };
-        // Paths that cannot be read take no requests that could be compared.
-        let unreadable = |error: &ContractError| {
-            error.pointer().is_some_and(|pointer| pointer == "/base" || pointer.ends_with("/path"))
-        };
-        if !errors.iter().any(unreadable) {
-            Table::build(&contract, &pointers, &mut errors);
-        }
+        Table::build(&contract, &pointers, &mut errors);
         ContractErrors::or_ok(errors, (contract, pointers))
     }
 
@@ -97,7 +99,7 @@ impl Contract {
     /// # Errors
     /// As [`Contract::parse`].
     pub fn located(text: impl AsRef<[u8]>) -> Result<(Self, Vec<String>), ContractErrors> {
-        let read = json::read(text.as_ref(), json::Unknown::Refuse)?;
+        let read = document::read(text.as_ref(), Unknown::Refuse)?;
         Ok((read.contract, read.pointers))
     }
 
@@ -175,7 +177,7 @@ impl ContractView {
     /// # Errors
     /// Everything else that is wrong with it.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ContractErrors> {
-        let read = json::read(text.as_ref(), json::Unknown::Warn)?;
+        let read = document::read(text.as_ref(), Unknown::Warn)?;
         Ok(Self { contract: read.contract, warnings: read.warnings })
     }
 

@@ -36,9 +36,10 @@ impl Endpoint {
         }
     }
 
-    /// The handler where known, else the route: what a message calls this endpoint.
+    /// The route, and the handler where known: what a message calls this endpoint.
     pub(crate) fn name(&self) -> String {
-        self.handler.clone().unwrap_or_else(|| self.route())
+        let handler = self.handler.as_ref().map(|handler| format!(" ({handler})"));
+        format!("{}{}", self.route(), handler.unwrap_or_default())
     }
 }
 

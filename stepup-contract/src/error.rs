@@ -65,17 +65,15 @@ pub enum ContractError {
     },
     /// Two endpoints of equal precedence match the same requests.
     #[error(
-        "{second} ({route}) takes requests that {first} takes too; \
-         give one of them another path or method"
+        "{second} takes the requests of {first} a second time; remove one of them, or give it another path or \
+         method"
     )]
     Conflict {
         /// Where the second stands, as a JSON pointer; empty where that is not known.
         pointer: String,
-        /// Method and path of the second.
-        route: String,
-        /// The first one's handler, or its route.
+        /// The first one's route, and its handler where that is known.
         first: String,
-        /// The second one's handler, or its route.
+        /// The second one's route, and its handler where that is known.
         second: String,
     },
     /// A handler that nothing gives a route.
@@ -132,6 +130,8 @@ impl ContractError {
     pub fn pointer(&self) -> Option<&str> {
         match self {
             Self::Field { pointer, .. } | Self::Conflict { pointer, .. } => Some(pointer),
+            // The whole document.
+            Self::Json(_) => Some(""),
             _ => None,
         }
     }

@@ -1,13 +1,11 @@
-//! The strict reader of the contract's JSON. One walk over the parsed value collects every finding
-//! with its JSON pointer; the same functions read the whole document, the short form, and the lines
-//! of the link section.
+//! The strict reader of an endpoint's JSON. One walk over the parsed value collects every finding with its JSON
+//! pointer; the same functions read the endpoints of a document, of the short form, and of the link section's
+//! lines.
 
-use crate::contract::{Contract, FORMAT, Unlisted};
 use crate::endpoint::Endpoint;
-use crate::error::{ContractError, ContractErrors, Suggestion};
+use crate::error::{ContractError, Suggestion};
 use crate::requirement::{Field, Requirement, Trust};
 use crate::risk::RiskRule;
-use crate::strict_json::parse_strict;
 use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -19,55 +17,6 @@ pub(crate) enum Unknown {
     Refuse,
     /// A viewer shows the rest.
     Warn,
-}
-
-/// What a document says.
-pub(crate) struct Read {
-    pub(crate) contract: Contract,
-    /// Where each endpoint stands.
-    pub(crate) pointers: Vec<String>,
-    pub(crate) warnings: Vec<ContractError>,
-}
-
-/// Reads a document in the full or the short form.
-pub(crate) fn read(text: &[u8], unknown: Unknown) -> Result<Read, ContractErrors> {
-    let value = parse_strict(text).map_err(ContractError::from)?;
-    let mut reader = Reader { unknown, errors: Vec::new(), warnings: Vec::new() };
-    let draft = reader.document(&value);
-    let Reader { mut errors, warnings, .. } = reader;
-    // An endpoint of which something could not be read may look wrong for that alone.
-    let places = draft.endpoints.iter().map(|(place, _)| place);
-    let halves: Vec<String> = places
-        .filter(|place| {
-            errors.iter().any(|error| error.pointer().is_some_and(|at| lies_in(at, place)))
-        })
-        .cloned()
-        .collect();
-    let checked = Contract::checked(
-        draft.service,
-        draft.version,
-        draft.unlisted,
-        draft.base,
-        draft.endpoints,
-    );
-    match checked {
-        Ok((contract, pointers)) => {
-            ContractErrors::or_ok(errors, Read { contract, pointers, warnings })
-        }
-        Err(more) => {
-            let whole = |error: &&ContractError| {
-                let at = error.pointer().unwrap_or_default();
-                !halves.iter().any(|place| lies_in(at, place))
-            };
-            errors.extend(more.iter().filter(whole).cloned());
-            Err(ContractErrors::or_ok(errors, ()).err().unwrap_or(more))
-        }
-    }
-}
-
-/// Whether a pointer points at a place or into it.
-fn lies_in(pointer: &str, place: &str) -> bool {
-    pointer.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Checks what a parsed endpoint means, beyond its types.
@@ -87,15 +36,18 @@ pub(crate) fn check_endpoint(endpoint: &Endpoint, pointer: &str, errors: &mut Ve
     }
 }
 
-/// A document's fields before [`Contract::checked`].
-struct Draft {
-    service: String,
-    version: String,
-    unlisted: Unlisted,
-    base: Option<String>,
-    /// Each with where it stands.
-    endpoints: Vec<(String, Endpoint)>,
-}
+/// Stands for a requirement that cannot be read: what else the endpoint asks is judged as that of one that steps
+/// up. Nothing is enforced with it, since there is an error beside it.
+const SOMETHING: Requirement = Requirement {
+    methods: Vec::new(),
+    any_methods: Vec::new(),
+    acr: Vec::new(),
+    max_age: Some(0),
+    scopes: Vec::new(),
+    risk: None,
+    bound: false,
+    per_action: false,
+};
 
 /// Walks the value and collects findings.
 pub(crate) struct Reader {
@@ -105,133 +57,58 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    fn document(&mut self, value: &Value) -> Draft {
-        let short = |endpoints| Draft {
-            service: "unnamed".into(),
-            version: "0.0.0".into(),
-            unlisted: Unlisted::Deny,
-            base: None,
-            endpoints,
-        };
-        match value {
-            Value::Array(items) => short(self.endpoints(items, "")),
-            Value::Object(map) if map.contains_key("contract") || !map.contains_key("path") => {
-                self.full(map)
-            }
-            Value::Object(map) => short(
-                self.endpoint(map, "")
-                    .map(|endpoint| (String::new(), endpoint))
-                    .into_iter()
-                    .collect(),
-            ),
-            _ => {
-                self.error("", "a contract is a JSON object, or an array of endpoints");
-                short(Vec::new())
-            }
-        }
-    }
-
-    fn full(&mut self, map: &Map<String, Value>) -> Draft {
-        self.known(map, "", &["contract", "service", "version", "unlisted", "base", "endpoints"]);
-        match map.get("contract") {
-            Some(Value::Number(n)) if n.as_u64() == Some(FORMAT) => {}
-            Some(other) => self.error(
-                "/contract",
-                format!("this version reads format {FORMAT}, not {other}; update stepup"),
-            ),
-            None => self.error("/contract", format!("missing; write \"contract\": {FORMAT}")),
-        }
-        let service = self.required_text(map, "", "service");
-        let version = self.required_text(map, "", "version");
-        let unlisted = match map.get("unlisted") {
-            None => Unlisted::Deny,
-            Some(Value::String(text)) if text == "deny" => Unlisted::Deny,
-            Some(Value::String(text)) if text == "allow" => Unlisted::Allow,
-            Some(other) => {
-                self.error("/unlisted", format!("write \"deny\" or \"allow\", not {other}"));
-                Unlisted::Deny
-            }
-        };
-        let base = self.text(map, "", "base");
-        let endpoints = match map.get("endpoints") {
-            Some(Value::Array(items)) => self.endpoints(items, "/endpoints"),
-            Some(_) => {
-                self.error("/endpoints", "must be an array");
-                Vec::new()
-            }
-            None => {
-                self.error("/endpoints", "missing; an empty contract has []");
-                Vec::new()
-            }
-        };
-        Draft { service, version, unlisted, base, endpoints }
-    }
-
-    fn endpoints(&mut self, items: &[Value], pointer: &str) -> Vec<(String, Endpoint)> {
-        let mut endpoints = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            let pointer = format!("{pointer}/{index}");
-            match item {
-                Value::Object(map) => {
-                    endpoints
-                        .extend(self.endpoint(map, &pointer).map(|endpoint| (pointer, endpoint)));
-                }
-                _ => self.error(pointer, "an endpoint is a JSON object"),
-            }
-        }
-        endpoints
-    }
-
-    fn endpoint(&mut self, map: &Map<String, Value>, pointer: &str) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&mut self, map: &Map<String, Value>, pointer: &str) -> Endpoint {
         self.known(map, pointer, &["method", "path", "trust", "handler", "security"]);
         let path = self.required_text(map, pointer, "path");
         self.endpoint_at(map, pointer, path)
     }
 
-    /// The endpoint in this object, at this path. Unknown keys are the caller's business.
+    /// The endpoint in this object, at this path. Unknown keys are the caller's business. What cannot be read
+    /// is an error, and asks for [`SOMETHING`].
     pub(crate) fn endpoint_at(
         &mut self,
         map: &Map<String, Value>,
         pointer: &str,
         path: String,
-    ) -> Option<Endpoint> {
+    ) -> Endpoint {
         let method = self.named(map, pointer, "method");
         let handler = self.text(map, pointer, "handler");
+        let trust = self.trust(map, pointer);
+        let at = format!("{pointer}/security");
         let requirement = match map.get("security") {
             Some(Value::Object(security)) => {
-                self.requirement(security, &format!("{pointer}/security"))
+                let requirement = self.requirement(security, &at);
+                if trust.is_some_and(|trust| trust != requirement.trust()) {
+                    self.error(
+                        format!("{pointer}/trust"),
+                        "contradicts security/step-up: sensitive endpoints have true, standard ones false",
+                    );
+                }
+                requirement
             }
             Some(_) => {
-                self.error(format!("{pointer}/security"), "must be an object");
-                return None;
+                self.error(at, "must be an object");
+                SOMETHING
             }
             None => {
-                self.error(
-                    format!("{pointer}/security"),
-                    "missing; write {\"step-up\": false} when a valid token is enough",
-                );
-                return None;
+                let message = "missing; write {\"step-up\": false} when a valid token is enough";
+                self.error(at, message);
+                SOMETHING
             }
         };
-        let trust = match map.get("trust") {
-            None => requirement.trust(),
-            Some(Value::String(text)) if text == "standard" => Trust::Standard,
-            Some(Value::String(text)) if text == "sensitive" => Trust::Sensitive,
-            Some(other) => {
-                self.error(
-                    format!("{pointer}/trust"),
-                    format!("write \"standard\" or \"sensitive\", not {other}"),
-                );
-                requirement.trust()
+        Endpoint { method, path, handler, requirement }
+    }
+
+    fn trust(&mut self, map: &Map<String, Value>, pointer: &str) -> Option<Trust> {
+        match map.get("trust")? {
+            Value::String(text) if text == "standard" => Some(Trust::Standard),
+            Value::String(text) if text == "sensitive" => Some(Trust::Sensitive),
+            other => {
+                let message = format!("write \"standard\" or \"sensitive\", not {other}");
+                self.error(format!("{pointer}/trust"), message);
+                None
             }
-        };
-        if trust != requirement.trust() {
-            self.error(
-                format!("{pointer}/trust"),
-                "contradicts security/step-up: sensitive endpoints have true, standard ones false",
-            );
         }
-        Some(Endpoint { method, path, handler, requirement })
     }
 
     fn requirement(&mut self, map: &Map<String, Value>, pointer: &str) -> Requirement {
@@ -247,51 +124,64 @@ impl Reader {
             Field::PerAction,
         ];
         self.known(map, pointer, &fields.map(Field::key));
-        let before = self.errors.len();
-        let step_up = self.flag(map, pointer, Field::StepUp);
+        let mut before = self.errors.len();
         if !map.contains_key(Field::StepUp.key()) {
             self.error(format!("{pointer}/step-up"), "missing; write true or false");
         }
-        let max_age = map.get(Field::MaxAge.key()).and_then(|value| {
-            let age = value.as_u64().and_then(|age| u32::try_from(age).ok());
-            if age.is_none() {
-                self.error(
-                    format!("{pointer}/max-age"),
-                    format!("write whole seconds from 0 to {}, not {value}", u32::MAX),
-                );
-            }
-            age
-        });
-        let risk = map.get(Field::Risk.key()).and_then(|value| {
-            let pointer = format!("{pointer}/risk");
-            let Value::Object(rule) = value else {
-                self.error(pointer, "must be an object with step-up, deny, or both");
-                return None;
-            };
-            self.known(rule, &pointer, &["step-up", "deny"]);
-            Some(RiskRule {
-                step_up: self.named(rule, &pointer, "step-up"),
-                deny: self.named(rule, &pointer, "deny"),
-            })
-        });
-        let requirement = Requirement {
+        let step_up = self.flag(map, pointer, Field::StepUp);
+        let written = if step_up { Trust::Sensitive } else { Trust::Standard };
+        let written = (self.errors.len() == before).then_some(written);
+        before = self.errors.len();
+        let asked = Requirement {
             methods: self.list(map, pointer, Field::Methods),
             any_methods: self.list(map, pointer, Field::AnyMethods),
             acr: self.list(map, pointer, Field::Acr),
-            max_age,
+            max_age: self.max_age(map, pointer),
+            ..Requirement::default()
+        };
+        let whole = self.errors.len() == before;
+        let requirement = Requirement {
             scopes: self.list(map, pointer, Field::Scopes),
-            risk,
+            risk: self.risk(map, pointer),
             bound: self.flag(map, pointer, Field::Bound),
             per_action: self.flag(map, pointer, Field::PerAction),
+            ..asked
         };
-        // What could not be read contradicts nothing.
-        if self.errors.len() == before {
-            let written = if step_up { Trust::Sensitive } else { Trust::Standard };
-            for problem in requirement.contradictions(written) {
+        for problem in
+            written.map(|written| requirement.contradictions(written)).unwrap_or_default()
+        {
+            // What could not be read contradicts nothing.
+            if whole || problem.field != Field::StepUp {
                 self.error(format!("{pointer}/{}", problem.field.key()), problem);
             }
         }
-        requirement
+        if whole || requirement.trust() == Trust::Sensitive {
+            return requirement;
+        }
+        Requirement { max_age: SOMETHING.max_age, ..requirement }
+    }
+
+    fn max_age(&mut self, map: &Map<String, Value>, pointer: &str) -> Option<u32> {
+        let value = map.get(Field::MaxAge.key())?;
+        let age = value.as_u64().and_then(|age| u32::try_from(age).ok());
+        if age.is_none() {
+            let message = format!("write whole seconds from 0 to {}, not {value}", u32::MAX);
+            self.error(format!("{pointer}/max-age"), message);
+        }
+        age
+    }
+
+    fn risk(&mut self, map: &Map<String, Value>, pointer: &str) -> Option<RiskRule> {
+        let pointer = format!("{pointer}/risk");
+        let Value::Object(rule) = map.get(Field::Risk.key())? else {
+            self.error(pointer, "must be an object with step-up, deny, or both");
+            return None;
+        };
+        self.known(rule, &pointer, &["step-up", "deny"]);
+        Some(RiskRule {
+            step_up: self.named(rule, &pointer, "step-up"),
+            deny: self.named(rule, &pointer, "deny"),
+        })
     }
 
     /// Reports keys that the format does not know; `x-…` is left to others.
@@ -388,7 +278,7 @@ impl Reader {
         list
     }
 
-    fn error(&mut self, pointer: impl Into<String>, message: impl ToString) {
+    pub(crate) fn error(&mut self, pointer: impl Into<String>, message: impl ToString) {
         self.errors
             .push(ContractError::Field { pointer: pointer.into(), message: message.to_string() });
     }

@@ -21,6 +21,7 @@ pub mod collect;
 mod compare;
 mod contract;
 mod decide;
+mod document;
 mod endpoint;
 mod error;
 mod gap;

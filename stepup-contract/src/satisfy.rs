@@ -71,7 +71,7 @@ pub fn findings(
     let asked = published.is_some();
     let nothing = Published::default();
     let published = published.unwrap_or(&nothing);
-    let mut check = Check { profile, published, accepted, findings: Vec::new() };
+    let mut check = Check { contract, profile, published, accepted, findings: Vec::new() };
     if !asked {
         check.find(
             Severity::Warning,
@@ -84,18 +84,19 @@ pub fn findings(
     check.algorithms();
     if profile.steps_up() {
         if asked {
-            check.acr_values_are_published(contract);
+            check.acr_values_are_published();
         }
         for endpoint in contract.endpoints() {
             check.endpoint(endpoint);
         }
-        check.claims(contract);
+        check.claims();
     }
     check.findings.sort_by_key(|finding| finding.severity);
     check.findings
 }
 
 struct Check<'a> {
+    contract: &'a Contract,
     profile: &'a Profile,
     published: &'a Published,
     accepted: &'a [&'a str],
@@ -104,7 +105,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn find(&mut self, severity: Severity, at: Option<&Endpoint>, problem: String, fix: String) {
-        let endpoint = at.map(Endpoint::route);
+        let endpoint = at.map(|endpoint| self.contract.route(endpoint));
         self.findings.push(Finding { severity, endpoint, problem, fix });
     }
 
@@ -118,9 +119,9 @@ impl Check<'_> {
         }
     }
 
-    fn acr_values_are_published(&mut self, contract: &Contract) {
+    fn acr_values_are_published(&mut self) {
         let Some(known) = &self.published.acr_values else {
-            if contract.endpoints().iter().any(asks_acr) {
+            if self.contract.endpoints().iter().any(asks_acr) {
                 self.find(
                     Severity::Warning,
                     None,
@@ -131,7 +132,8 @@ impl Check<'_> {
             return;
         };
         // Those that endpoints ask for are looked at with their endpoints.
-        let asked: Vec<String> = contract
+        let asked: Vec<String> = self
+            .contract
             .endpoints()
             .iter()
             .flat_map(|endpoint| self.profile.acr_values(&endpoint.requirement))
@@ -303,7 +305,7 @@ impl Check<'_> {
 
     /// Whether the issuer's tokens have the claims that the contract's endpoints need. The list need
     /// not be exhaustive, so that what is not in it may still come.
-    fn claims(&mut self, contract: &Contract) {
+    fn claims(&mut self) {
         let Some(known) = self.published.claims.clone() else { return };
         let profile = self.profile;
         let [amr, acr, auth_time] = profile.claim_paths();
@@ -315,8 +317,9 @@ impl Check<'_> {
             if known.iter().any(|claim| claim == path.first()) {
                 continue;
             }
+            let contract = self.contract;
             let endpoints = contract.endpoints().iter().filter(|endpoint| needs(profile, endpoint));
-            let routes: Vec<String> = endpoints.map(Endpoint::route).collect();
+            let routes: Vec<String> = endpoints.map(|endpoint| contract.route(endpoint)).collect();
             if !routes.is_empty() {
                 let problem = format!(
                     "the issuer's `claims_supported` does not list `{path}`, which {} needs",

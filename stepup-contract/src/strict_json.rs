@@ -9,8 +9,18 @@ use thiserror::Error as ThisError;
 
 /// Why a text is not acceptable JSON, with line and column.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
-#[error("{0}")]
-pub struct StrictJsonError(String);
+#[error("{message}")]
+pub struct StrictJsonError {
+    message: String,
+    line: usize,
+}
+
+impl StrictJsonError {
+    /// The line on which it is, the first being 1.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+}
 
 /// Parses JSON text (UTF-8), refusing keys that stand twice in one object, numbers out of range and
 /// nesting deeper than 128.
@@ -22,7 +32,10 @@ pub fn parse_strict(text: &[u8]) -> Result<Value, StrictJsonError> {
     let value = Strict
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| StrictJsonError(error.to_string()))?;
+        .map_err(|error| StrictJsonError {
+            message: error.to_string(),
+            line: error.line().max(1),
+        })?;
     Ok(value)
 }
 

@@ -324,7 +324,6 @@ fn conflict(
     let (one, other) = (&endpoints[first], &endpoints[second]);
     ContractError::Conflict {
         pointer: pointers.get(second).cloned().unwrap_or_default(),
-        route: other.route(),
         first: one.name(),
         second: other.name(),
     }

@@ -295,14 +295,52 @@ fn everything_that_is_wrong_is_told_at_once() {
             "/version",
             "/endpoints/1/security/step-up",
             "/endpoints/3/method",
+            "/endpoints/3/path",
             "/endpoints/0/path",
             "/endpoints/2/security/acr/0",
         ]
     );
     let twice = text.replace("\"a\"", "\"/c\"").replace("\"d\"", "\"/d\"");
     let errors = Contract::parse(twice).unwrap_err();
-    assert!(
-        errors.iter().any(|error| error.to_string().contains("takes requests that")),
-        "{errors}"
+    assert!(errors.iter().any(|error| error.to_string().contains("a second time")), "{errors}");
+}
+
+/// A field that cannot be read hides nothing but itself.
+#[test]
+fn one_wrong_field_hides_no_other() {
+    let at = |text: &str| {
+        let errors = Contract::parse(text).unwrap_err();
+        let places = errors.iter().map(|error| error.pointer().unwrap_or_default().to_owned());
+        Vec::from_iter(places)
+    };
+    assert_eq!(
+        at(r#"{"path": "a", "trust": "high", "security": {"step-up": true, "methods": ["mfaa"],
+               "acr": ["0"], "scopes": ["x", "x"], "risk": {}, "odd": 1}}"#),
+        [
+            "/trust",
+            "/security/odd",
+            "/security/methods/0",
+            "/path",
+            "/security/scopes/1",
+            "/security/acr/0",
+            "/security/risk",
+        ]
+    );
+    // What cannot be read may be what the others need.
+    assert_eq!(
+        at(r#"{"path": "/a", "trust": "sensitive", "security": {"step-up": true, "max-age": "300",
+               "risk": {"step-up": "low"}, "per-action": true}}"#),
+        ["/security/max-age"]
+    );
+    assert_eq!(
+        at(r#"{"path": "a", "method": 1, "security": []}"#),
+        ["/method", "/security", "/path"]
+    );
+    // Routes are compared as far as they are known.
+    assert_eq!(
+        at(r#"[{"path": "/a", "security": {"step-up": false}}, {"path": "/a", "security": {}},
+               {"path": "/a", "method": "GETT", "security": {"step-up": false}},
+               {"path": "b", "security": {"step-up": false}}]"#),
+        ["/1/security/step-up", "/2/method", "/3/path", "/1"]
     );
 }

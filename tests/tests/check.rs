@@ -97,6 +97,16 @@ fn the_settings_say_how_much_each_matters() {
     assert!(err.contains("other.toml") && err.contains("did you mean `sms-only`"), "{err}");
 }
 
+#[test]
+fn what_the_contract_as_a_whole_says_has_a_place_too() {
+    let folder = folder("[lints]\nno-scopes = \"off\"\n");
+    let open = CONTRACT.replace("\"unlisted\": \"deny\"", "\"unlisted\": \"allow\"");
+    fs::write(folder.path().join("contract.json"), open).expect("a file");
+    let findings = findings(&folder, &[]);
+    let found = findings.iter().find(|one| one["rule"] == "unlisted-allow").expect("it is found");
+    assert_eq!((&found["pointer"], &found["line"]), (&json!("/unlisted"), &json!(5)));
+}
+
 fn waiver(fingerprint: &Value, expires: &str) -> String {
     format!(
         "[[waivers]]\nfingerprint = {fingerprint}\nreason = \"until the app has keys\"\nexpires = {expires}\n"
@@ -193,6 +203,8 @@ fn a_report_is_written_for_code_scanning_and_for_pull_requests() {
     assert_eq!(results.len(), 4);
     assert_eq!(results[0]["locations"][0]["physicalLocation"]["region"]["startLine"], 12);
     assert!(results[0]["partialFingerprints"]["stepup/v1"].is_string());
+    let logical = &results[0]["locations"][0]["logicalLocations"][0];
+    assert_eq!(logical["fullyQualifiedName"], "/endpoints/2");
 
     let (_, github, _) = run_in(folder.path(), &["check", "contract.json", "--output", "github"]);
     let first = github.lines().next().expect("a line");
@@ -230,10 +242,10 @@ fn what_keeps_a_document_from_being_a_contract_is_told_with_its_line() {
     assert_eq!(
         lines,
         [
-            "error: bad.json:11: at /endpoints/1/security/maxage: unknown field; did you mean \
-             `max-age`?",
             "error: bad.json:10: at /endpoints/1/security/methods/0: unknown method `smss`; did you \
              mean `sms`?",
+            "error: bad.json:11: at /endpoints/1/security/maxage: unknown field; did you mean \
+             `max-age`?",
         ]
     );
     let (code, sarif, _) = run_in(folder.path(), &["check", "bad.json", "--output", "sarif"]);
@@ -244,7 +256,10 @@ fn what_keeps_a_document_from_being_a_contract_is_told_with_its_line() {
         .expect("a file");
     let (code, _, err) = run_in(folder.path(), &["check", "odd.json"]);
     assert_eq!(code, 1);
-    assert!(err.contains("stands twice at line 2"), "{err}");
+    assert!(err.contains("odd.json:2: ") && err.contains("stands twice at line 2"), "{err}");
+    let (_, json, _) = run_in(folder.path(), &["check", "odd.json", "--output", "json"]);
+    let found = serde_json::from_str::<Value>(&json).expect("JSON")["findings"][0].clone();
+    assert_eq!((&found["pointer"], &found["line"]), (&json!(""), &json!(2)));
 }
 
 #[test]

@@ -308,6 +308,19 @@ async fn the_command_tells_what_is_found_and_exits_with_it() {
     );
     assert_eq!(err, "1 endpoint, 1 error, 0 warnings\n");
 
+    // It stands at the endpoint, whatever the contract's base.
+    let based = json!({
+        "contract": 1, "service": "s", "version": "1", "base": "/api",
+        "endpoints": [serde_json::from_str::<Value>(&mfa).expect("JSON")],
+    });
+    let json = [&issuer[..], &["--output", "json"]].concat();
+    let (_, out, err) = check(&based.to_string(), &json);
+    let document: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    let found = document["findings"].as_array().expect("findings").iter();
+    let found = Vec::from_iter(found.filter(|one| one["rule"] == "issuer"));
+    assert_eq!((&found[0]["route"], &found[0]["line"]), (&json!("POST /api/pay"), &json!(1)));
+    assert_eq!(found[0]["pointer"], "/endpoints/0");
+
     let (code, out, err) = check(&mfa, &[&issuer[..], &["--ask", "mfa=urn:2fa"]].concat());
     assert_eq!((code, out.as_str()), (0, ""), "{err}");
     assert_eq!(err, "1 endpoint, 0 errors, 0 warnings\n");

@@ -98,6 +98,16 @@ fn an_existing_document_is_untouched_elsewhere() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("no operation for any method /api/any; nothing was added"), "{said}");
     let text = text(&output);
+    let again = written(&folder, "again.json", &text);
+    let again = render("openapi", &contract, &["--into", again.to_str().expect("text")]);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), text, "a second time adds nothing");
+    // Where there was one member on a line, its lines stand as they were, but for a comma.
+    let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches(',')).collect();
+    let opened = [r#""responses": {"#, r#""/files/{path}": {"#, r#""schemas": {"#, "Schemes\": {"];
+    let kept = EXISTING.lines().filter(|line| !opened.iter().any(|opened| line.contains(opened)));
+    for line in kept.chain([r#"    "/other": { "get": {   "responses": {} } }"#]) {
+        assert!(lines.contains(&line.trim_end_matches(',')), "{line} is not in\n{text}");
+    }
     // As it was written, down to the spaces, and in its order.
     for kept in [
         r#"{ "title": "Bank",   "version": "7" }"#,
@@ -147,7 +157,7 @@ fn what_is_no_openapi_document_is_refused() {
     for (document, said) in [
         ("{", "EOF while parsing"),
         (r#"{"swagger": "2.0"}"#, "not an OpenAPI 3 document: its `openapi` is missing"),
-        (r#"{"openapi": "3.1.0", "paths": []}"#, "`paths` of the OpenAPI document"),
+        (r#"{"openapi": "3.1.0", "paths": []}"#, "openapi.json: its `paths` is not a JSON object"),
     ] {
         let existing = written(&folder, "openapi.json", document);
         let output = render("openapi", &contract, &["--into", existing.to_str().expect("text")]);

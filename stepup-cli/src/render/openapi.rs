@@ -1,17 +1,17 @@
-//! OpenAPI 3.1. What a document holds already stays as it is written, down to its spaces: only the members that
-//! the contract has something to say about are taken apart.
+//! OpenAPI 3.1. A document is edited, not written anew: what it holds already stays as it is written, down to its
+//! spaces. A new one is a skeleton with every operation, which is filled in the same way.
 
 use crate::failure::Failure;
 use crate::input::view;
 use crate::wording::unknown;
-use indexmap::IndexMap;
+use jsonc_parser::ParseOptions;
+use jsonc_parser::cst::{CstInputValue, CstObject, CstObjectProp, CstRootNode};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use stepup_contract::{ContractView, Endpoint, HttpMethod, Trust, without_names};
+use stepup_contract::{ContractView, Endpoint, HttpMethod, Trust, parse_strict, without_names};
 
 /// See the module.
 #[derive(Debug, clap::Args)]
@@ -27,42 +27,22 @@ pub(crate) struct Arguments {
     issuer: Option<String>,
 }
 
-/// An object whose members stay in their order, each as it is written.
-type Object = IndexMap<String, Box<RawValue>>;
-
 /// The name of the security scheme.
 const SCHEME: &str = "stepUp";
 
 pub(crate) fn openapi(arguments: &Arguments) -> Result<String, Failure> {
     let contract = view(&arguments.contract)?;
-    let Some(path) = &arguments.into else {
-        let info = json!({"title": contract.service(), "version": contract.version()});
-        let mut document = Object::new();
-        set(&mut document, "openapi", &"3.1.0")?;
-        set(&mut document, "info", &info)?;
-        let (text, missing) = filled(document, &contract, arguments, true)?;
-        warn(&arguments.contract, &missing);
-        return Ok(text);
-    };
-    let unreadable = |why| Failure::Unreadable { path: path.clone(), why };
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let wrong = |why: String| Failure::Usage(format!("{}: {why}", path.display()));
-    let document: Object = serde_json::from_str(&text)
-        .map_err(|why| wrong(format!("not JSON: {why}; convert a document in YAML first")))?;
-    let version = document.get("openapi").map_or("missing", |version| version.get());
-    if !version.starts_with("\"3.") {
-        return Err(wrong(format!("not an OpenAPI 3 document: its `openapi` is {version}")));
-    }
-    for (group, name) in OURS {
-        let components = object(&document, "components")?;
-        if object(&components, group)?.get(name).is_some_and(|there| !is_ours(there)) {
-            return Err(wrong(format!(
-                "components.{group}.{name} is there already and is not Step-up's; rename it"
-            )));
+    let file = arguments.into.as_ref().unwrap_or(&arguments.contract);
+    let wrong = |why| Failure::Usage(format!("{}: {why}", file.display()));
+    let text = match &arguments.into {
+        None => skeleton(&contract).map_err(wrong)?,
+        Some(path) => {
+            let unreadable = |why| Failure::Unreadable { path: path.clone(), why };
+            fs::read_to_string(path).map_err(unreadable)?
         }
-    }
-    let (text, missing) = filled(document, &contract, arguments, false)?;
-    warn(path, &missing);
+    };
+    let (text, missing) = filled(&text, &contract, arguments).map_err(wrong)?;
+    warn(file, &missing);
     Ok(text)
 }
 
@@ -77,93 +57,175 @@ const OURS: [(&str, &str); 4] = [
 /// Marks what was put under the components, so that a document can be filled again.
 const MARK: &str = "x-step-up-added";
 
-fn is_ours(there: &RawValue) -> bool {
-    serde_json::from_str::<Value>(there.get()).is_ok_and(|there| there.get(MARK).is_some())
-}
-
 fn warn(file: &Path, missing: &[String]) {
     for route in missing {
         eprintln!("warning: {}: no operation for {route}; nothing was added", file.display());
     }
 }
 
-/// The document with what the contract says, and the endpoints that have no place in it.
-fn filled(
-    mut document: Object,
-    contract: &ContractView,
-    arguments: &Arguments,
-    create: bool,
-) -> Result<(String, Vec<String>), Failure> {
-    let everywhere = document.get("security").map(|security| security.get().to_owned());
-    // Before 3.1 only schemes of OAuth and OpenID Connect name scopes.
-    let old = document.get("openapi").is_some_and(|version| version.get().starts_with("\"3.0"));
-    let scopes = arguments.issuer.is_some() || !old;
-    let mut paths = object(&document, "paths")?;
-    let mut missing = Vec::new();
-    // Two endpoints may have one operation: a method of its own comes before any, and where a wildcard is a parameter
-    // like another, what asks for more.
-    let mut shown: HashSet<(String, HttpMethod)> = HashSet::new();
+/// A document with the contract's operations, of which nothing is said yet but what the handler does.
+fn skeleton(contract: &ContractView) -> Result<String, String> {
+    let mut paths: BTreeMap<String, (String, BTreeMap<String, Value>)> = BTreeMap::new();
+    for endpoint in by_precedence(contract) {
+        let whole = contract.whole_path(endpoint);
+        let path = plain(&whole);
+        let (_, item) = paths.entry(without_names(&path)).or_insert_with(|| {
+            let parameters = parameters(&whole);
+            let parameters = (!parameters.is_empty()).then(|| json!(parameters));
+            let item = parameters.map(|parameters| ("parameters".to_owned(), parameters));
+            (path, item.into_iter().collect())
+        });
+        for method in methods(endpoint) {
+            let summary = match endpoint.trust() {
+                Trust::Sensitive => "Needs step-up authentication",
+                Trust::Standard => "Needs a valid token",
+            };
+            item.entry(member(method)).or_insert_with(|| {
+                let answers = json!({"default": {"description": "The handler's answer"}});
+                json!({"summary": summary, "responses": answers})
+            });
+        }
+    }
+    let paths: BTreeMap<_, _> = paths.into_values().collect();
+    let root = CstRootNode::parse("{}\n", &STRICT).map_err(|why| why.to_string())?;
+    let document = root.object_value_or_set();
+    put(&document, "openapi", "3.1.0")?;
+    let info = json!({"title": contract.service(), "version": contract.version()});
+    put(&document, "info", &info)?;
+    put(&document, "paths", &paths)?;
+    Ok(root.to_string())
+}
+
+/// The endpoints, of two that have one operation first the one that it is about: a method of its own comes before
+/// any, and where a wildcard is a parameter like another, what asks for more.
+fn by_precedence(contract: &ContractView) -> Vec<&Endpoint> {
     let mut endpoints: Vec<&Endpoint> = contract.endpoints().iter().collect();
     endpoints
         .sort_by_key(|endpoint| (endpoint.method.is_none(), endpoint.trust() == Trust::Standard));
-    for endpoint in endpoints {
-        let whole = contract.whole_path(endpoint);
-        let found = [&*whole, &endpoint.path].into_iter().find_map(|path| {
-            let same = |known: &&String| without_names(known) == without_names(&plain(path));
-            paths.keys().find(same).cloned()
-        });
-        let key = match found {
-            Some(key) => key,
-            None if create => plain(&whole),
-            None => {
-                missing.push(contract.route(endpoint));
-                continue;
-            }
-        };
-        let mut item = object(&paths, &key)?;
-        if create && item.is_empty() {
-            let parameters = parameters(&whole);
-            if !parameters.is_empty() {
-                set(&mut item, "parameters", &parameters)?;
-            }
+    endpoints
+}
+
+/// The document with what the contract says, and the endpoints that have no place in it.
+fn filled(
+    text: &str,
+    contract: &ContractView,
+    arguments: &Arguments,
+) -> Result<(String, Vec<String>), String> {
+    let read = parse_strict(text.as_bytes())
+        .map_err(|why| format!("not JSON: {why}; convert a document in YAML first"))?;
+    let version = &read["openapi"];
+    let version =
+        version.as_str().filter(|version| version.starts_with("3.")).ok_or_else(|| {
+            let missing = version.is_null().then(|| "missing".to_owned());
+            let version = missing.unwrap_or_else(|| version.to_string());
+            format!("not an OpenAPI 3 document: its `openapi` is {version}")
+        })?;
+    for (group, name) in OURS {
+        let there = &read["components"][group][name];
+        if !there.is_null() && there.get(MARK).is_none() {
+            return Err(format!(
+                "components.{group}.{name} is there already and is not Step-up's; rename it"
+            ));
         }
+    }
+    let root = CstRootNode::parse(text, &STRICT).map_err(|why| why.to_string())?;
+    let document = root.object_value().ok_or("not a JSON object")?;
+    // Before 3.1 only schemes of OAuth and OpenID Connect name scopes.
+    let scopes = arguments.issuer.is_some() || !version.starts_with("3.0");
+    let missing = operations(&document, contract, &read["security"], scopes)?;
+    components(&object(&document, "components")?, arguments)?;
+    let unknown = unknown(contract);
+    if !unknown.is_empty() {
+        put(&document, "x-step-up-not-shown", &unknown)?;
+    }
+    Ok((root.to_string(), missing))
+}
+
+/// Says of every operation what its endpoint asks; returns the endpoints that have none. `everywhere` is the
+/// document's own `security`.
+fn operations(
+    document: &CstObject,
+    contract: &ContractView,
+    everywhere: &Value,
+    scopes: bool,
+) -> Result<Vec<String>, String> {
+    let paths = inner(document, "paths")?;
+    let paths = paths.map(|paths| paths.properties()).unwrap_or_default();
+    let mut known: HashMap<String, CstObjectProp> = HashMap::new();
+    for path in paths {
+        known.entry(without_names(&path.decoded_name().unwrap_or_default())).or_insert(path);
+    }
+    let mut missing = Vec::new();
+    let mut shown: HashSet<(String, HttpMethod)> = HashSet::new();
+    for endpoint in by_precedence(contract) {
+        let whole = contract.whole_path(endpoint);
+        let mut names =
+            [&*whole, &endpoint.path].into_iter().map(|path| without_names(&plain(path)));
         let mut any = false;
-        for method in methods(endpoint) {
-            let name = method.as_str().to_lowercase();
-            if !create && !item.contains_key(&name) {
-                continue;
+        if let Some((name, path)) = names.find_map(|name| known.get_key_value(&name)) {
+            let item = path.object_value().ok_or("a path of it is not a JSON object")?;
+            for method in methods(endpoint) {
+                let operation = inner(&item, &member(method))?;
+                let Some(operation) = operation.filter(|_| shown.insert((name.clone(), method)))
+                else {
+                    continue;
+                };
+                any = true;
+                fill(&operation, endpoint, everywhere, scopes)?;
             }
-            if !shown.insert((key.clone(), method)) {
-                continue;
-            }
-            any = true;
-            let operation =
-                operation(object(&item, &name)?, endpoint, everywhere.as_deref(), create, scopes)?;
-            set(&mut item, &name, &operation)?;
         }
         if !any {
             missing.push(contract.route(endpoint));
         }
-        set(&mut paths, &key, &item)?;
     }
-    if create {
-        paths.sort_unstable_keys();
+    Ok(missing)
+}
+
+/// Says of an operation what this endpoint asks.
+fn fill(
+    operation: &CstObject,
+    endpoint: &Endpoint,
+    everywhere: &Value,
+    scopes: bool,
+) -> Result<(), String> {
+    let scopes = if scopes { &endpoint.requirement.scopes[..] } else { &[] };
+    // Of the alternatives that are there, every one needs the token as well: a further alternative would be a
+    // way around it.
+    let wrong = "the `security` of an operation is not an array of objects";
+    let there = match operation.get("security") {
+        Some(there) => there.array_value().ok_or(wrong)?.elements(),
+        None => Vec::new(),
+    };
+    if there.is_empty() {
+        let own = operation.get("security").is_some();
+        let everywhere = everywhere.as_array().filter(|all| !own && !all.is_empty());
+        let mut alternatives = everywhere.cloned().unwrap_or_else(|| vec![json!({})]);
+        for alternative in alternatives.iter_mut().filter_map(Value::as_object_mut) {
+            alternative.insert(SCHEME.into(), json!(scopes));
+        }
+        put(operation, "security", &alternatives)?;
     }
-    set(&mut document, "paths", &paths)?;
-    let components = components(object(&document, "components")?, arguments)?;
-    set(&mut document, "components", &components)?;
-    let unknown = unknown(contract);
-    if !unknown.is_empty() {
-        set(&mut document, "x-step-up-not-shown", &unknown)?;
+    for alternative in there {
+        put(&alternative.as_object().ok_or(wrong)?, SCHEME, scopes)?;
     }
-    let mut text = serde_json::to_string_pretty(&document).map_err(odd)?;
-    text.push('\n');
-    Ok((text, missing))
+    let responses = object(operation, "responses")?;
+    for status in ["401", "403"] {
+        if responses.get(status).is_none() {
+            let response = json!({"$ref": format!("#/components/responses/StepUp{status}")});
+            put(&responses, status, &response)?;
+        }
+    }
+    put(operation, "x-step-up", &endpoint.requirement)
 }
 
 /// The methods of an endpoint that OpenAPI has a place for.
 fn methods(endpoint: &Endpoint) -> Vec<HttpMethod> {
     endpoint.method.map_or_else(|| HttpMethod::ALL.to_vec(), |method| vec![method])
+}
+
+/// What OpenAPI calls the member of a path that holds the operation of this method.
+fn member(method: HttpMethod) -> String {
+    method.as_str().to_lowercase()
 }
 
 /// The path as OpenAPI writes it: a wildcard is a parameter like another.
@@ -181,48 +243,7 @@ fn parameters(path: &str) -> Vec<Value> {
         .collect()
 }
 
-fn operation(
-    mut operation: Object,
-    endpoint: &Endpoint,
-    everywhere: Option<&str>,
-    create: bool,
-    scopes: bool,
-) -> Result<Object, Failure> {
-    if create {
-        let sensitive = endpoint.trust() == Trust::Sensitive;
-        let summary =
-            if sensitive { "Needs step-up authentication" } else { "Needs a valid token" };
-        set(&mut operation, "summary", &summary)?;
-    }
-    // Of the alternatives that are there, every one needs the token as well: a further alternative would be a
-    // way around it.
-    let there = operation.get("security").map(|security| security.get()).or(everywhere);
-    let mut alternatives: Vec<Object> =
-        there.map_or_else(|| Ok(Vec::new()), serde_json::from_str).map_err(odd)?;
-    if alternatives.is_empty() {
-        alternatives.push(Object::new());
-    }
-    for alternative in &mut alternatives {
-        set(alternative, SCHEME, &if scopes { &endpoint.requirement.scopes[..] } else { &[] })?;
-    }
-    set(&mut operation, "security", &alternatives)?;
-    let mut responses = object(&operation, "responses")?;
-    if create && responses.is_empty() {
-        set(&mut responses, "default", &json!({"description": "The handler's answer"}))?;
-    }
-    for status in ["401", "403"] {
-        if !responses.contains_key(status) {
-            let response = json!({"$ref": format!("#/components/responses/StepUp{status}")});
-            set(&mut responses, status, &response)?;
-        }
-    }
-    set(&mut operation, "responses", &responses)?;
-    set(&mut operation, "x-step-up", &endpoint.requirement)?;
-    Ok(operation)
-}
-
-fn components(mut components: Object, arguments: &Arguments) -> Result<Object, Failure> {
-    let mut schemes = object(&components, "securitySchemes")?;
+fn components(components: &CstObject, arguments: &Arguments) -> Result<(), String> {
     let scheme = match &arguments.issuer {
         Some(issuer) => json!({
             "type": "openIdConnect",
@@ -231,10 +252,8 @@ fn components(mut components: Object, arguments: &Arguments) -> Result<Object, F
         }),
         None => json!({"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}),
     };
-    let scheme = marked(scheme);
-    set(&mut schemes, SCHEME, &scheme)?;
-    set(&mut components, "securitySchemes", &schemes)?;
-    let mut responses = object(&components, "responses")?;
+    put(&object(components, "securitySchemes")?, SCHEME, &marked(scheme))?;
+    let responses = object(components, "responses")?;
     for (status, description) in [
         (
             "401",
@@ -251,10 +270,8 @@ fn components(mut components: Object, arguments: &Arguments) -> Result<Object, F
                 "schema": {"$ref": "#/components/schemas/StepUpProblem"},
             }},
         });
-        set(&mut responses, &format!("StepUp{status}"), &marked(response))?;
+        put(&responses, &format!("StepUp{status}"), &marked(response))?;
     }
-    set(&mut components, "responses", &responses)?;
-    let mut schemas = object(&components, "schemas")?;
     let problem = json!({
         "type": "object",
         "description": "A problem (RFC 9457), with what the challenge holds",
@@ -270,9 +287,7 @@ fn components(mut components: Object, arguments: &Arguments) -> Result<Object, F
             "scope": {"type": "string"},
         },
     });
-    set(&mut schemas, "StepUpProblem", &marked(problem))?;
-    set(&mut components, "schemas", &schemas)?;
-    Ok(components)
+    put(&object(components, "schemas")?, "StepUpProblem", &marked(problem))
 }
 
 fn marked(mut value: Value) -> Value {
@@ -280,22 +295,61 @@ fn marked(mut value: Value) -> Value {
     value
 }
 
-/// The object that stands there, or an empty one where nothing does.
-fn object(parent: &Object, name: &str) -> Result<Object, Failure> {
-    parent.get(name).map_or_else(
-        || Ok(Object::new()),
-        |value| {
-            serde_json::from_str(value.get())
-                .map_err(|why| Failure::Usage(format!("`{name}` of the OpenAPI document: {why}")))
-        },
-    )
+/// JSON as RFC 8259 has it.
+const STRICT: ParseOptions = ParseOptions {
+    allow_comments: false,
+    allow_loose_object_property_names: false,
+    allow_trailing_commas: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// The object that stands there.
+fn inner(parent: &CstObject, name: &str) -> Result<Option<CstObject>, String> {
+    let Some(there) = parent.get(name) else { return Ok(None) };
+    let object =
+        there.object_value().ok_or_else(|| format!("its `{name}` is not a JSON object"))?;
+    Ok(Some(object))
 }
 
-fn set(object: &mut Object, name: &str, value: &impl Serialize) -> Result<(), Failure> {
-    object.insert(name.to_owned(), to_raw_value(value).map_err(odd)?);
+/// The object that stands there, or an empty one where nothing does.
+fn object(parent: &CstObject, name: &str) -> Result<CstObject, String> {
+    Ok(match inner(parent, name)? {
+        Some(object) => object,
+        None => parent.object_value_or_set(name),
+    })
+}
+
+/// Writes a member, unless it says this already.
+fn put(object: &CstObject, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), String> {
+    let value = serde_json::to_value(value).map_err(|why| why.to_string())?;
+    let there = object.get(name);
+    let said =
+        there.as_ref().and_then(|there| parse_strict(there.value()?.to_string().as_bytes()).ok());
+    match there {
+        Some(_) if said.as_ref() == Some(&value) => {}
+        Some(there) => there.set_value(input(value)),
+        None => {
+            object.append(name, input(value));
+        }
+    }
     Ok(())
 }
 
-fn odd(why: serde_json::Error) -> Failure {
-    Failure::Usage(format!("the OpenAPI document: {why}"))
+fn input(value: Value) -> CstInputValue {
+    match value {
+        Value::Null => CstInputValue::Null,
+        Value::Bool(value) => value.into(),
+        Value::Number(value) => CstInputValue::Number(value.to_string()),
+        Value::String(value) => value.into(),
+        Value::Array(items) => CstInputValue::Array(items.into_iter().map(input).collect()),
+        Value::Object(members) => CstInputValue::Object(
+            members.into_iter().map(|(name, value)| (name, input(value))).collect(),
+        ),
+    }
 }

@@ -220,7 +220,15 @@ impl Proxy {
     /// # Panics
     /// When it does not start.
     pub async fn start(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(kind, "", gateway, "127.0.0.1", upstream).await
+        Self::started(kind, "", (gateway, kind.mode()), "127.0.0.1", upstream).await
+    }
+
+    /// Starts one that asks where another mode is listened in.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn asking(kind: Kind, mode: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        Self::started(kind, "", (gateway, mode), "127.0.0.1", upstream).await
     }
 
     /// Starts one that finds the upstream and the gateway by the name of this machine.
@@ -228,7 +236,7 @@ impl Proxy {
     /// # Panics
     /// When it does not start.
     pub async fn start_by_name(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(kind, "", gateway, "localhost", upstream).await
+        Self::started(kind, "", (gateway, kind.mode()), "localhost", upstream).await
     }
 
     /// Starts nginx with these directives in its `http` block, before those that are rendered; `{folder}` is
@@ -237,13 +245,14 @@ impl Proxy {
     /// # Panics
     /// When it does not start.
     pub async fn nginx_with(inherited: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(Kind::Nginx, inherited, gateway, "127.0.0.1", upstream).await
+        let asked = (gateway, Kind::Nginx.mode());
+        Self::started(Kind::Nginx, inherited, asked, "127.0.0.1", upstream).await
     }
 
     async fn started(
         kind: Kind,
         inherited: &str,
-        gateway: &Gateway,
+        (gateway, mode): (&Gateway, &str),
         host: &str,
         upstream: SocketAddr,
     ) -> Self {
@@ -258,7 +267,7 @@ impl Proxy {
         let contract = gateway.contract.to_str().expect("a path of text");
         let at = |address: SocketAddr| format!("{host}:{}", address.port());
         let (listen_at, upstream, asked) =
-            (listen.to_string(), at(upstream), at(gateway.address(kind.mode())));
+            (listen.to_string(), at(upstream), at(gateway.address(mode)));
         let mut arguments = vec!["render", name, contract, "--listen", &listen_at];
         arguments.extend(["--upstream", &upstream, "--gateway", &asked]);
         arguments.extend(over.iter().flat_map(|over| ["--over", over]));

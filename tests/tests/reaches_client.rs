@@ -1,0 +1,214 @@
+//! What of a refusal reaches the client through the real nginx, Envoy and Caddy, and what happens without the
+//! gateway: the table of `docs/gateways.md`, row by row.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use serde_json::json;
+use std::path::Path;
+use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
+use stepup_tests::command::workspace;
+use stepup_tests::gateways::{Gateway, Kind, Proxy};
+use stepup_tests::server::Answer;
+use stepup_tests::upstream::Upstream;
+
+const RESOURCE: &str = "https://api.example";
+
+/// An issuer that is never there.
+const AWAY: &str = "http://127.0.0.1:9";
+
+/// A bank's gateway, with a key for nonces in this folder.
+async fn bank(idp: &TestIssuer, folder: &Path) -> Gateway {
+    let asking = |scopes: &[String]| json!({"step-up": true, "methods": ["mfa"], "scopes": scopes});
+    let scopes = |count: u8| {
+        Vec::from_iter((0..count).map(|at| char::from(b'a' + at).to_string().repeat(200)))
+    };
+    let contract = json!([
+        {"method": "POST", "path": "/pay", "security": asking(&["pay".into()])},
+        {"method": "POST", "path": "/middling", "security": asking(&scopes(8))},
+        {"method": "POST", "path": "/long", "security": asking(&scopes(12))},
+        {"method": "GET", "path": "/me", "security": {"step-up": false}},
+    ]);
+    let key = folder.join("key");
+    std::fs::write(&key, [7; 32]).expect("a file");
+    let settings = format!(
+        "[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n\
+         [[issuers]]\nissuer = \"{AWAY}\"\naudience = \"{AUDIENCE}\"\nlazy = true\n\
+         [gateway]\nresource = \"{RESOURCE}\"\ndpop-nonce-key = \"{}\"\n",
+        idp.url(),
+        key.display()
+    );
+    Gateway::start(&contract.to_string(), &settings, None).await
+}
+
+fn url(proxy: &Proxy, path: &str) -> String {
+    format!("http://{}{path}", proxy.address)
+}
+
+async fn post(proxy: &Proxy, path: &str, authorization: Option<&str>) -> Answer {
+    let mut request = reqwest::Client::new().post(url(proxy, path));
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    Answer::of(request).await
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn every_refusal_reaches_the_client_as_it_is() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = bank(&idp, folder.path()).await;
+    let strong = idp.token().claim("amr", json!(["mfa"]));
+    let weak = format!("Bearer {}", idp.password_token());
+    let unscoped = format!("Bearer {}", strong.clone().mint());
+    let good = format!("Bearer {}", strong.claim("scope", "pay").mint());
+    for kind in Kind::ALL {
+        let upstream = Upstream::start().await;
+        let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+        let url = |path: &str| format!("http://{}{path}", proxy.address);
+        let client = reqwest::Client::new();
+        let ask = async |authorization: Option<&str>| {
+            let mut request = client.post(url("/pay"));
+            if let Some(authorization) = authorization {
+                request = request.header("authorization", authorization);
+            }
+            let answer = Answer::of(request).await;
+            let problem = answer.json()["type"].as_str().expect("a type").to_owned();
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{kind:?}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{kind:?}");
+            let exposed = answer.header("access-control-expose-headers").unwrap_or_default();
+            assert!(exposed.contains("WWW-Authenticate"), "{kind:?}");
+            assert_eq!(answer.json()["status"], answer.status, "{kind:?}");
+            assert_eq!(
+                answer.parameter("error"),
+                answer.json()["error"].as_str().map(str::to_owned)
+            );
+            (answer.status, problem)
+        };
+        let problem = |name: &str| format!("urn:stepup:problem:{name}");
+        let expected = |status, name| (status, problem(name));
+        assert_eq!(ask(None).await, expected(401, "credential-required"), "{kind:?}");
+        assert_eq!(ask(Some("Bearer")).await, expected(400, "invalid-request"), "{kind:?}");
+        assert_eq!(ask(Some("Bearer x")).await, expected(401, "invalid-token"), "{kind:?}");
+        let step_up = expected(401, "insufficient-user-authentication");
+        assert_eq!(ask(Some(&weak)).await, step_up, "{kind:?}");
+        assert_eq!(ask(Some(&unscoped)).await, expected(403, "insufficient-scope"), "{kind:?}");
+        let other = Answer::of(client.post(url("/other")).header("authorization", &good)).await;
+        assert_eq!((other.status, &other.json()["type"]), (403, &json!(problem("unlisted"))));
+        assert!(upstream.take().is_empty(), "{kind:?}");
+
+        let answer = Answer::of(client.post(url("/pay")).header("authorization", &good)).await;
+        assert_eq!((answer.status, upstream.take().len()), (200, 1), "{kind:?}");
+        let preflight = client
+            .request(http::Method::OPTIONS, url("/pay"))
+            .header("origin", "https://app.example")
+            .header("access-control-request-method", "POST");
+        assert_eq!(
+            (Answer::of(preflight).await.status, upstream.take().len()),
+            (200, 1),
+            "{kind:?}"
+        );
+    }
+}
+
+/// The cells of a table's row.
+fn cells(row: &str) -> Vec<String> {
+    row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+}
+
+/// `yes`, unless something is lacking.
+fn yes_but(lacking: &[String], between: &str) -> String {
+    if lacking.is_empty() { "yes".into() } else { format!("yes, but {}", lacking.join(between)) }
+}
+
+/// What is seen of one gateway, in the order of the table's rows.
+async fn seen(kind: Kind) -> Vec<String> {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut gateway = bank(&idp, folder.path()).await;
+    let upstream = Upstream::start().await;
+    let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+    let strong = format!("Bearer {}", idp.mfa_token());
+    let unheard = format!("Bearer {}", idp.token().claim("iss", AWAY).mint());
+    let mut answers = vec![
+        ("of 400", 400, "invalid-request", post(&proxy, "/pay", Some("Bearer")).await),
+        ("of 401", 401, "credential-required", post(&proxy, "/pay", None).await),
+        ("of 403", 403, "insufficient-scope", post(&proxy, "/pay", Some(&strong)).await),
+    ];
+    // The gateway does not understand how it is asked. Over gRPC, there is no other way to ask.
+    let other = match kind {
+        Kind::Nginx => Some("forward-auth"),
+        Kind::Caddy | Kind::EnvoyHttp => Some("nginx"),
+        Kind::EnvoyGrpc => None,
+    };
+    if let Some(mode) = other {
+        let lost = Proxy::asking(kind, mode, &gateway, upstream.address()).await;
+        answers.push(("of 500", 500, "misconfigured", post(&lost, "/pay", None).await));
+    }
+    answers.push(("of 503", 503, "unavailable", post(&proxy, "/pay", Some(&unheard)).await));
+    let middling = post(&proxy, "/middling", Some(&strong)).await;
+    assert_eq!((middling.status, &middling.json()["status"]), (403, &json!(403)), "{kind:?}");
+    let long = post(&proxy, "/long", Some(&strong)).await;
+    answers.push(("above 2 KiB", 403, "insufficient-scope", long));
+    assert!(upstream.take().is_empty(), "{kind:?}");
+
+    let (mut statuses, mut bodies) = (Vec::new(), Vec::new());
+    for (what, status, problem, answer) in &answers {
+        if answer.status != *status {
+            statuses.push(format!("{} for {status}", answer.status));
+        }
+        let body = serde_json::from_str::<serde_json::Value>(&answer.body).unwrap_or_default();
+        if body["type"] != format!("urn:stepup:problem:{problem}") {
+            bodies.push(format!("not {what}"));
+        }
+    }
+    let has = |name: &str, statuses: &[u16]| {
+        let mut of = answers.iter().filter(|(_, status, ..)| statuses.contains(status));
+        let all = of.all(|(.., answer)| answer.header(name).is_some());
+        if all { "yes" } else { "no" }.to_owned()
+    };
+    let mut rows = vec![
+        yes_but(&statuses, ", "),
+        has("www-authenticate", &[400, 401, 403]),
+        nonce(kind, &proxy, &idp).await,
+        has("retry-after", &[503]),
+        yes_but(&bodies, ", ").replace(", not ", ", nor "),
+    ];
+    gateway.terminate();
+    assert!(gateway.ended().await);
+    let me = reqwest::Client::new().get(url(&proxy, "/me")).header("authorization", &strong);
+    rows.push(Answer::of(me).await.status.to_string());
+    assert!(upstream.take().len() == 1, "{kind:?}: only what the nonce was for");
+    rows
+}
+
+/// Whether a client learns the nonce that its proof needs, and comes through with it.
+async fn nonce(kind: Kind, proxy: &Proxy, idp: &TestIssuer) -> String {
+    let holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let bound = idp.token().claim("cnf", json!({"jkt": holder.thumbprint()})).mint();
+    let shown = async |proof: String| {
+        let request = reqwest::Client::new().get(url(proxy, "/me"));
+        let request = request.header("authorization", format!("DPoP {bound}"));
+        Answer::of(request.header("dpop", proof)).await
+    };
+    let proof = || holder.proof("GET", &format!("{RESOURCE}/me"), &bound);
+    let answer = shown(proof().sign()).await;
+    assert_eq!(answer.parameter("error").as_deref(), Some("use_dpop_nonce"), "{kind:?}");
+    let Some(nonce) = answer.header("dpop-nonce") else { return "no".into() };
+    assert_eq!(shown(proof().claim("nonce", nonce).sign()).await.status, 200, "{kind:?}");
+    "yes".into()
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn the_page_says_what_reaches_the_client() {
+    let page = std::fs::read_to_string(workspace().join("docs/gateways.md")).expect("the page");
+    let table = page.split("## What reaches the client").nth(1).expect("the section");
+    let mut rows = table.lines().filter(|line| line.starts_with('|')).map(cells);
+    let kinds = ["", "nginx", "Caddy", "Envoy, HTTP", "Envoy, gRPC"];
+    assert_eq!(rows.next().expect("a head"), kinds);
+    let rows: Vec<Vec<String>> = rows.skip(1).collect();
+    for (column, kind) in Kind::ALL.into_iter().enumerate() {
+        let said: Vec<String> = rows.iter().map(|row| row[column + 1].clone()).collect();
+        assert_eq!(said, seen(kind).await, "{kind:?}");
+    }
+}

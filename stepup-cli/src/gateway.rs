@@ -78,7 +78,7 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
     let issuers = if issuers.is_empty() { &none } else { issuers };
     let contract = crate::input::contract(&path)?;
     let mut builder =
-        StepUp::builder().allow_unsatisfiable(options.allow_unsatisfiable).dpop(options.dpop()?);
+        StepUp::builder().allow_unsatisfiable(options.allows_unsatisfiable()).dpop(options.dpop()?);
     for issuer in issuers {
         builder = builder.issuer(issuer.to_trust()?);
     }

@@ -1,6 +1,7 @@
 //! Helpers that the tests share.
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+pub mod bank;
 pub mod browser;
 pub mod careless;
 pub mod command;

@@ -1,50 +1,15 @@
-//! `stepup gateway` as a process: what it needs to start, whom it believes, how it reloads, and how it stops.
+//! `stepup gateway` as a process: what it needs to start, whom it believes, and what it tells. How it reloads and
+//! stops is in `gateway_life.rs`.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use serde_json::{Value, json};
-use std::fs;
+use serde_json::json;
 use std::process::Command;
-use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
+use stepup_tests::bank::{bank, contract, issuer, question, status};
 use stepup_tests::command::{run, stepup};
 use stepup_tests::envoy::{Asked, EnvoyClient};
 use stepup_tests::gateways::Gateway;
-use stepup_tests::scripted::{Script, Scripted};
 use stepup_tests::server::Answer;
-use stepup_tests::upstream::raw;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
-
-fn issuer(idp: &str) -> String {
-    format!(
-        "[[issuers]]\nissuer = \"{idp}\"\naudience = \"{AUDIENCE}\"\nkey-refresh-cooldown = 0\n"
-    )
-}
-
-fn contract(methods: &Value) -> Value {
-    json!([
-        {"method": "POST", "path": "/pay", "security": {"step-up": true, "methods": methods}},
-        {"method": "GET", "path": "/me", "security": {"step-up": false}},
-        {"path": "/any", "security": {"step-up": false}},
-    ])
-}
-
-async fn bank(idp: &TestIssuer) -> Gateway {
-    Gateway::start(&contract(&json!(["mfa"])).to_string(), &issuer(idp.url()), None).await
-}
-
-/// A question in nginx's way.
-fn question(gateway: &Gateway, method: &str, target: &str) -> reqwest::RequestBuilder {
-    reqwest::Client::new()
-        .get(format!("http://{}/_stepup", gateway.address("nginx")))
-        .header("x-original-method", method)
-        .header("x-original-uri", target)
-}
-
-async fn status(gateway: &Gateway, method: &str, target: &str, token: &str) -> u16 {
-    Answer::of(question(gateway, method, target).bearer_auth(token)).await.status
-}
 
 #[tokio::test]
 async fn the_upstream_is_told_who_calls_in_every_mode() {
@@ -218,58 +183,6 @@ async fn a_bound_token_needs_its_proof_for_the_clients_own_request() {
 }
 
 #[tokio::test]
-async fn a_changed_contract_is_taken_without_a_pause_and_a_bad_one_is_not() {
-    let idp = TestIssuer::start().await.expect("an issuer");
-    let gateway = bank(&idp).await;
-    let (weak, strong) = (idp.password_token(), idp.mfa_token());
-    // At once, so that nobody reads half of it.
-    let write = |text: &str| {
-        let new = gateway.contract.with_extension("new");
-        fs::write(&new, text).expect("written");
-        fs::rename(&new, &gateway.contract).expect("moved");
-    };
-    assert_eq!(status(&gateway, "POST", "/pay", &weak).await, 401);
-
-    write(&contract(&json!(["pwd"])).to_string());
-    let asked = Instant::now();
-    while status(&gateway, "POST", "/pay", &weak).await != 200 {
-        // Whichever is in force: nothing is dropped, and the strong token is good enough for both.
-        assert_eq!(status(&gateway, "POST", "/pay", &strong).await, 200);
-        assert!(asked.elapsed() < Duration::from_secs(10), "{}", gateway.log());
-    }
-
-    for (bad, why) in [
-        ("{", "EOF"),
-        (
-            r#"[{"path": "/pay", "security": {"step-up": true}}]"#,
-            "asks for methods, acr or max_age",
-        ),
-        (
-            r#"[{"path": "/pay", "security": {"step-up": true, "methods": ["mfa"], "per-action": true}}]"#,
-            "per_action",
-        ),
-        (
-            r#"[{"path": "/pay", "security": {"step-up": true, "methods": ["phishing_resistant"]}}]"#,
-            "phishing_resistant",
-        ),
-    ] {
-        write(bad);
-        gateway.logs(why).await;
-        assert_eq!(status(&gateway, "POST", "/pay", &weak).await, 200);
-    }
-    assert_eq!(gateway.log().matches("the old one stays in force").count(), 4, "{}", gateway.log());
-    let metrics = gateway.admin("/metrics").await.body;
-    assert!(metrics.contains("stepup_contract_reloads_total{taken=\"yes\"} 1"), "{metrics}");
-    assert!(metrics.contains("stepup_contract_reloads_total{taken=\"no\"} 4"), "{metrics}");
-
-    write(&contract(&json!(["mfa"])).to_string());
-    let asked = Instant::now();
-    while status(&gateway, "POST", "/pay", &weak).await != 401 {
-        assert!(asked.elapsed() < Duration::from_secs(10), "{}", gateway.log());
-    }
-}
-
-#[tokio::test]
 async fn operators_are_told_how_it_is() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;
@@ -298,113 +211,6 @@ async fn operators_are_told_how_it_is() {
     assert!(sum("stepup_answers_total") >= 3, "{}", metrics.body);
     assert_eq!(sum("stepup_answer_seconds_count"), sum("stepup_answers_total"));
     assert!(!metrics.body.contains("alice"), "nobody is named");
-}
-
-/// An issuer by its scripted documents, a token of its key, and one of a key that it has not published yet.
-async fn with_unknown_key() -> (Scripted, TestIssuer, [String; 2]) {
-    let http = Scripted::start().await;
-    let idp = TestIssuer::start().await.expect("an issuer");
-    let keys = serde_json::from_str(&idp.jwks()).expect("keys");
-    let document = json!({"issuer": http.url, "jwks_uri": format!("{}/jwks", http.url)});
-    http.on("/.well-known/openid-configuration", Script::json(&document));
-    http.on("/jwks", Script::json(&keys));
-    let known = idp.token().claim("iss", http.url.as_str()).mint();
-    idp.rotate_keeping("another", TestAlgorithm::Es256).expect("a key");
-    let unknown = idp.token().claim("iss", http.url.as_str()).claim("amr", json!(["mfa"])).mint();
-    (http, idp, [known, unknown])
-}
-
-/// Publishes the new key, to whoever waits for it.
-fn publish_slowly(http: &Scripted, idp: &TestIssuer) {
-    let keys = serde_json::from_str(&idp.jwks()).expect("keys");
-    let time = Duration::from_millis(1500);
-    http.on("/jwks", Script::After(time, Box::new(Script::json(&keys))));
-}
-
-#[tokio::test]
-async fn a_question_that_was_asked_is_answered_before_it_stops() {
-    let (http, idp, [_, unknown]) = with_unknown_key().await;
-    let contract = contract(&json!(["mfa"])).to_string();
-    let mut gateway = Gateway::start(&contract, &issuer(&http.url), None).await;
-    publish_slowly(&http, &idp);
-    let asked = question(&gateway, "POST", "/pay").bearer_auth(&unknown);
-    let asked = tokio::spawn(Answer::of(asked));
-    sleep(Duration::from_millis(500)).await;
-    gateway.terminate();
-    gateway.logs("stopping").await;
-    assert_eq!(gateway.admin("/readyz").await.status, 503);
-    assert_eq!(gateway.admin("/livez").await.status, 200);
-    let late = question(&gateway, "POST", "/pay").send().await;
-    assert!(late.is_err(), "no new connection is taken");
-    assert_eq!(asked.await.expect("no panic").status, 200);
-    assert!(gateway.ended().await);
-}
-
-#[tokio::test]
-async fn who_asks_may_notice_that_it_stops() {
-    let idp = TestIssuer::start().await.expect("an issuer");
-    let contract = contract(&json!(["mfa"])).to_string();
-    let arguments = ["--drain-seconds", "2"];
-    let started = Gateway::try_start(&contract, &issuer(idp.url()), None, &arguments).await;
-    let mut gateway = started.expect("it starts");
-    gateway.terminate();
-    gateway.logs("stopping").await;
-    assert_eq!(gateway.admin("/readyz").await.status, 503);
-    assert_eq!(status(&gateway, "POST", "/pay", &idp.mfa_token()).await, 200);
-    assert!(gateway.ended().await);
-}
-
-#[tokio::test]
-async fn who_says_nothing_holds_no_place_for_long() {
-    let idp = TestIssuer::start().await.expect("an issuer");
-    let contract = contract(&json!(["mfa"])).to_string();
-    let arguments = ["--max-connections", "2"];
-    let started = Gateway::try_start(&contract, &issuer(idp.url()), None, &arguments).await;
-    let gateway = started.expect("it starts");
-    let begun = [&b""[..], b"PRI * HTTP/2.0\r\n"];
-    let mut silent = Vec::new();
-    for mode in ["nginx", "envoy-grpc"] {
-        for begin in begun {
-            let mut stream = TcpStream::connect(gateway.address(mode)).await.expect("connected");
-            stream.write_all(begin).await.expect("written");
-            silent.push(stream);
-        }
-    }
-    let answered = async {
-        assert_eq!(status(&gateway, "POST", "/pay", &idp.mfa_token()).await, 200);
-        let mut envoy = EnvoyClient::connect(gateway.address("envoy-grpc")).await;
-        let authorization = format!("Bearer {}", idp.mfa_token());
-        let headers = [("authorization", &*authorization)];
-        let asked = Asked { method: "POST", target: "/pay", headers: &headers, raw: true };
-        assert!(envoy.check(&asked).await.is_ok());
-    };
-    timeout(Duration::from_secs(50), answered).await.expect("their places are free again");
-    drop(silent);
-}
-
-#[tokio::test]
-async fn more_questions_than_may_wait_for_an_issuer_are_put_off() {
-    let (http, idp, [known, unknown]) = with_unknown_key().await;
-    let contract = contract(&json!(["mfa"])).to_string();
-    let (settings, limits) =
-        (issuer(&http.url), ["--max-concurrency", "1", "--max-header-bytes", "9000"]);
-    let gateway = Gateway::try_start(&contract, &settings, None, &limits).await.expect("started");
-    publish_slowly(&http, &idp);
-    assert_eq!(status(&gateway, "GET", "/me", &known).await, 200);
-    let first = tokio::spawn(Answer::of(question(&gateway, "POST", "/pay").bearer_auth(&unknown)));
-    sleep(Duration::from_millis(500)).await;
-    assert_eq!(status(&gateway, "GET", "/me", &known).await, 200, "a known token waits for nobody");
-    let second = Answer::of(question(&gateway, "POST", "/pay").bearer_auth(&unknown)).await;
-    assert_eq!((second.status, second.header("retry-after")), (503, Some("1")));
-    assert_eq!(first.await.expect("no panic").status, 200);
-    assert_eq!(status(&gateway, "POST", "/pay", &unknown).await, 200);
-
-    let long = format!("GET /_stepup HTTP/1.1\r\nx-long: {}\r\n\r\n", "x".repeat(100_000));
-    assert!(raw(gateway.address("nginx"), long.as_bytes()).await.starts_with("HTTP/1.1 431"));
-    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
-    assert!(
-        raw(gateway.address("forward-auth"), many.as_bytes()).await.starts_with("HTTP/1.1 431")
-    );
 }
 
 #[tokio::test]
@@ -439,6 +245,19 @@ async fn flags_come_before_the_environment_and_that_before_the_file() {
         let answer = Answer::of(asked).await;
         assert_eq!((answer.status, answer.header(header)), (200, Some("alice")), "{header}");
     }
+
+    // What the file switches on, the environment and a flag switch off.
+    let phr = self::contract(&json!(["phishing_resistant"])).to_string();
+    let lenient = format!("{}\n[gateway]\nallow-unsatisfiable = true\n", issuer(idp.url()));
+    let with = async |variables: &[(&str, &str)], arguments: &[&str]| {
+        let started = Gateway::try_start_in(variables, &phr, &lenient, None, arguments).await;
+        started.map(|_| ())
+    };
+    let off = ("STEPUP_ALLOW_UNSATISFIABLE", "false");
+    assert_eq!(with(&[], &[]).await, Ok(()));
+    assert!(with(&[off], &[]).await.is_err());
+    assert!(with(&[], &["--allow-unsatisfiable=false"]).await.is_err());
+    assert_eq!(with(&[off], &["--allow-unsatisfiable"]).await, Ok(()));
 
     let of_the_environment = |name: &str, value: &str| {
         let mut command = Command::new(stepup());

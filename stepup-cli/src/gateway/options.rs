@@ -49,8 +49,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WHAT", env = "STEPUP_TELL", value_delimiter = ',')]
     pub(crate) tell: Vec<Told>,
     /// Start even if an issuer cannot satisfy the contract, and only log it.
-    #[arg(long, env = "STEPUP_ALLOW_UNSATISFIABLE", value_parser = FalseyValueParser::new())]
-    pub(crate) allow_unsatisfiable: bool,
+    #[arg(long, value_name = "BOOL", env = "STEPUP_ALLOW_UNSATISFIABLE", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", value_parser = FalseyValueParser::new())]
+    allow_unsatisfiable: Option<bool>,
     /// How many threads answer [default: half of the cores; the gateway that asks needs the others].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_WORKERS")]
     workers: Option<NonZeroU16>,
@@ -90,7 +91,7 @@ impl Options {
             dpop_nonce_key: self.dpop_nonce_key.or(file.dpop_nonce_key),
             identity: if self.identity.is_empty() { file.identity } else { self.identity },
             tell: if self.tell.is_empty() { file.tell } else { self.tell },
-            allow_unsatisfiable: self.allow_unsatisfiable || file.allow_unsatisfiable,
+            allow_unsatisfiable: self.allow_unsatisfiable.or(file.allow_unsatisfiable),
             workers: self.workers.or(file.workers),
             max_header_bytes: self.max_header_bytes.or(file.max_header_bytes),
             max_concurrency: self.max_concurrency.or(file.max_concurrency),
@@ -110,6 +111,10 @@ impl Options {
             Failure::Usage(format!("{file}: a nonce key has 32 random bytes, not {length}"))
         })?;
         Ok(Dpop::default().nonces(key))
+    }
+
+    pub(crate) fn allows_unsatisfiable(&self) -> bool {
+        self.allow_unsatisfiable.unwrap_or(false)
     }
 
     /// Where to be asked, and how.

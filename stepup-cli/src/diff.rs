@@ -55,7 +55,7 @@ struct Found {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.near()?;
     let (old, new) = (contract(&arguments.old)?, source(&arguments.new)?);
-    let changes: Vec<Found> = compare(&old, &new.contract)
+    let changes: Vec<Found> = compare(&old, &new.contract)?
         .into_iter()
         .map(|change| Found {
             waived: Waived::by(&settings.waivers, &change.fingerprint()),
@@ -123,6 +123,7 @@ fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
                 "weakened": keys(&change.weakened),
                 "tightened": keys(&change.tightened),
                 "requests": change.requests,
+                "twins": change.twins,
                 "old": change.old,
                 "new": change.new,
                 "fingerprint": change.fingerprint(),

@@ -6,7 +6,7 @@ use crate::wording::visible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use stepup_contract::ContractError;
+use stepup_contract::{ContractError, Tangled};
 use stepup_runtime::{BuildError, IssuerError};
 use thiserror::Error;
 
@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     StepUp(#[from] Box<BuildError>),
     #[error("error: cannot listen on {address}: {why}")]
     Listen { address: SocketAddr, why: io::Error },
+    #[error("error: {0}")]
+    Tangled(#[from] Tangled),
     #[error("error: {0}")]
     Usage(String),
     /// What was found has been printed.

@@ -49,10 +49,11 @@ pub(crate) fn sentences(change: &Change) -> Vec<String> {
             vec![format!("now leaves out {}, which may be unguarded", change.requests.join(", "))]
         }
         Kind::Gone => vec!["is gone from the contract; its handler may now be unguarded".into()],
-        Kind::Added => vec!["is new".into()],
-        Kind::Covered => vec![
-            "is new; its requests matched no endpoint before, and such were let through".into(),
-        ],
+        Kind::Added => [vec!["is new".into()], mistaken(change)].concat(),
+        Kind::Covered => {
+            let new = "is new; its requests matched no endpoint before, and such were let through";
+            [vec![new.into()], mistaken(change)].concat()
+        }
         Kind::Moved => {
             vec![format!("moved from {} to {}", handler(&change.old), handler(&change.new))]
         }
@@ -61,6 +62,17 @@ pub(crate) fn sentences(change: &Change) -> Vec<String> {
         }
         _ => changed(change),
     }
+}
+
+/// For what servers may take a new endpoint.
+fn mistaken(change: &Change) -> Vec<String> {
+    if change.twins.is_empty() {
+        return Vec::new();
+    }
+    let (twins, less) = (change.twins.join(", "), &change.weakened);
+    let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
+    let less = less.join(", ");
+    vec![format!("some servers cannot tell it from {twins}, and it requires less ({less})")]
 }
 
 fn changed(change: &Change) -> Vec<String> {

@@ -6,7 +6,8 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
-use crate::path::{readable, samples, without_names};
+use crate::overlap::twins;
+use crate::path::{Tangled, readable, samples, without_names};
 use crate::requirement::Field;
 use crate::text::fingerprint;
 use std::borrow::Cow;
@@ -29,6 +30,9 @@ pub struct Change {
     /// Which requests meet no endpoint any more, where it is not all that the old one took: method and path,
     /// `…` for any value, and `other methods` for those that have no name in a contract.
     pub requests: Vec<String>,
+    /// The stricter endpoints that some servers take a new one for, each by its route: requests in which they
+    /// cannot be told apart were refused before.
+    pub twins: Vec<String>,
 }
 
 /// What happened to the requests of an endpoint.
@@ -93,7 +97,10 @@ impl Axis {
 
 /// What changed from the old contract to the new one: weakened first, then tightened, then neutral, each
 /// by path. `version` and `service` do not count.
-pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
+///
+/// # Errors
+/// When the paths overlap in more ways than can be looked at.
+pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
     let mut changes = Vec::new();
     match (old.unlisted(), new.unlisted()) {
         (Unlisted::Deny, Unlisted::Allow) => changes.push(Change::whole(Kind::UnlistedOpened)),
@@ -129,7 +136,24 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
                 change.requests.push(format!("{method} {}", readable(path)));
             }
         }
-    });
+    })?;
+    let twins = twins(new, &new_table);
+    let stood: HashSet<_> = seen
+        .keys()
+        .filter(|(before, _)| before.is_some())
+        .filter_map(|(_, after)| *after)
+        .collect();
+    for (index, endpoint) in new_table.endpoints().iter().enumerate() {
+        let change = seen.get(&(None, Some(ptr::from_ref(endpoint)))).copied().flatten();
+        let Some(change) = change.and_then(|at| changes.get_mut(at)) else { continue };
+        let twins = twins.get(&index).into_iter().flatten();
+        for twin in twins.filter(|twin| stood.contains(&ptr::from_ref::<Endpoint>(twin))) {
+            change.weakened.extend(gaps(&twin.requirement, &endpoint.requirement));
+            change.twins.push(new.route(twin));
+        }
+        change.weakened.sort_unstable();
+        change.weakened.dedup();
+    }
     // Of one that is gone altogether, its route says it all.
     for ((before, after), change) in seen {
         let goes_on = before.is_some_and(|before| going_on.contains(&before));
@@ -144,7 +168,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
         change.requests.dedup();
     }
     changes.sort_by_cached_key(|change| (change.axis(), change.kind, change.route()));
-    changes
+    Ok(changes)
 }
 
 /// Stands for every method without a name of its own in a contract.
@@ -164,6 +188,7 @@ impl Change {
             weakened: Vec::new(),
             tightened: Vec::new(),
             requests: Vec::new(),
+            twins: Vec::new(),
         }
     }
 
@@ -183,15 +208,15 @@ impl Change {
             (Some(old), Some(new)) if old.path != new.path => Kind::Renamed,
             (Some(_), Some(_)) => return None,
         };
-        Some(Self { kind, old, new, weakened, tightened, requests: Vec::new() })
+        Some(Self { kind, old, new, weakened, tightened, requests: Vec::new(), twins: Vec::new() })
     }
 
     /// Where the change stands. One that does both counts as weakened.
     pub fn axis(&self) -> Axis {
         match self.kind {
             Kind::UnlistedOpened | Kind::Gone => Axis::Weakened,
+            _ if !self.weakened.is_empty() => Axis::Weakened,
             Kind::UnlistedClosed | Kind::Covered => Axis::Tightened,
-            Kind::Changed if !self.weakened.is_empty() => Axis::Weakened,
             Kind::Changed if !self.tightened.is_empty() => Axis::Tightened,
             _ => Axis::Neutral,
         }
@@ -218,7 +243,7 @@ impl Change {
             });
             serde_json::to_string(&endpoint).unwrap_or_default()
         };
-        let requests = self.requests.join("\n");
+        let requests = [&self.requests[..], &self.twins].concat().join("\n");
         let text = format!("{:?}\n{}\n{}\n{requests}", self.kind, side(&self.old), side(&self.new));
         fingerprint(&text)
     }

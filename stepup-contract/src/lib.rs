@@ -30,6 +30,7 @@ mod json;
 mod lint;
 mod matcher;
 mod method;
+mod overlap;
 mod path;
 mod profile;
 #[cfg(feature = "program")]
@@ -59,7 +60,7 @@ pub use http_method::HttpMethod;
 pub use lint::{Lint, Rule, lints};
 pub use matcher::Matcher;
 pub use method::{Method, MethodSet};
-pub use path::{PathError, check_path, joined, without_names};
+pub use path::{PathError, Tangled, check_path, joined, without_names};
 pub use profile::{Dialect, Profile};
 pub use requirement::{Field, Requirement, RequirementError, Trust};
 pub use risk::{RiskLevel, RiskRule};

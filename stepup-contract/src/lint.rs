@@ -4,12 +4,11 @@
 use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::error::{ParseNameError, Suggestion};
-use crate::gap::gaps;
 use crate::http_method::HttpMethod;
 use crate::method::Method;
-use crate::path::{samples, without_names};
+use crate::overlap::{in_the_way, lacking, twins};
+use crate::path::without_names;
 use crate::requirement::Trust;
-use crate::table::Table;
 use crate::text::fingerprint;
 use std::collections::HashMap;
 use std::fmt;
@@ -141,18 +140,34 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
         });
     }
     let table = contract.table();
-    let mut alike = alike(contract, &table);
+    let mut in_front = HashMap::new();
+    match in_the_way(contract, &table) {
+        Ok(found) => in_front = found,
+        Err(why) => found.push(Lint {
+            rule: Rule::Shadowed,
+            endpoint: None,
+            problem: "whether an endpoint takes requests from a stricter one was not looked at"
+                .into(),
+            fix: why.to_string(),
+        }),
+    }
+    let twins = twins(contract, &table);
     for index in 0..contract.endpoints().len() {
         let mut find = |rule, problem: String, fix: &str| {
             let fix = fix.to_owned();
             found.push(Lint { rule, endpoint: Some(index), problem, fix });
         };
         requirement(contract, index, longest_max_age, &mut find);
-        for problem in shadowed(contract, &table, index) {
-            find(Rule::Shadowed, problem, "require as much, or give it another path");
+        let fix = "require as much, or give it another path";
+        for problem in in_front.remove(&index).unwrap_or_default() {
+            find(Rule::Shadowed, problem, fix);
         }
-        for problem in alike.remove(&index).unwrap_or_default() {
-            find(Rule::Alike, problem, "require as much, or give it another path");
+        for twin in twins.get(&index).into_iter().flatten() {
+            let less = lacking(&contract.endpoints()[index], twin);
+            let route = contract.route(twin);
+            let problem =
+                format!("some servers cannot tell it from {route}, and it requires less ({less})");
+            find(Rule::Alike, problem, fix);
         }
     }
     found
@@ -252,95 +267,6 @@ fn by_telephone_alone(endpoint: &Endpoint) -> bool {
         && (asked.any_methods.is_empty() || asked.any_methods.iter().any(telephone))
 }
 
-/// What this endpoint takes away from more general ones. A template that crosses another is seen where all its
-/// parameters have values of their own.
-fn shadowed(contract: &Contract, table: &Table, index: usize) -> Vec<String> {
-    let Some(endpoint) = contract.endpoints().get(index) else { return Vec::new() };
-    let mut problems = Vec::new();
-    samples([&*contract.whole_path(endpoint)], |path| {
-        for general in table.matching(path) {
-            if without_names(&general.path) == without_names(&endpoint.path) {
-                continue;
-            }
-            let less = lacking(endpoint, general);
-            let (mut taken, mut lost) = (false, Vec::new());
-            let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
-            for method in named.chain(["A-METHOD-OF-ITS-OWN"]) {
-                if !takes(general, method) {
-                    continue;
-                }
-                match table.find(method, path) {
-                    Some(other) => taken |= other == endpoint,
-                    None => lost.push(method),
-                }
-            }
-            if taken && !less.is_empty() {
-                let general = contract.route(general);
-                problems.push(format!("takes requests from {general}, and requires less ({less})"));
-            }
-            if let [method, ..] = lost[..]
-                && contract.unlisted() == Unlisted::Allow
-            {
-                problems.push(format!(
-                    "takes requests from {}, and {method} matches no endpoint there: a program that does not \
-                     look for another route lets it through",
-                    contract.route(general)
-                ));
-            }
-        }
-    });
-    problems.sort_unstable();
-    problems.dedup();
-    problems
-}
-
-/// What each endpoint is mistaken for by servers that overlook case, encodings, or the end of a segment, and that
-/// asks for more. The matcher lets each of them have its own spelling, which such a server does not know.
-fn alike(contract: &Contract, table: &Table) -> HashMap<usize, Vec<String>> {
-    let mut problems: HashMap<usize, Vec<String>> = HashMap::new();
-    let careless = table.carelessly(contract, true);
-    for group in careless.groups().filter(|group| group.len() > 1) {
-        for &(index, endpoint) in &group {
-            let others = group.iter().filter(|(other, _)| *other != index).map(|(_, other)| other);
-            let others =
-                others.filter(|other| overlap(endpoint, other) && other.path != endpoint.path);
-            for other in others {
-                let less = lacking(endpoint, other);
-                if !less.is_empty() {
-                    let route = contract.route(other);
-                    let problem = format!(
-                        "some servers cannot tell it from {route}, and it requires less ({less})"
-                    );
-                    problems.entry(index).or_default().push(problem);
-                }
-            }
-        }
-    }
-    problems
-}
-
-/// Whether some request's method is taken by both.
-fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
-    let all = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
-    all.chain(["A-METHOD-OF-ITS-OWN"]).any(|method| takes(one, method) && takes(other, method))
-}
-
-/// In what an endpoint asks for less than another, with what both say; empty where it is nothing.
-fn lacking(endpoint: &Endpoint, general: &Endpoint) -> String {
-    let said = gaps(&general.requirement, &endpoint.requirement).into_iter().map(|field| {
-        let of = |endpoint: &Endpoint| endpoint.requirement.said(field);
-        format!("{}: {}, there {}", field.key(), of(endpoint), of(general))
-    });
-    said.collect::<Vec<_>>().join("; ")
-}
-
-/// Whether an endpoint takes this method.
-fn takes(endpoint: &Endpoint, method: &str) -> bool {
-    endpoint.method.is_none_or(|own| {
-        own.as_str() == method || (own == HttpMethod::Get && method == HttpMethod::Head.as_str())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,6 +353,11 @@ mod tests {
         assert_eq!(of(&[at("GET", "/a/{id}", true), at("GET", "/a/me", false)]), shadowed);
         assert_eq!(of(&[at("GET", "/{*rest}", true), at("GET", "/a/me", false)]), shadowed);
         assert!(of(&[at("GET", "/a/{id}", false), at("GET", "/a/me", true)]).is_empty());
+        // Where each has a parameter that the other has not.
+        let crossing = [at("GET", "/a/{x}/c", true), at("GET", "/a/b/{y}", false)];
+        assert_eq!(of(&crossing), ["GET /a/b/{y} shadowed"]);
+        let crossing = [at("GET", "/a/{x}/c", false), at("GET", "/a/b/{y}", true)];
+        assert!(of(&crossing).is_empty());
         assert!(of(&[at("PUT", "/a/{id}", true), at("GET", "/a/me", false)]).is_empty());
         let allow = found("allow", json!([at("PUT", "/a/{id}", true), at("GET", "/a/me", false)]));
         assert_eq!(allow, [" unlisted-allow", "GET /a/me shadowed"]);

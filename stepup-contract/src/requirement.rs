@@ -41,7 +41,7 @@ pub struct Requirement {
 }
 
 /// A field of a requirement, to say where a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
     /// `step-up`, or `trust` in the attribute.
     StepUp,

@@ -205,6 +205,11 @@ impl Table {
         members.filter_map(|member| self.endpoints.get(place(member.endpoint))).collect()
     }
 
+    /// The contract's endpoints, in its order.
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     /// Every endpoint whose template matches this path, whatever the method, and whichever of them takes the
     /// request.
     pub(crate) fn matching(&self, path: &str) -> Vec<&Endpoint> {

@@ -29,6 +29,7 @@ fn changes(old: &Contract, new: &Contract) -> Vec<(Axis, Kind, String, String)> 
         fields.iter().map(|field| field.key()).collect::<Vec<_>>().join(" ")
     };
     compare(old, new)
+        .expect("compared")
         .iter()
         .map(|change| {
             let route = change.route().unwrap_or_default();
@@ -102,11 +103,15 @@ fn what_says_the_same_in_other_words_is_neutral() {
     // An issuer's acr may prove the group and none of its methods.
     let any = of(json!({"step-up": true, "any-methods": ["face", "fpt", "iris", "retina", "vbm"]}));
     let group = of(json!({"step-up": true, "methods": ["biometric"]}));
-    assert_eq!(compare(&any, &group)[0].axis(), Axis::Weakened);
-    assert_eq!(compare(&group, &any)[0].axis(), Axis::Tightened);
+    assert_eq!(compare(&any, &group).expect("compared")[0].axis(), Axis::Weakened);
+    assert_eq!(compare(&group, &any).expect("compared")[0].axis(), Axis::Tightened);
     let acr = |list: Value| of(json!({"step-up": true, "acr": list}));
     let (one, two) = (acr(json!(["a", "b"])), acr(json!(["b", "a"])));
-    assert_eq!(compare(&one, &two)[0].axis(), Axis::Neutral, "the order of preference");
+    assert_eq!(
+        compare(&one, &two).expect("compared")[0].axis(),
+        Axis::Neutral,
+        "the order of preference"
+    );
 }
 
 #[test]
@@ -115,6 +120,11 @@ fn routes_are_compared_by_the_requests_that_they_take() {
     let standard = json!({"step-up": false});
     let strict = |path| endpoint("GET", path, &mfa);
     let open = |path| endpoint("GET", path, &standard);
+    let handled = |path, handler: &str| {
+        let mut endpoint = strict(path);
+        endpoint["handler"] = handler.into();
+        endpoint
+    };
     let one = |list: &[Value]| contract("deny", list);
     let cases = [
         (
@@ -122,6 +132,42 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             one(&[strict("/a/{id}")]),
             one(&[strict("/a/{key}")]),
             vec![(Axis::Neutral, Kind::Renamed, "GET /a/{key}")],
+        ),
+        (
+            "moved to another handler",
+            one(&[handled("/a", "bank::a")]),
+            one(&[handled("/a", "bank::b")]),
+            vec![(Axis::Neutral, Kind::Moved, "GET /a")],
+        ),
+        (
+            "new, and for some servers the same",
+            one(&[strict("/pay")]),
+            one(&[strict("/pay"), open("/Pay")]),
+            vec![(Axis::Weakened, Kind::Added, "GET /Pay")],
+        ),
+        (
+            "new, and the same for some servers, which asks as much",
+            one(&[strict("/pay")]),
+            one(&[strict("/pay"), strict("/Pay"), open("/payments")]),
+            vec![
+                (Axis::Neutral, Kind::Added, "GET /Pay"),
+                (Axis::Neutral, Kind::Added, "GET /payments"),
+            ],
+        ),
+        (
+            "both new",
+            one(&[]),
+            one(&[strict("/pay"), open("/Pay")]),
+            vec![
+                (Axis::Neutral, Kind::Added, "GET /Pay"),
+                (Axis::Neutral, Kind::Added, "GET /pay"),
+            ],
+        ),
+        (
+            "covered, and for some servers another",
+            contract("allow", &[strict("/pay")]),
+            contract("allow", &[strict("/pay"), open("/pay/")]),
+            vec![(Axis::Weakened, Kind::Covered, "GET /pay/")],
         ),
         (
             "gone",
@@ -201,6 +247,7 @@ fn routes_are_compared_by_the_requests_that_they_take() {
     ];
     for (what, old, new, expected) in cases {
         let found: Vec<_> = compare(&old, &new)
+            .expect("compared")
             .iter()
             .map(|change| (change.axis(), change.kind, change.route().unwrap_or_default()))
             .collect();
@@ -220,7 +267,7 @@ fn a_waiver_of_some_requests_is_none_of_the_others() {
     let more = contract("deny", &[files(), get("/files/index"), get("/files/help")]);
     let none = contract("deny", &[get("/files/index")]);
     let gone = |old: &Contract, new: &Contract| {
-        let changes = compare(old, new);
+        let changes = compare(old, new).expect("compared");
         let gone = changes.into_iter().find(|change| change.kind == Kind::Gone);
         gone.expect("one that is gone")
     };
@@ -235,7 +282,9 @@ fn a_waiver_of_some_requests_is_none_of_the_others() {
             .collect();
     assert_eq!(fingerprints.len(), 4);
     // Two paths of one length are not one path.
-    let deep = |path: &str| compare(&contract("deny", &[get(path)]), &contract("deny", &[]));
+    let deep = |path: &str| {
+        compare(&contract("deny", &[get(path)]), &contract("deny", &[])).expect("compared")
+    };
     assert_ne!(deep("/{a}/{b}")[0].fingerprint(), deep("/{*all}")[0].fingerprint());
 }
 
@@ -244,12 +293,16 @@ fn what_no_endpoint_takes_counts_too() {
     let mfa = endpoint("GET", "/a", &json!({"step-up": true, "methods": ["mfa"]}));
     let (closed, open) = (contract("deny", &[]), contract("allow", &[]));
     assert_eq!(changes(&closed, &open)[0].1, Kind::UnlistedOpened);
-    assert_eq!(compare(&closed, &open)[0].axis(), Axis::Weakened);
+    assert_eq!(compare(&closed, &open).expect("compared")[0].axis(), Axis::Weakened);
     assert_eq!(changes(&open, &closed)[0].1, Kind::UnlistedClosed);
-    assert_eq!(compare(&open, &closed)[0].axis(), Axis::Tightened);
+    assert_eq!(compare(&open, &closed).expect("compared")[0].axis(), Axis::Tightened);
     let covered = contract("allow", &[mfa]);
-    assert_eq!(compare(&open, &covered)[0].axis(), Axis::Tightened, "it was let through");
-    assert_eq!(compare(&covered, &open)[0].axis(), Axis::Weakened);
+    assert_eq!(
+        compare(&open, &covered).expect("compared")[0].axis(),
+        Axis::Tightened,
+        "it was let through"
+    );
+    assert_eq!(compare(&covered, &open).expect("compared")[0].axis(), Axis::Weakened);
 }
 
 #[test]
@@ -259,7 +312,8 @@ fn a_fingerprint_stays_while_the_change_does_and_no_longer() {
         contract("deny", &[&[endpoint("GET", path, &security)], others].concat())
     };
     let other = endpoint("GET", "/other", &json!({"step-up": false}));
-    let print = |old: &Contract, new: &Contract| compare(old, new)[0].fingerprint();
+    let print =
+        |old: &Contract, new: &Contract| compare(old, new).expect("compared")[0].fingerprint();
     let raised = print(&of(300, "/a/{x}", &[]), &of(600, "/a/{x}", &[]));
     assert_eq!(raised.len(), 16);
     assert_eq!(
@@ -297,7 +351,7 @@ fn the_command_says_what_changed_in_each_form_and_exits_with_it() {
         contract("deny", &[endpoint("POST", "/pay", &security)])
     };
     let (code, out, err) = diff(&of(300), &of(600), &[]);
-    let print = compare(&of(300), &of(600))[0].fingerprint();
+    let print = compare(&of(300), &of(600)).expect("compared")[0].fingerprint();
     assert_eq!(code, 1);
     assert_eq!(out, format!("weakened: POST /pay [{print}]\n  max-age weakened: 300 → 600\n"));
     assert_eq!(err, "1 weakened, 0 tightened, 0 neutral\n");
@@ -340,7 +394,7 @@ fn a_waiver_counts_until_its_last_day_and_is_told_in_each_form() {
         let security = json!({"step-up": true, "methods": ["mfa"], "max-age": age});
         contract("deny", &[endpoint("POST", "/pay", &security)])
     };
-    let print = compare(&of(300), &of(600))[0].fingerprint();
+    let print = compare(&of(300), &of(600)).expect("compared")[0].fingerprint();
     let folder = tempfile::tempdir().expect("a folder");
     let settings = folder.path().join("stepup.toml");
     let with = |expires: &str, form: &str| {
@@ -378,4 +432,35 @@ fn a_program_stands_for_its_contract() {
     let (code, out, _) = said(run(stepup(), &["diff", committed, program]));
     assert_eq!((code, out.as_str()), (0, ""));
     assert_eq!(said(run(stepup(), &["check", program])).0, 0);
+}
+
+/// Each request goes on with any part of these, so that there are millions of kinds of them.
+#[test]
+fn what_cannot_be_compared_is_not_called_equal() {
+    let crossing = |security: &Value| {
+        let of = |at: usize| {
+            let segments = (0..24).map(|other| match other == at {
+                true => "/x".to_owned(),
+                false => format!("/{{p{other}}}"),
+            });
+            endpoint("GET", &segments.collect::<String>(), security)
+        };
+        contract("deny", &(0..24).map(of).collect::<Vec<_>>())
+    };
+    let (old, new) = (
+        crossing(&json!({"step-up": true, "methods": ["mfa"]})),
+        crossing(&json!({"step-up": false})),
+    );
+    assert!(compare(&old, &new).is_err());
+    let (code, out, err) = diff(&old, &new, &[]);
+    assert_eq!((code, &*out), (2, ""), "{err}");
+    assert!(
+        err.contains("the paths overlap in so many ways that they cannot be compared"),
+        "{err}"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("contract.json");
+    fs::write(&file, new.to_json()).expect("a file");
+    let (code, out, _) = said(run(stepup(), &["check", file.to_str().expect("text")]));
+    assert!(code == 0 && out.contains("from a stricter one was not looked at"), "{out}");
 }

@@ -25,7 +25,7 @@ pub(crate) fn html(arguments: &Arguments) -> Result<String, Failure> {
     };
     // What is not understood may be what has changed.
     let (then, now) = (contract(since)?, contract(&arguments.contract)?);
-    let changes = compare(&then, &now);
+    let changes = compare(&then, &now)?;
     Ok(page(&now.into(), Some((then.version(), &changes))))
 }
 

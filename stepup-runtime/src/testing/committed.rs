@@ -46,13 +46,12 @@ fn current(program: &Path, committed: &Path, update: bool) -> Result<(), String>
     if without_version(&then) == without_version(&now) {
         return Ok(());
     }
-    let changes = compare(&then, &now);
-    let lines: Vec<String> = changes.iter().map(line).collect();
-    Err(format!(
-        "{file} is not the contract of {}; {again}:\n{}",
-        program.display(),
-        if lines.is_empty() { "  service, base or wording".to_owned() } else { lines.join("\n") }
-    ))
+    let said = match compare(&then, &now) {
+        Err(why) => format!("  {why}"),
+        Ok(changes) if changes.is_empty() => "  service, base or wording".to_owned(),
+        Ok(changes) => changes.iter().map(line).collect::<Vec<_>>().join("\n"),
+    };
+    Err(format!("{file} is not the contract of {}; {again}:\n{said}", program.display()))
 }
 
 fn carried(program: &Path) -> Result<Contract, String> {

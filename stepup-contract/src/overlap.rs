@@ -1,0 +1,122 @@
+//! Which endpoints of one contract get in each other's way: those in front of stricter ones, and those that some
+//! servers take for stricter ones.
+
+use crate::contract::{Contract, Unlisted};
+use crate::endpoint::Endpoint;
+use crate::gap::gaps;
+use crate::http_method::HttpMethod;
+use crate::path::{Tangled, samples, without_names};
+use crate::table::Table;
+use std::collections::HashMap;
+use std::ptr;
+
+/// Stands for every method without a name of its own in a contract.
+const OTHER: &str = "A-METHOD-OF-ITS-OWN";
+
+/// What each endpoint takes away from more general ones and should not, by its place in the contract.
+///
+/// # Errors
+/// When they overlap in too many ways.
+pub(crate) fn in_the_way(
+    contract: &Contract,
+    table: &Table,
+) -> Result<HashMap<usize, Vec<String>>, Tangled> {
+    let mut problems: HashMap<usize, Vec<String>> = HashMap::new();
+    let places: HashMap<_, _> =
+        table.endpoints().iter().enumerate().map(|(at, one)| (ptr::from_ref(one), at)).collect();
+    let mut find = |endpoint: &Endpoint, problem: String| {
+        if let Some(place) = places.get(&ptr::from_ref(endpoint)) {
+            problems.entry(*place).or_default().push(problem);
+        }
+    };
+    let paths: Vec<_> =
+        contract.endpoints().iter().map(|endpoint| contract.whole_path(endpoint)).collect();
+    samples(paths.iter().map(|path| &**path), |path| {
+        let matching = table.matching(path);
+        let Some((&first, generals)) = matching.split_first().filter(|(_, rest)| !rest.is_empty())
+        else {
+            return;
+        };
+        let of_first = without_names(&first.path);
+        let others = generals.iter().filter(|general| without_names(&general.path) != of_first);
+        for &general in others {
+            let mut lost = None;
+            for method in methods().filter(|method| takes(general, method)) {
+                match table.find(method, path) {
+                    Some(taker) if without_names(&taker.path) != without_names(&general.path) => {
+                        let less = lacking(taker, general);
+                        if !less.is_empty() {
+                            let general = contract.route(general);
+                            let what = "takes requests from";
+                            find(taker, format!("{what} {general}, and requires less ({less})"));
+                        }
+                    }
+                    Some(_) => {}
+                    None => lost = lost.or(Some(method)),
+                }
+            }
+            if let Some(method) = lost.filter(|_| contract.unlisted() == Unlisted::Allow) {
+                let problem = format!(
+                    "takes requests from {}, and {method} matches no endpoint there: a program that does not \
+                     look for another route lets it through",
+                    contract.route(general)
+                );
+                find(first, problem);
+            }
+        }
+    })?;
+    for problems in problems.values_mut() {
+        problems.sort_unstable();
+        problems.dedup();
+    }
+    Ok(problems)
+}
+
+/// For each endpoint, by its place in the contract: those that ask for more and that servers take it for which
+/// overlook case, encodings, or the end of a segment. The matcher lets each have its own spelling, which such a
+/// server does not know.
+pub(crate) fn twins<'a>(
+    contract: &Contract,
+    table: &'a Table,
+) -> HashMap<usize, Vec<&'a Endpoint>> {
+    let mut twins: HashMap<usize, Vec<&Endpoint>> = HashMap::new();
+    let careless = table.carelessly(contract, true);
+    for group in careless.groups().filter(|group| group.len() > 1) {
+        for &(index, endpoint) in &group {
+            for &(other, twin) in group.iter().filter(|(other, _)| *other != index) {
+                if overlap(endpoint, twin)
+                    && twin.path != endpoint.path
+                    && !gaps(&twin.requirement, &endpoint.requirement).is_empty()
+                {
+                    twins.entry(index).or_default().extend(table.endpoints().get(other));
+                }
+            }
+        }
+    }
+    twins
+}
+
+/// In what an endpoint asks for less than another, with what both say; empty where it is nothing.
+pub(crate) fn lacking(endpoint: &Endpoint, general: &Endpoint) -> String {
+    let said = gaps(&general.requirement, &endpoint.requirement).into_iter().map(|field| {
+        let of = |endpoint: &Endpoint| endpoint.requirement.said(field);
+        format!("{}: {}, there {}", field.key(), of(endpoint), of(general))
+    });
+    said.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether some request's method is taken by both.
+fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
+    methods().any(|method| takes(one, method) && takes(other, method))
+}
+
+fn methods() -> impl Iterator<Item = &'static str> {
+    HttpMethod::ALL.into_iter().map(HttpMethod::as_str).chain([OTHER])
+}
+
+/// Whether an endpoint takes this method.
+fn takes(endpoint: &Endpoint, method: &str) -> bool {
+    endpoint.method.is_none_or(|own| {
+        own.as_str() == method || (own == HttpMethod::Get && method == HttpMethod::Head.as_str())
+    })
+}

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use stepup_contract::{Contract, Finding, Lint, Rule, Severity, fingerprint, lints};
+use stepup_runtime::unenforceable;
 
 /// Examine a contract.
 #[derive(Debug, clap::Args)]
@@ -100,24 +101,33 @@ fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
     let contract = &source.contract;
     let mut positions = source.positions();
     let routeless = source.routeless.iter().map(|handler| Lint::no_route(handler));
-    let found = routeless.chain(lints(contract, settings.lints.longest_max_age)).map(|lint| {
-        let fingerprint = lint.fingerprint(contract);
-        let endpoint = lint.endpoint.and_then(|index| contract.endpoints().get(index));
-        Item {
-            rule: lint.rule.to_string(),
-            describes: lint.rule.describes().to_owned(),
-            level: settings.lints.level(lint.rule),
-            route: endpoint.map(|endpoint| contract.route(endpoint)),
-            message: format!("{}; {}", lint.problem, lint.fix),
-            position: match (lint.endpoint, lint.rule) {
-                (Some(index), _) => positions.endpoint(index),
-                (None, Rule::UnlistedAllow) => positions.at("/unlisted"),
-                (None, _) => positions.at(""),
-            },
-            waived: Waived::by(&settings.waivers, &fingerprint),
-            fingerprint,
-        }
+    let endpoints = contract.endpoints().iter().enumerate();
+    // What needs an address for proofs is not known here.
+    let unenforceable = endpoints.filter_map(|(index, endpoint)| {
+        let why = unenforceable(&endpoint.requirement, true)?;
+        Some(Lint::unenforceable(index, why))
     });
+    let found = routeless
+        .chain(unenforceable)
+        .chain(lints(contract, settings.lints.longest_max_age))
+        .map(|lint| {
+            let fingerprint = lint.fingerprint(contract);
+            let endpoint = lint.endpoint.and_then(|index| contract.endpoints().get(index));
+            Item {
+                rule: lint.rule.to_string(),
+                describes: lint.rule.describes().to_owned(),
+                level: settings.lints.level(lint.rule),
+                route: endpoint.map(|endpoint| contract.route(endpoint)),
+                message: format!("{}; {}", lint.problem, lint.fix),
+                position: match (lint.endpoint, lint.rule) {
+                    (Some(index), _) => positions.endpoint(index),
+                    (None, Rule::UnlistedAllow) => positions.at("/unlisted"),
+                    (None, _) => positions.at(""),
+                },
+                waived: Waived::by(&settings.waivers, &fingerprint),
+                fingerprint,
+            }
+        });
     found.filter(|item| item.level != Level::Off).collect()
 }
 

@@ -93,6 +93,14 @@ pub(crate) struct IssuerArguments {
 }
 
 impl IssuerArguments {
+    /// What is said twice, where the command line would not have let it: of two claims one would count for nothing.
+    pub(crate) fn contradiction(&self) -> Option<String> {
+        let name = self.issuer.as_deref().unwrap_or_default();
+        (self.acr_claim.is_some() && self.acr_list_claim.is_some()).then(|| {
+            format!("acr-claim and acr-list-claim are both said of the issuer {name:?}; keep one")
+        })
+    }
+
     /// The issuer, for a command that looks at its abilities and verifies no token.
     pub(crate) fn to_examine(&self) -> Result<Issuer, Failure> {
         let name = self.name()?;

@@ -54,6 +54,8 @@ impl Lints {
         said.map(|(_, level)| *level).unwrap_or(match rule {
             // Without it there is no contract at all.
             Rule::NoRoute => Level::Error,
+            // Nobody would be let in.
+            Rule::Unenforceable => Level::Error,
             Rule::NoScopes => Level::Note,
             _ => Level::Warning,
         })
@@ -101,7 +103,9 @@ impl From {
 fn read(path: &Path) -> Result<Settings, Failure> {
     let unreadable = |why| Failure::Unreadable { path: path.to_owned(), why };
     let text = fs::read_to_string(path).map_err(unreadable)?;
+    let wrong = |why| Failure::Settings { path: path.to_owned(), why };
     // The error shows the line.
-    toml::from_str(&text)
-        .map_err(|why| Failure::Settings { path: path.to_owned(), why: why.to_string() })
+    let settings: Settings = toml::from_str(&text).map_err(|why| wrong(why.to_string()))?;
+    let contradicts = settings.issuers.iter().find_map(IssuerArguments::contradiction);
+    contradicts.map_or(Ok(settings), |why| Err(wrong(why)))
 }

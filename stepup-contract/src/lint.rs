@@ -20,6 +20,8 @@ use std::str::FromStr;
 pub enum Rule {
     /// A handler that nothing gives a route, so that no contract lists it.
     NoRoute,
+    /// An endpoint asks for what cannot be enforced, so that all its requests are refused.
+    Unenforceable,
     /// An endpoint that changes something is `standard`.
     StateChangingStandard,
     /// A `max-age` above a limit.
@@ -42,8 +44,9 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoRoute,
+        Self::Unenforceable,
         Self::StateChangingStandard,
         Self::LongMaxAge,
         Self::ZeroMaxAge,
@@ -59,6 +62,7 @@ impl Rule {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoRoute => "no-route",
+            Self::Unenforceable => "unenforceable",
             Self::StateChangingStandard => "state-changing-standard",
             Self::LongMaxAge => "long-max-age",
             Self::ZeroMaxAge => "zero-max-age",
@@ -75,6 +79,9 @@ impl Rule {
     pub fn describes(self) -> &'static str {
         match self {
             Self::NoRoute => "A handler has no route, so no contract lists it",
+            Self::Unenforceable => {
+                "An endpoint requires what cannot be enforced, and refuses all its requests"
+            }
             Self::StateChangingStandard => {
                 "An endpoint that changes state requires no more than a valid token"
             }
@@ -183,6 +190,18 @@ impl Lint {
             fix: "give it one on the attribute, as in #[step_up(post = \"/path\", …)], or in \
                   routes![POST \"/path\" => handler]"
                 .into(),
+        }
+    }
+
+    /// That this endpoint, by its index in the contract, requires what an enforcer cannot enforce; `why` is what
+    /// the enforcer says of it.
+    pub fn unenforceable(endpoint: usize, why: &str) -> Self {
+        let (problem, fix) = why.split_once("; ").unwrap_or((why, "leave it out"));
+        Self {
+            rule: Rule::Unenforceable,
+            endpoint: Some(endpoint),
+            problem: problem.into(),
+            fix: fix.into(),
         }
     }
 

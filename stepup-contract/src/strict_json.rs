@@ -5,6 +5,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
+use std::sync::LazyLock;
 use thiserror::Error as ThisError;
 
 /// Why a text is not acceptable JSON, with line and column.
@@ -29,7 +30,7 @@ impl StrictJsonError {
 /// What is wrong, with line and column.
 pub fn parse_strict(text: &[u8]) -> Result<Value, StrictJsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict
+    let value = Strict { numbers_as_text: *NUMBERS_AS_TEXT }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| StrictJsonError {
@@ -43,8 +44,17 @@ pub fn parse_strict(text: &[u8]) -> Result<Value, StrictJsonError> {
 /// `arbitrary_precision` on.
 const NUMBER: &str = "$serde_json::private::Number";
 
+/// Whether some crate has. Where none has, an object with that key is an object.
+static NUMBERS_AS_TEXT: LazyLock<bool> = LazyLock::new(|| {
+    let digits = "1.00000000000000000000000001";
+    digits.parse::<Number>().is_ok_and(|number| number.to_string() == digits)
+});
+
 /// Builds a [`Value`] and stops at a repeated key.
-struct Strict;
+#[derive(Clone, Copy)]
+struct Strict {
+    numbers_as_text: bool,
+}
 
 impl<'de> DeserializeSeed<'de> for Strict {
     type Value = Value;
@@ -93,7 +103,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(Strict)? {
+        while let Some(value) = items.next_element_seed(self)? {
             values.push(value);
         }
         Ok(values.into())
@@ -102,7 +112,7 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if key == NUMBER && map.is_empty() {
+            if self.numbers_as_text && key == NUMBER && map.is_empty() {
                 return entries
                     .next_value::<String>()?
                     .parse()
@@ -110,7 +120,7 @@ impl<'de> Visitor<'de> for Strict {
                     .map_err(A::Error::custom);
             }
             match map.entry(key) {
-                Entry::Vacant(place) => place.insert(entries.next_value_seed(Strict)?),
+                Entry::Vacant(place) => place.insert(entries.next_value_seed(self)?),
                 Entry::Occupied(there) => {
                     let key = there.key();
                     return Err(A::Error::custom(format_args!("the key `{key}` stands twice")));
@@ -146,8 +156,14 @@ mod tests {
     #[test]
     fn a_number_that_arrives_as_text_is_a_number() {
         let text = format!("{{\"exp\":{{\"{NUMBER}\":\"17\"}}}}");
-        assert_eq!(parse_strict(text.as_bytes()).unwrap()["exp"].as_u64(), Some(17));
-        assert!(parse_strict(text.replace("17", "x").as_bytes()).is_err());
+        let read = |text: &str, numbers_as_text| {
+            let mut from = serde_json::Deserializer::from_str(text);
+            Strict { numbers_as_text }.deserialize(&mut from)
+        };
+        assert_eq!(read(&text, true).unwrap()["exp"].as_u64(), Some(17));
+        assert!(read(&text.replace("17", "x"), true).is_err());
+        // Where none has switched it on, nobody's number is written like this.
+        assert!(read(&text, false).unwrap()["exp"].is_object());
     }
 
     #[test]

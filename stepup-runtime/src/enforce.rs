@@ -63,7 +63,7 @@ impl StepUp {
                 let refusal = Refusal::decided(reason, requirement, &verified).in_scheme(scheme);
                 let again = unmet::is_another_attempt(&head.headers);
                 if let Reason::StepUp(lacking) = reason {
-                    unmet::log(&endpoint.route(), lacking, &verified, again);
+                    unmet::log(&endpoint.route(), lacking, &verified, again, now);
                 } else {
                     tracing::debug!(endpoint = endpoint.route(), ?reason, "a request is refused");
                 }

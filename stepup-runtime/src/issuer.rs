@@ -6,6 +6,7 @@ use crate::http_client::checked_url;
 use crate::introspection::Introspection;
 use crate::introspector::Introspector;
 use crate::keys::{Keys, Location, Renewal};
+use crate::unmet::Warnings;
 use std::sync::Arc;
 use std::time::Duration;
 use stepup_contract::{Contract, Dialect, Finding, Method, Profile, check_value, findings};
@@ -298,6 +299,7 @@ impl Issuer {
             keys,
             introspector,
             dpop_required,
+            unmet: Warnings::default(),
         };
         if let Some(introspector) = &trusted.introspector
             && !introspector.has_endpoint(&trusted)
@@ -325,6 +327,8 @@ pub(crate) struct Trusted {
     pub(crate) keys: Arc<Keys>,
     pub(crate) introspector: Option<Introspector>,
     pub(crate) dpop_required: bool,
+    /// That a step-up was done and not enough.
+    pub(crate) unmet: Warnings,
 }
 
 impl Trusted {

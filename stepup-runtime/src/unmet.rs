@@ -4,6 +4,7 @@
 use crate::token::Verified;
 use http::HeaderMap;
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use stepup_contract::{Challenge, Lacking};
 
 /// The header by which a client says that this is its first, second, … try after a step-up. It never
@@ -57,8 +58,37 @@ pub(crate) fn described(challenge: &Challenge, verified: &Verified, now: u64) ->
     text
 }
 
+/// How many seconds lie between two warnings about one issuer.
+const BETWEEN: u64 = 10;
+
+/// The warnings about one issuer. Whoever has a token of its can bring them about, as often as he likes.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    /// When the next one may come, in Unix seconds.
+    next: AtomicU64,
+    untold: AtomicU64,
+}
+
+impl Warnings {
+    /// Whether one may come now, and how many have not since the last.
+    fn next(&self, now: u64) -> Option<u64> {
+        let next = self.next.load(Ordering::Relaxed);
+        let later = now.saturating_add(BETWEEN);
+        // A clock that was set back does not keep them away for long.
+        let due = now >= next || next > later;
+        let set = |next: &AtomicU64, old| {
+            next.compare_exchange(old, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        if due && set(&self.next, next) {
+            return Some(self.untold.swap(0, Ordering::Relaxed));
+        }
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
 /// Tells the log which evidence was lacking and where it was looked for.
-pub(crate) fn log(route: &str, lacking: Lacking, verified: &Verified, again: bool) {
+pub(crate) fn log(route: &str, lacking: Lacking, verified: &Verified, again: bool, now: u64) {
     let [amr_claim, acr_claim, time_claim] = verified.issuer.profile.claim_paths();
     let claims = verified.claims.as_object();
     let mut looked = Vec::new();
@@ -73,15 +103,33 @@ pub(crate) fn log(route: &str, lacking: Lacking, verified: &Verified, again: boo
         }
     }
     let (issuer, looked) = (&verified.issuer.name, looked.join("; "));
-    if again {
+    if again && let Some(untold) = verified.issuer.unmet.next(now) {
         tracing::warn!(
             endpoint = route,
             issuer,
             looked,
+            untold,
             "a step-up was done and is not enough; if a claim is missing, the issuer does not put it \
              into its access tokens, or its profile looks in the wrong place"
         );
     } else {
         tracing::debug!(endpoint = route, issuer, looked, "a step-up is asked for");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_come_now_and_then_and_say_how_many_did_not() {
+        let warnings = Warnings::default();
+        assert_eq!(warnings.next(100), Some(0));
+        for second in [100, 100, 109] {
+            assert_eq!(warnings.next(second), None);
+        }
+        assert_eq!(warnings.next(110), Some(3));
+        assert_eq!(warnings.next(111), None);
+        assert_eq!(warnings.next(50), Some(1), "the clock was set back");
     }
 }

@@ -107,6 +107,17 @@ fn what_the_contract_as_a_whole_says_has_a_place_too() {
     assert_eq!((&found["pointer"], &found["line"]), (&json!("/unlisted"), &json!(5)));
 }
 
+#[test]
+fn what_cannot_be_enforced_is_an_error() {
+    let folder = folder("[lints]\nno-scopes = \"off\"\n");
+    let asking = CONTRACT.replace("\"max-age\": 7200", "\"max-age\": 300, \"per-action\": true");
+    fs::write(folder.path().join("contract.json"), asking).expect("a file");
+    let findings = findings(&folder, &[]);
+    assert_eq!(rules(&findings)[0], "error unenforceable 9");
+    let message = findings[0]["message"].as_str().expect("a message");
+    assert!(message.contains("per_action") && message.ends_with("leave it out"), "{message}");
+}
+
 fn waiver(fingerprint: &Value, expires: &str) -> String {
     format!(
         "[[waivers]]\nfingerprint = {fingerprint}\nreason = \"until the app has keys\"\nexpires = {expires}\n"

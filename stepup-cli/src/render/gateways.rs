@@ -213,7 +213,8 @@ fn protected(contract: &Contract) -> String {
     text
 }
 
-/// A text of the contract as part of a comment: one line of it.
+/// A text of the contract as part of a comment: one line of it, for every reader of lines.
 fn comment(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().map(|c| if ends(c) { ' ' } else { c }).collect()
 }

@@ -6,7 +6,9 @@ use crate::http_client::checked_url;
 use crate::introspection::Introspection;
 use crate::introspector::Introspector;
 use crate::keys::{Keys, Location, Renewal};
+use crate::token::names;
 use crate::unmet::Warnings;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use stepup_contract::{Contract, Dialect, Finding, Method, Profile, check_value, findings};
@@ -140,6 +142,11 @@ impl Issuer {
     pub fn adjust(mut self, change: impl FnOnce(Profile) -> Profile) -> Self {
         self.profile = change(self.profile);
         self
+    }
+
+    /// Whether these claims name this API as their audience.
+    pub fn is_audience_of(&self, claims: &Map<String, Value>) -> bool {
+        names(claims.get(&self.audience_claim), &self.audiences).unwrap_or(false)
     }
 
     /// The claim that names the audience: `aud` unless given.

@@ -94,6 +94,16 @@ pub(crate) fn kinds(claims: &Map<String, Value>) -> [Option<bool>; 2] {
     [kind("typ", &["Bearer", "DPoP", "at+jwt"]), kind("token_use", &["access", "access_token"])]
 }
 
+/// Whether this claim names one of our audiences, as a text or in a list of texts (RFC 7519 §4.1.3); `None` where
+/// it is missing.
+pub(crate) fn names(claim: Option<&Value>, ours: &[String]) -> Option<bool> {
+    let is_ours = |one: &Value| one.as_str().is_some_and(|one| ours.iter().any(|our| our == one));
+    Some(match claim? {
+        Value::Array(list) => list.iter().all(Value::is_string) && list.iter().any(is_ours),
+        one => is_ours(one),
+    })
+}
+
 /// The thumbprint in a `cnf` claim, which must hold that alone: every other member would have to be
 /// checked too.
 fn jkt(cnf: &Value) -> Result<String, Cause> {
@@ -139,17 +149,8 @@ impl Verified {
         source: Source,
     ) -> Result<Self, Cause> {
         let Standing { subject, bound_to, times } = Standing::of(&claims, source.key.is_some())?;
-        let audience = match claims.get(&issuer.audience_claim) {
-            Some(Value::String(audience)) => issuer.audiences.contains(audience),
-            Some(Value::Array(list)) => {
-                let named = |value: &Value| value.as_str().map(str::to_owned);
-                let all: Option<Vec<String>> = list.iter().map(named).collect();
-                all.is_some_and(|all| all.iter().any(|one| issuer.audiences.contains(one)))
-            }
-            None => source.key.is_none() && issuer.audience_optional(),
-            Some(_) => false,
-        };
-        if !audience {
+        let audience = names(claims.get(&issuer.audience_claim), &issuer.audiences);
+        if !audience.unwrap_or_else(|| source.key.is_none() && issuer.audience_optional()) {
             return Err(Cause::InvalidToken("the token is for another audience"));
         }
         let client = ["client_id", "azp", "cid", "appid"].iter().find_map(|name| claims.get(*name));

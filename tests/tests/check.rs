@@ -90,6 +90,13 @@ fn the_settings_say_how_much_each_matters() {
     assert!(out.starts_with("error: GET /accounts/{id}: a code sent by text message"), "{out}");
     assert!(out.contains("(contract.json:9, sms-only, "), "{out}");
 
+    let twice = "[[issuers]]\nissuer = \"https://a\"\nacr-claim = \"a\"\nacr-list-claim = \"b\"\n";
+    fs::write(folder.path().join("twice.toml"), twice).expect("a file");
+    let (code, _, err) =
+        run_in(folder.path(), &["check", "contract.json", "--config", "twice.toml"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("acr-claim and acr-list-claim are both said"), "{err}");
+
     fs::write(folder.path().join("other.toml"), "[lints]\nsms-onyl = \"off\"\n").expect("a file");
     let (code, _, err) =
         run_in(folder.path(), &["check", "contract.json", "--config", "other.toml"]);

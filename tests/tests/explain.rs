@@ -88,6 +88,7 @@ fn it_agrees_with_every_vector() {
         let mut claims = vector.claims.clone();
         claims.insert("iss".into(), "https://login.example".into());
         claims.entry("sub").or_insert_with(|| "alice".into());
+        claims.entry("aud").or_insert_with(|| "api".into());
         file("claims", &Value::Object(claims).to_string());
         let endpoint = json!({"path": "/", "security": vector.requirement});
         file("contract.json", &endpoint.to_string());
@@ -154,6 +155,11 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
             ["GET", "/me", "--claims", "<named>", "--issuer", issuer, "--audience", audience];
         [&claims[..], more].concat()
     };
+    // Cognito names the audience in another claim.
+    let client = |provider: &'static str| {
+        let claims = ["GET", "/me", "--claims", "<of-a-client>", "--audience", "api"];
+        [&claims[..], &["--issuer", "https://a.example", "--provider", provider]].concat()
+    };
     let folder = folder(&[
         ("contract.json", &contract()),
         ("claims", "{\"sub\": \"a\"}"),
@@ -162,6 +168,7 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         ("inactive", "{\"sub\": \"a\", \"active\": false}"),
         ("certificate", "{\"sub\": \"a\", \"cnf\": {\"x5t#S256\": \"x\"}}"),
         ("named", "{\"sub\": \"a\", \"iss\": \"https://a.example\", \"aud\": [\"api\"]}"),
+        ("of-a-client", "{\"sub\": \"a\", \"iss\": \"https://a.example\", \"client_id\": \"api\"}"),
         ("ended", "{\"sub\": \"a\", \"exp\": 1}"),
         ("odd", "{\"sub\": \"a\", \"exp\": \"soon\"}"),
         ("early", "{\"sub\": \"a\", \"nbf\": 99999999999}"),
@@ -210,6 +217,8 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
             "401: the token is for another audience",
         ),
         (&of_issuer("https://a.example", "api", &["--dpop-required"]), 1, "not bound to a key"),
+        (&client("standard"), 1, "401: the token is for another audience"),
+        (&client("cognito"), 0, "allowed"),
         (
             &["GET", "/me", "--claims", "<named>", "--config", "<settings>"],
             1,

@@ -2,12 +2,13 @@
 
 use crate::issuer::IssuerArguments;
 use serde_json::{Map, Value};
-use stepup_runtime::{Cause, Standing};
+use stepup_runtime::{Cause, Issuer, Standing};
 
 /// See the module.
 pub(super) struct Unverified {
-    issuer: Option<String>,
-    audiences: Vec<String>,
+    name: Option<String>,
+    /// The issuer, where its audience is known as well.
+    issuer: Option<Issuer>,
     must_be_bound: bool,
 }
 
@@ -15,8 +16,8 @@ impl Unverified {
     /// What this issuer asks; nothing of one that is not known.
     pub(super) fn of(issuer: &IssuerArguments) -> Self {
         Self {
-            issuer: issuer.issuer.clone(),
-            audiences: issuer.audience.clone(),
+            name: issuer.issuer.clone(),
+            issuer: issuer.to_trust().ok(),
             must_be_bound: issuer.dpop_required,
         }
     }
@@ -30,22 +31,13 @@ impl Unverified {
         if !signed && claims.get("active").is_some_and(|active| active != &Value::Bool(true)) {
             return Err(Cause::InvalidToken("the token is not active"));
         }
-        let is = |value: &Value, name: &String| value.as_str() == Some(name);
         let named = claims.get("iss");
-        if self.issuer.as_ref().is_some_and(|issuer| named.is_some_and(|named| !is(named, issuer)))
-        {
+        let other = |name: &String| named.is_some_and(|named| named.as_str() != Some(name));
+        if self.name.as_ref().is_some_and(other) {
             return Err(Cause::InvalidToken("the token is of another issuer"));
         }
         let standing = Standing::of(claims, signed)?;
-        let for_us = |audience: &Value| self.audiences.iter().any(|ours| is(audience, ours));
-        let audience = match claims.get("aud") {
-            _ if self.audiences.is_empty() => true,
-            Some(Value::Array(list)) => list.iter().any(for_us),
-            Some(one) => for_us(one),
-            // Some issuers name the audience in another claim.
-            None => true,
-        };
-        if !audience {
+        if self.issuer.as_ref().is_some_and(|issuer| !issuer.is_audience_of(claims)) {
             return Err(Cause::InvalidToken("the token is for another audience"));
         }
         if self.must_be_bound && standing.bound_to.is_none() {

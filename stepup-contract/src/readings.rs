@@ -2,6 +2,7 @@
 //! case, accents and widths, to what stands at the end of a segment, and to an extension. Each is some server's
 //! habit, and so is each of them after another.
 
+use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -36,26 +37,7 @@ pub(crate) fn readings(path: &str, stated: bool) -> Vec<Cow<'_, str>> {
 
 /// What a text of a path says when all of it is decoded. One that cannot be decoded stays as it is.
 pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return text.into();
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let digit = |at: usize| behind.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        (rest, bytes) = match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                #[expect(clippy::cast_possible_truncation, reason = "two hexadecimal digits")]
-                bytes.push((high * 16 + low) as u8);
-                (behind.get(2..).unwrap_or_default(), bytes)
-            }
-            _ => {
-                bytes.push(*first);
-                (behind, bytes)
-            }
-        };
-    }
-    String::from_utf8(bytes).map_or_else(|_| text.into(), Cow::from)
+    percent_decode_str(text).decode_utf8().unwrap_or_else(|_| text.into())
 }
 
 /// A text without what some servers overlook in its letters: case, as any language has it, accents, widths and

@@ -54,6 +54,11 @@ struct Found {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.near()?;
+    if [&arguments.old, &arguments.new].iter().all(|path| path.as_os_str() == "-") {
+        return Err(Failure::Usage(
+            "only one of the two contracts can be on standard input".into(),
+        ));
+    }
     let (old, new) = (contract(&arguments.old)?, source(&arguments.new)?);
     let changes: Vec<Found> = compare(&old, &new.contract)?
         .into_iter()

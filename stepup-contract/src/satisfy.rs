@@ -211,8 +211,8 @@ impl Check<'_> {
         if let Some(method) = missing.first() {
             let problem = format!("nothing in this issuer's tokens proves `{method}`{among}");
             let fix = format!(
-                "if one of its acr values does, say .proves(\"…\", [the methods]) on the issuer, \
-                 else ask for another method than `{method}`"
+                "if one of its acr values does, say .proves(\"…\", [the methods]) on the issuer \
+                 (--proves …=…), else ask for another method than `{method}`"
             );
             self.find(Severity::Error, Some(endpoint), problem, fix);
             return true;
@@ -224,8 +224,7 @@ impl Check<'_> {
         let problem = format!(
             "a token states one acr, and none that is known proves all of {names:?}{among}"
         );
-        let fix =
-            "if one does, say .proves(\"…\", [all of them]) on the issuer, else ask for fewer";
+        let fix = "if one does, say .proves(\"…\", [all of them]) on the issuer (--proves …=…), else ask for fewer";
         self.find(Severity::Error, Some(endpoint), problem, fix.to_owned());
         true
     }
@@ -269,7 +268,7 @@ impl Check<'_> {
         let asked = self.profile.acr_values(requirement);
         let mapped = !requirement.acr.is_empty()
             || asked.iter().any(|value| self.profile.asked_values().any(|known| known == value));
-        let map = "say .ask(Method::…, [\"the issuer's acr value\"]) on the issuer";
+        let map = "say .ask(Method::…, [\"the issuer's acr value\"]) on the issuer (--ask …=…)";
         match &self.published.acr_values {
             Some(known) => {
                 let unknown: Vec<&String> =

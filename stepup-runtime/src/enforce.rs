@@ -94,7 +94,7 @@ pub fn unenforceable(requirement: &Requirement, proofs: bool) -> Option<&'static
     } else if requirement.bound && !proofs {
         Some(
             "bound needs the address for which DPoP proofs are made; say \
-             StepUp::builder().resource(\"https://api.example\")",
+             StepUp::builder().resource(\"https://api.example\") (--resource)",
         )
     } else {
         None

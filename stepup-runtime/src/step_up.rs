@@ -135,7 +135,7 @@ pub enum BuildError {
     /// Proofs of DPoP have to be checked, and it is not known for what address they are made.
     #[error(
         "{0:?} demands DPoP, whose proofs are made for this API's address; say \
-         .resource(\"https://api.example\")"
+         .resource(\"https://api.example\") (--resource)"
     )]
     DpopWithoutResource(String),
     /// The contract is to be published, and there is none.

@@ -464,3 +464,10 @@ fn what_cannot_be_compared_is_not_called_equal() {
     let (code, out, _) = said(run(stepup(), &["check", file.to_str().expect("text")]));
     assert!(code == 0 && out.contains("from a stricter one was not looked at"), "{out}");
 }
+
+#[test]
+fn standard_input_is_one_contract() {
+    let (code, out, err) = said(run(stepup(), &["diff", "-", "-"]));
+    assert_eq!((code, &*out), (2, ""));
+    assert!(err.contains("only one of the two contracts can be on standard input"), "{err}");
+}

@@ -327,6 +327,7 @@ async fn what_keeps_it_from_starting_is_told_with_the_line() {
         (&good, &named, &["--identity", "subject=Host"], "`host` is needed for something else"),
         (&good, &named, &["--listen", "apache=127.0.0.1:0"], "the modes are nginx, forward-auth"),
         (&good, &named, &["--listen", "nginx=192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+        (&good, &named, &["--listen", "nginx=localhost:1"], "is no IP address with a port"),
     ] {
         let ended = Gateway::try_start(contract, settings, None, arguments).await;
         let log = ended.expect_err(said);

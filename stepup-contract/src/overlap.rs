@@ -5,7 +5,7 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
-use crate::path::{Tangled, samples, without_names};
+use crate::samples::{Tangled, samples, without_names};
 use crate::table::Table;
 use std::collections::HashMap;
 use std::ptr;

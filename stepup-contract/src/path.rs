@@ -2,7 +2,6 @@
 
 use crate::spelling::{Ambiguous, needlessly_encoded, plain_path};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// Why a text is not a path template.
@@ -172,128 +171,8 @@ pub(crate) fn segment(text: &str) -> Segment {
     }
 }
 
-/// What stands for any value of a parameter. It is no part of any template, which is visible ASCII, so that no
-/// other template takes what it stands for.
-const ANY: &str = "\u{1}";
-
-/// What stands for all that a wildcard takes.
-const ALL: &str = "\u{2}";
-
 /// How many segments a template may have: what walks along them calls itself for each.
 const LONGEST: usize = 128;
-
-/// The template with its parameters' names left out: templates that take the same requests give the same
-/// text.
-pub fn without_names(template: &str) -> String {
-    let segments = template.split('/').map(|text| match segment(text) {
-        Segment::Fixed(text) => text,
-        Segment::Parameter(prefix) => format!("{prefix}{ANY}"),
-        Segment::Wildcard => ALL.to_owned(),
-    });
-    segments.collect::<Vec<_>>().join("/")
-}
-
-/// Templates that overlap in more ways than can be looked at, one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "the paths overlap in so many ways that they cannot be compared; have fewer paths that have a parameter where \
-     others have a fixed segment"
-)]
-pub struct Tangled;
-
-/// How many samples are visited at most, for each template and beside. In a contract as people write them there are
-/// not many more than it has endpoints; with parameters at crossing places they double with every template.
-const MOST_SAMPLES: (usize, usize) = (64, 4096);
-
-/// Visits paths such that each request which these checked templates can take is taken by the same of them
-/// as one of the paths is: where templates overlap, a parameter stands for what another has there, too.
-///
-/// # Errors
-/// When there are too many of them; some have been visited then.
-pub(crate) fn samples<'a>(
-    templates: impl IntoIterator<Item = &'a str>,
-    visit: impl FnMut(&str),
-) -> Result<(), Tangled> {
-    let templates: Vec<Vec<Segment>> = templates
-        .into_iter()
-        .map(|template| template.split('/').skip(1).map(segment).collect())
-        .collect();
-    let left = MOST_SAMPLES.0 * templates.len() + MOST_SAMPLES.1;
-    let mut sampler = Sampler { path: String::new(), visit, left };
-    sampler.extend(templates.iter().map(Vec::as_slice).collect())
-}
-
-/// A walk along all templates at once.
-struct Sampler<V> {
-    path: String,
-    visit: V,
-    /// How many more samples may be visited.
-    left: usize,
-}
-
-impl<V: FnMut(&str)> Sampler<V> {
-    fn take(&mut self) -> Result<(), Tangled> {
-        self.left = self.left.checked_sub(1).ok_or(Tangled)?;
-        (self.visit)(&self.path);
-        Ok(())
-    }
-
-    /// Visits the paths that begin like this one, for templates of which this is left.
-    fn extend(&mut self, mut left: Vec<&[Segment]>) -> Result<(), Tangled> {
-        left.sort_unstable();
-        left.dedup();
-        let firsts = || left.iter().filter_map(|left| left.first());
-        let wildcard = firsts().any(|first| *first == Segment::Wildcard);
-        let ends = left.iter().any(|left| left.is_empty());
-        // One that began before takes a slash at the end; a parameter and a wildcard that begin here do not.
-        if wildcard {
-            self.path.push('/');
-            self.take()?;
-            self.path.pop();
-        }
-        if ends || wildcard {
-            self.take()?;
-        }
-        let mut fixed: BTreeMap<&str, Vec<&[Segment]>> = BTreeMap::new();
-        let mut parameters: BTreeMap<&str, Vec<&[Segment]>> = BTreeMap::new();
-        for left in &left {
-            match left.split_first() {
-                Some((Segment::Fixed(text), rest)) => fixed.entry(text).or_default().push(rest),
-                Some((Segment::Parameter(prefix), rest)) => {
-                    parameters.entry(prefix).or_default().push(rest);
-                }
-                Some((Segment::Wildcard, _)) | None => {}
-            }
-        }
-        let any = parameters.keys().map(|prefix| format!("{prefix}{ANY}"));
-        let mut texts: BTreeSet<String> =
-            any.chain(fixed.keys().map(|text| (*text).into())).collect();
-        texts.extend(wildcard.then(|| ANY.to_owned()));
-        for text in texts {
-            let length = self.path.len();
-            self.path.push('/');
-            self.path.push_str(&text);
-            let mut next = fixed.get(&*text).cloned().unwrap_or_default();
-            for (_, rests) in parameters.iter().filter(|(prefix, _)| text.starts_with(**prefix)) {
-                next.extend(rests);
-            }
-            if next.is_empty() {
-                self.take()?;
-            } else {
-                // A wildcard takes more, as long as another template goes on.
-                next.extend(wildcard.then_some(&[Segment::Wildcard][..]));
-                self.extend(next)?;
-            }
-            self.path.truncate(length);
-        }
-        Ok(())
-    }
-}
-
-/// A sampled path as people write it.
-pub(crate) fn readable(sample: &str) -> String {
-    sample.replace(ANY, "…")
-}
 
 #[cfg(test)]
 mod tests {
@@ -338,55 +217,6 @@ mod tests {
         ] {
             assert_eq!(check_path(path), Err(error), "{path}");
         }
-    }
-
-    #[test]
-    fn templates_that_overlap_are_sampled_where_they_do() {
-        let of = |templates: &[&str]| {
-            let mut paths = BTreeSet::new();
-            samples(templates.iter().copied(), |path| paths.extend([readable(path)])).unwrap();
-            Vec::from_iter(paths)
-        };
-        assert_eq!(of(&["/"]), ["/"]);
-        assert_eq!(of(&["/a", "/a/"]), ["/a", "/a/"]);
-        assert_eq!(of(&["/a/{id}", "/a/{key}"]), ["/a/…"]);
-        let crossed = of(&["/a/{x}/c", "/a/b/{y}"]);
-        assert_eq!(crossed, ["/a/b/c", "/a/b/…", "/a/…/c"]);
-        let prefixed = of(&["/v-{x}", "/{y}"]);
-        assert_eq!(prefixed, ["/v-…", "/…"]);
-        let wild = of(&["/{*rest}", "/a/{b}/c"]);
-        for path in ["/…", "/a", "/a/…", "/a/…/c", "/a/…/…", "/a/"] {
-            assert!(wild.iter().any(|sample| sample == path), "{path} is not in {wild:?}");
-        }
-    }
-
-    #[test]
-    fn there_is_an_end_to_samples() {
-        // Each request goes on with any part of them.
-        let crossing = (0..24).map(|at| {
-            let segments = (0..24).map(|other| match other == at {
-                true => "/x".to_owned(),
-                false => format!("/{{p{other}}}"),
-            });
-            segments.collect::<String>()
-        });
-        let crossing: Vec<String> = crossing.collect();
-        let mut count = 0;
-        assert_eq!(samples(crossing.iter().map(String::as_str), |_| count += 1), Err(Tangled));
-        assert_eq!(count, 24 * MOST_SAMPLES.0 + MOST_SAMPLES.1);
-    }
-
-    #[test]
-    fn no_template_takes_what_stands_for_any_value() {
-        for byte in 0..=u8::MAX {
-            let text = char::from(byte).to_string();
-            if text.contains(ANY) || text.contains(ALL) {
-                assert!(check_path(&format!("/{text}")).is_err());
-                assert!(check_path(&format!("/{text}{{x}}")).is_err());
-            }
-        }
-        let texts = ["/{*all}", "/{a}/{b}", "/{a}", "/~{a}", "/~any~"].map(without_names);
-        assert_eq!(BTreeSet::from(texts).len(), 5);
     }
 
     #[test]

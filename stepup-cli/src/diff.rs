@@ -5,7 +5,7 @@ use crate::input::{Position, Source, contract, source};
 use crate::report::{Form, Item, Level, Report, pretty};
 use crate::settings;
 use crate::waivers::Waived;
-use crate::wording::{cell, code, route, sentences, visible};
+use crate::wording::{cell, code, visible};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -97,18 +97,18 @@ fn text(changes: &[Found]) -> String {
     let mut text = String::new();
     for Found { change, waived } in changes {
         let (axis, route, fingerprint) =
-            (change.axis().as_str(), visible(&route(change)), change.fingerprint());
+            (change.axis().as_str(), visible(&change.subject()), change.fingerprint());
         let _ = writeln!(text, "{axis}: {route} [{fingerprint}]");
-        for sentence in sentences(change) {
+        for sentence in change.sentences() {
             let _ = writeln!(text, "  {}", visible(&sentence));
         }
         match waived {
             Waived::No => {}
             Waived::Yes(reason) => {
-                let _ = writeln!(text, "  waived: {reason}");
+                let _ = writeln!(text, "  waived: {}", visible(reason));
             }
             Waived::Expired(day) => {
-                let _ = writeln!(text, "  was waived until {day}");
+                let _ = writeln!(text, "  its waiver ended on {day}");
             }
         }
     }
@@ -128,7 +128,9 @@ fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
                 "weakened": keys(&change.weakened),
                 "tightened": keys(&change.tightened),
                 "requests": change.requests,
-                "twins": change.twins,
+                "twins": change.twins.iter().map(|twin| json!({
+                    "route": twin.route, "weakened": keys(&twin.weakened),
+                })).collect::<Vec<_>>(),
                 "old": change.old,
                 "new": change.new,
                 "fingerprint": change.fingerprint(),
@@ -150,15 +152,15 @@ fn markdown(changes: &[Found]) -> String {
     }
     let mut text = String::from("| | requests | change | fingerprint |\n|---|---|---|---|\n");
     for Found { change, waived } in changes {
-        let mut said = sentences(change);
+        let mut said = change.sentences();
         match waived {
             Waived::No => {}
             Waived::Yes(reason) => said.push(format!("waived: {reason}")),
-            Waived::Expired(day) => said.push(format!("was waived until {day}")),
+            Waived::Expired(day) => said.push(format!("its waiver ended on {day}")),
         }
         let said: Vec<String> = said.iter().map(|said| cell(said)).collect();
         let said = said.join("<br>");
-        let (axis, route) = (change.axis().as_str(), code(&route(change)));
+        let (axis, route) = (change.axis().as_str(), code(&change.subject()));
         let stands = axis == "weakened" && !waived.is_waived();
         let axis = if stands { "**weakened**" } else { axis };
         let _ = writeln!(text, "| {axis} | {route} | {said} | `{}` |", change.fingerprint());
@@ -190,8 +192,8 @@ fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
                 Axis::Tightened => Level::Warning,
                 Axis::Neutral => Level::Note,
             },
-            route: Some(route(change)),
-            message: sentences(change).join("; "),
+            route: Some(change.subject()),
+            message: change.sentences().join("; "),
             position: match (index, change.kind) {
                 (Some(index), _) => positions.endpoint(index),
                 (None, Kind::UnlistedOpened | Kind::UnlistedClosed) => positions.at("/unlisted"),

@@ -100,7 +100,7 @@ impl Report {
 
     fn line(&self, item: &Item) -> String {
         let mut text = match &item.waived {
-            Waived::Yes(reason) => format!("waived ({reason}): "),
+            Waived::Yes(reason) => format!("waived ({}): ", visible(reason)),
             Waived::No | Waived::Expired(_) => format!("{}: ", item.level.as_str()),
         };
         text.push_str(&visible(&item.sentence()));
@@ -113,7 +113,7 @@ impl Report {
             let _ = write!(text, ", {}", item.fingerprint);
         }
         if let Waived::Expired(day) = &item.waived {
-            let _ = write!(text, ", waived until {day}");
+            let _ = write!(text, ", its waiver ended on {day}");
         }
         text.push(')');
         text

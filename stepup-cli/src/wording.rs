@@ -1,6 +1,6 @@
-//! Contracts and their changes in words, for people.
+//! Contracts in words, for people, and texts that nothing obeys.
 
-use stepup_contract::{Change, ContractView, Endpoint, Field, Kind, Method, Requirement};
+use stepup_contract::{ContractView, Method, Requirement};
 
 /// A text of somebody's as one line of visible text: control characters, which a terminal or a workflow's log
 /// would obey, and characters that change the direction of others, are escaped.
@@ -16,11 +16,6 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-/// The requests that are concerned.
-pub(crate) fn route(change: &Change) -> String {
-    change.route().unwrap_or_else(|| "requests that match no endpoint".into())
-}
-
 /// Where a contract says more than is shown of it.
 pub(crate) fn unknown(contract: &ContractView) -> Vec<&str> {
     contract.warnings().iter().filter_map(|warning| warning.pointer()).collect()
@@ -32,70 +27,6 @@ pub(crate) fn not_shown(contract: &ContractView) -> Option<String> {
     (!fields.is_empty()).then(|| {
         format!("Not understood, and not shown: {fields}. This may be less than is asked.")
     })
-}
-
-/// What happened, in one sentence for each thing.
-pub(crate) fn sentences(change: &Change) -> Vec<String> {
-    let handler = |endpoint: &Option<Endpoint>| {
-        endpoint.as_ref().and_then(|endpoint| endpoint.handler.clone()).unwrap_or("none".into())
-    };
-    let path = |endpoint: &Option<Endpoint>| {
-        endpoint.as_ref().map(|endpoint| endpoint.path.clone()).unwrap_or_default()
-    };
-    match change.kind {
-        Kind::UnlistedOpened => vec!["are now let through; they were refused before".into()],
-        Kind::UnlistedClosed => vec!["are now refused; they were let through before".into()],
-        Kind::Gone if !change.requests.is_empty() => {
-            vec![format!("now leaves out {}, which may be unguarded", change.requests.join(", "))]
-        }
-        Kind::Gone => vec!["is gone from the contract; its handler may now be unguarded".into()],
-        Kind::Added => [vec!["is new".into()], mistaken(change)].concat(),
-        Kind::Covered => {
-            let new = "is new; its requests matched no endpoint before, and such were let through";
-            [vec![new.into()], mistaken(change)].concat()
-        }
-        Kind::Moved => {
-            vec![format!("moved from {} to {}", handler(&change.old), handler(&change.new))]
-        }
-        Kind::Renamed => {
-            vec![format!("renamed from {} to {}", path(&change.old), path(&change.new))]
-        }
-        _ => changed(change),
-    }
-}
-
-/// For what servers may take a new endpoint.
-fn mistaken(change: &Change) -> Vec<String> {
-    if change.twins.is_empty() {
-        return Vec::new();
-    }
-    let (twins, less) = (change.twins.join(", "), &change.weakened);
-    let less: Vec<&str> = less.iter().map(|field| field.key()).collect();
-    let less = less.join(", ");
-    vec![format!("some servers cannot tell it from {twins}, and it requires less ({less})")]
-}
-
-fn changed(change: &Change) -> Vec<String> {
-    let fields = change.weakened.iter().map(|field| ("weakened", *field));
-    let fields = fields.chain(change.tightened.iter().map(|field| ("tightened", *field)));
-    let value = |endpoint: &Option<Endpoint>, field: Field| {
-        endpoint.as_ref().map(|endpoint| endpoint.requirement.said(field)).unwrap_or_default()
-    };
-    let mut sentences: Vec<String> = fields
-        .map(|(axis, field)| {
-            let (old, new) = (value(&change.old, field), value(&change.new, field));
-            format!("{} {axis}: {old} → {new}", field.key())
-        })
-        .collect();
-    if sentences.is_empty() {
-        sentences.push("requires the same in other words".into());
-    }
-    if let (Some(old), Some(new)) = (&change.old, &change.new)
-        && old.route() != new.route()
-    {
-        sentences.push(format!("its requests matched {} before", old.route()));
-    }
-    sentences
 }
 
 /// Seconds as people say them.

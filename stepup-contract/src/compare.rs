@@ -9,7 +9,8 @@ use crate::http_method::HttpMethod;
 use crate::overlap::twins;
 use crate::requirement::Field;
 use crate::samples::{Tangled, readable, samples, without_names};
-use crate::text::fingerprint;
+use crate::text::{fingerprint, nameless};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ptr;
@@ -30,9 +31,20 @@ pub struct Change {
     /// Which requests meet no endpoint any more, where it is not all that the old one took: method and path,
     /// `…` for any value, and `other methods` for those that have no name in a contract.
     pub requests: Vec<String>,
-    /// The stricter endpoints that some servers take a new one for, each by its route: requests in which they
-    /// cannot be told apart were refused before.
-    pub twins: Vec<String>,
+    /// The stricter endpoints that some servers take a new one for: requests in which they cannot be told apart
+    /// were refused before.
+    pub twins: Vec<Twin>,
+    /// The digest of all requests that are concerned.
+    concerned: String,
+}
+
+/// A stricter endpoint that some servers take a new one for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twin {
+    /// Its method and whole path.
+    pub route: String,
+    /// In what it asks for more.
+    pub weakened: Vec<Field>,
 }
 
 /// What happened to the requests of an endpoint.
@@ -112,6 +124,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
     let identity = |endpoint: Option<&Endpoint>| endpoint.map(ptr::from_ref);
     let mut seen: HashMap<_, Option<usize>> = HashMap::new();
     let mut going_on = HashSet::new();
+    let mut concerned: Vec<Sha256> = Vec::new();
     let templates: Vec<_> = [old, new].into_iter().flat_map(templates).collect();
     // A change stands without its contract.
     let whole = |contract: &Contract, endpoint: Option<&Endpoint>| {
@@ -130,6 +143,10 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
                 changes.push(change);
                 Some(changes.len() - 1)
             });
+            if let Some(change) = change {
+                concerned.resize_with(changes.len(), Sha256::new);
+                concerned[change].update(format!("{method} {path}\n"));
+            }
             if after.is_some() {
                 going_on.extend(identity(before));
             } else if let Some(change) = change.and_then(|at| changes.get_mut(at)) {
@@ -137,22 +154,37 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
             }
         }
     })?;
+    for (change, concerned) in changes.iter_mut().zip(concerned) {
+        change.concerned = text_of(concerned);
+    }
     let twins = twins(new, &new_table);
     let stood: HashSet<_> = seen
         .keys()
         .filter(|(before, _)| before.is_some())
         .filter_map(|(_, after)| *after)
         .collect();
-    for (index, endpoint) in new_table.endpoints().iter().enumerate() {
-        let change = seen.get(&(None, Some(ptr::from_ref(endpoint)))).copied().flatten();
-        let Some(change) = change.and_then(|at| changes.get_mut(at)) else { continue };
-        let twins = twins.get(&index).into_iter().flatten();
-        for twin in twins.filter(|twin| stood.contains(&ptr::from_ref::<Endpoint>(twin))) {
-            change.weakened.extend(gaps(&twin.requirement, &endpoint.requirement));
-            change.twins.push(new.route(twin));
+    let known: HashSet<String> = templates_of(old);
+    let endpoints = new_table.endpoints().iter().enumerate();
+    let found: HashMap<_, Vec<Twin>> = endpoints
+        // What the old contract states was not refused for it.
+        .filter(|(_, endpoint)| !known.contains(&without_names(&new.whole_path(endpoint))))
+        .map(|(index, endpoint)| {
+            let twins = twins.get(&index).into_iter().flatten();
+            let twins = twins.filter(|twin| stood.contains(&ptr::from_ref::<Endpoint>(twin)));
+            let twins = twins.map(|twin| Twin {
+                route: new.route(twin),
+                weakened: gaps(&twin.requirement, &endpoint.requirement),
+            });
+            (ptr::from_ref(endpoint), twins.collect())
+        })
+        .collect();
+    for ((_, after), change) in &seen {
+        let twins = after.as_ref().and_then(|after| found.get(after));
+        if let Some(twins) = twins
+            && let Some(change) = change.and_then(|at| changes.get_mut(at))
+        {
+            change.twins.clone_from(twins);
         }
-        change.weakened.sort_unstable();
-        change.weakened.dedup();
     }
     // Of one that is gone altogether, its route says it all.
     for ((before, after), change) in seen {
@@ -179,6 +211,15 @@ fn templates(contract: &Contract) -> impl Iterator<Item = Cow<'_, str>> {
     contract.endpoints().iter().map(move |endpoint| contract.whole_path(endpoint))
 }
 
+/// The whole templates of a contract without the names of their parameters.
+fn templates_of(contract: &Contract) -> HashSet<String> {
+    templates(contract).map(|template| without_names(&template)).collect()
+}
+
+fn text_of(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Change {
     fn whole(kind: Kind) -> Self {
         Self {
@@ -189,6 +230,7 @@ impl Change {
             tightened: Vec::new(),
             requests: Vec::new(),
             twins: Vec::new(),
+            concerned: String::new(),
         }
     }
 
@@ -208,14 +250,14 @@ impl Change {
             (Some(old), Some(new)) if old.path != new.path => Kind::Renamed,
             (Some(_), Some(_)) => return None,
         };
-        Some(Self { kind, old, new, weakened, tightened, requests: Vec::new(), twins: Vec::new() })
+        Some(Self { old, new, weakened, tightened, ..Self::whole(kind) })
     }
 
     /// Where the change stands. One that does both counts as weakened.
     pub fn axis(&self) -> Axis {
         match self.kind {
             Kind::UnlistedOpened | Kind::Gone => Axis::Weakened,
-            _ if !self.weakened.is_empty() => Axis::Weakened,
+            _ if !(self.weakened.is_empty() && self.twins.is_empty()) => Axis::Weakened,
             Kind::UnlistedClosed | Kind::Covered => Axis::Tightened,
             Kind::Changed if !self.tightened.is_empty() => Axis::Tightened,
             _ => Axis::Neutral,
@@ -243,8 +285,9 @@ impl Change {
             });
             serde_json::to_string(&endpoint).unwrap_or_default()
         };
-        let requests = [&self.requests[..], &self.twins].concat().join("\n");
-        let text = format!("{:?}\n{}\n{}\n{requests}", self.kind, side(&self.old), side(&self.new));
+        let twins = self.twins.iter().map(|twin| nameless(&twin.route)).collect::<Vec<_>>();
+        let (old, new, twins) = (side(&self.old), side(&self.new), twins.join("\n"));
+        let text = format!("{:?}\n{old}\n{new}\n{}\n{twins}", self.kind, self.concerned);
         fingerprint(&text)
     }
 }

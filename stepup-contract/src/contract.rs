@@ -216,6 +216,11 @@ impl ContractView {
         self.contract.route(endpoint)
     }
 
+    /// The table that finds the endpoint of a request, as far as endpoints are understood.
+    pub fn table(&self) -> Table {
+        self.contract.table()
+    }
+
     /// The endpoints, as far as they are understood.
     pub fn endpoints(&self) -> &[Endpoint] {
         self.contract.endpoints()

@@ -47,11 +47,12 @@ mod steps;
 mod strict_json;
 mod table;
 mod text;
+mod told;
 
 pub use authentication::{Authentication, Evidence};
 pub use challenge::Challenge;
 pub use claims::{ClaimPath, numeric_date};
-pub use compare::{Axis, Change, Kind, compare};
+pub use compare::{Axis, Change, Kind, Twin, compare};
 pub use contract::{Contract, ContractView, Unlisted, check_base};
 pub use decide::{Decision, Lacking, Reason, decide};
 pub use endpoint::Endpoint;

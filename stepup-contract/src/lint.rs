@@ -9,7 +9,7 @@ use crate::method::Method;
 use crate::overlap::{in_the_way, lacking, twins};
 use crate::requirement::Trust;
 use crate::samples::without_names;
-use crate::text::fingerprint;
+use crate::text::{fingerprint, nameless};
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -211,9 +211,10 @@ impl Lint {
         let endpoint = self.endpoint.and_then(|index| contract.endpoints().get(index));
         let place = endpoint.map(|endpoint| {
             let method = endpoint.method.map_or("any", HttpMethod::as_str);
-            format!("{method} {}", without_names(&endpoint.path))
+            format!("{method} {}", without_names(&contract.whole_path(endpoint)))
         });
-        let text = format!("{}\n{}\n{}", self.rule, place.unwrap_or_default(), self.problem);
+        let (place, problem) = (place.unwrap_or_default(), nameless(&self.problem));
+        let text = format!("{}\n{place}\n{problem}", self.rule);
         fingerprint(&text)
     }
 }
@@ -268,8 +269,8 @@ fn requirement(
     if asked.scopes.is_empty() {
         find(
             Rule::NoScopes,
-            "accepts a token issued for any purpose".into(),
-            "require a scope of its own",
+            "requires no scope, so that any token for this API will do".into(),
+            "add a scope, such as payments:approve",
         );
     }
 }
@@ -316,6 +317,8 @@ mod tests {
             ("/caf%C3%A9", "/CAF%C3%89"),
             ("/my%20file", "/my+file"),
             ("/v-{id}", "/V-{id}"),
+            ("/report", "/report.json"),
+            ("/a/{id}/b", "/a/{id}/B.v1.json"),
         ] {
             let list = json!([
                 {"method": "GET", "path": path, "security": mfa},

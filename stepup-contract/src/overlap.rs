@@ -5,8 +5,9 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
+use crate::readings::stems;
 use crate::samples::{Tangled, samples, without_names};
-use crate::table::Table;
+use crate::table::{Table, carelessly};
 use std::collections::HashMap;
 use std::ptr;
 
@@ -73,23 +74,35 @@ pub(crate) fn in_the_way(
 }
 
 /// For each endpoint, by its place in the contract: those that ask for more and that servers take it for which
-/// overlook case, encodings, or the end of a segment. The matcher lets each have its own spelling, which such a
-/// server does not know.
+/// overlook case, encodings, an extension, or the end of a segment. The matcher lets each have its own spelling,
+/// which such a server does not know.
 pub(crate) fn twins<'a>(
     contract: &Contract,
     table: &'a Table,
 ) -> HashMap<usize, Vec<&'a Endpoint>> {
+    let read = |template: &str| carelessly(template, true);
+    let mut groups: HashMap<_, Vec<usize>> = HashMap::new();
+    let wholes: Vec<_> = contract.endpoints().iter().map(|one| contract.whole_path(one)).collect();
+    for (index, whole) in wholes.iter().enumerate() {
+        groups.entry(read(whole)).or_default().push(index);
+    }
     let mut twins: HashMap<usize, Vec<&Endpoint>> = HashMap::new();
-    let careless = table.carelessly(contract, true);
-    for group in careless.groups().filter(|group| group.len() > 1) {
-        for &(index, endpoint) in &group {
-            for &(other, twin) in group.iter().filter(|(other, _)| *other != index) {
-                if overlap(endpoint, twin)
-                    && twin.path != endpoint.path
-                    && !gaps(&twin.requirement, &endpoint.requirement).is_empty()
-                {
-                    twins.entry(index).or_default().extend(table.endpoints().get(other));
-                }
+    for (index, (endpoint, whole)) in table.endpoints().iter().zip(&wholes).enumerate() {
+        let fixed = !whole.rsplit('/').next().unwrap_or_default().contains('{');
+        let stems = stems(whole).filter(|_| fixed).map(|stem| read(&stem));
+        let mut others: Vec<usize> = [read(whole)]
+            .into_iter()
+            .chain(stems)
+            .flat_map(|key| groups.get(&key).into_iter().flatten().copied())
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        for twin in others.into_iter().filter_map(|other| table.endpoints().get(other)) {
+            if twin.path != endpoint.path
+                && overlap(endpoint, twin)
+                && !gaps(&twin.requirement, &endpoint.requirement).is_empty()
+            {
+                twins.entry(index).or_default().push(twin);
             }
         }
     }

@@ -151,7 +151,7 @@ pub fn joined<'a>(base: &'a str, path: &'a str) -> Cow<'a, str> {
 }
 
 /// One segment of a template, by what it matches.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Segment {
     /// Exactly this text, its braces unescaped.
     Fixed(String),

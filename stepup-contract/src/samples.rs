@@ -98,7 +98,8 @@ impl<V: FnMut(&str)> Sampler<V> {
         let any = parameters.keys().map(|prefix| format!("{prefix}{ANY}"));
         let mut texts: BTreeSet<String> =
             any.chain(fixed.keys().map(|text| (*text).into())).collect();
-        texts.extend(wildcard.then(|| ANY.to_owned()));
+        // Where a parameter begins as well, one goes on behind it.
+        texts.extend((wildcard && !parameters.contains_key("")).then(|| ALL.to_owned()));
         for text in texts {
             let length = self.path.len();
             self.path.push('/');
@@ -122,7 +123,7 @@ impl<V: FnMut(&str)> Sampler<V> {
 
 /// A sampled path as people write it.
 pub(crate) fn readable(sample: &str) -> String {
-    sample.replace(ANY, "…")
+    sample.replace(ANY, "…").replace(ALL, "{*}")
 }
 
 #[cfg(test)]
@@ -145,7 +146,7 @@ mod tests {
         let prefixed = of(&["/v-{x}", "/{y}"]);
         assert_eq!(prefixed, ["/v-…", "/…"]);
         let wild = of(&["/{*rest}", "/a/{b}/c"]);
-        for path in ["/…", "/a", "/a/…", "/a/…/c", "/a/…/…", "/a/"] {
+        for path in ["/{*}", "/a", "/a/…", "/a/…/c", "/a/…/{*}", "/a/"] {
             assert!(wild.iter().any(|sample| sample == path), "{path} is not in {wild:?}");
         }
     }

@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for Strict {
                 Entry::Vacant(place) => place.insert(entries.next_value_seed(self)?),
                 Entry::Occupied(there) => {
                     let key = there.key();
-                    return Err(A::Error::custom(format_args!("the key `{key}` stands twice")));
+                    return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
                 }
             };
         }

@@ -206,7 +206,7 @@ impl Table {
     }
 
     /// The contract's endpoints, in its order.
-    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+    pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
@@ -220,15 +220,6 @@ impl Table {
         });
         let members = groups.iter().flat_map(|group| self.group(*group));
         members.filter_map(|member| self.endpoints.get(place(member.endpoint))).collect()
-    }
-
-    /// The endpoints that this table cannot tell apart but by their methods, each with its place in the contract.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = Vec<(usize, &Endpoint)>> {
-        let groups = self.nodes.iter().flat_map(|node| [node.here, node.wildcard]);
-        groups.map(|group| {
-            let places = self.group(group).iter().map(|member| place(member.endpoint));
-            places.filter_map(|at| Some((at, self.endpoints.get(at)?))).collect()
-        })
     }
 
     fn group(&self, Group { start, length }: Group) -> &[Member] {
@@ -290,7 +281,7 @@ fn exactly(template: &str) -> Vec<Segment> {
 }
 
 /// The segments of a whole template as a careless server has them.
-fn carelessly(template: &str, decode: bool) -> Vec<Segment> {
+pub(crate) fn carelessly(template: &str, decode: bool) -> Vec<Segment> {
     let read = |text: &str| folded(&if decode { decoded(text) } else { text.into() });
     let segments = exactly(template).into_iter().map(|segment| match segment {
         Segment::Fixed(text) => Segment::Fixed(trimmed_segment(&read(&text)).to_owned()),

@@ -42,3 +42,15 @@ pub fn check_value(value: &str) -> Result<(), TextError> {
 pub fn fingerprint(text: &str) -> String {
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// A text about routes without the names of their parameters.
+pub(crate) fn nameless(text: &str) -> String {
+    let mut parts = text.split('{');
+    let mut nameless = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, behind) = part.split_once('}').unwrap_or(("", part));
+        nameless.push_str(if name.starts_with('*') { "{*}" } else { "{}" });
+        nameless.push_str(behind);
+    }
+    nameless
+}

@@ -145,7 +145,7 @@ fn each_mistake_is_reported_at_its_pointer() {
         ("[7]", "at /0: an endpoint is a JSON object"),
         (
             r#"{"path": "/a", "path": "/b", "security": {"step-up": false}}"#,
-            "not a contract: the key `path` stands twice at line 1 column 21",
+            "not a contract: the key \"path\" stands twice at line 1 column 21",
         ),
         (
             r#"{"path": "/a"}"#,

@@ -147,7 +147,7 @@ fn a_waiver_holds_for_its_time_and_says_why() {
     assert!(out.contains("waived (until the app has keys): GET /accounts/{id}: "), "{out}");
     let (code, out, _) = with(&waiver(&fingerprint, "\"2026-01-31\""));
     assert_eq!(code, 1);
-    assert!(out.contains("waived until 2026-01-31"), "{out}");
+    assert!(out.contains("its waiver ended on 2026-01-31"), "{out}");
 
     for (waiver, said) in [
         (

@@ -155,6 +155,18 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             ],
         ),
         (
+            "new, for some servers the same, and another's before",
+            one(&[strict("/pay"), open("/{*rest}")]),
+            one(&[strict("/pay"), open("/{*rest}"), open("/Pay")]),
+            vec![(Axis::Weakened, Kind::Renamed, "GET /Pay")],
+        ),
+        (
+            "new, and the same without an extension",
+            one(&[strict("/docs/secret"), open("/docs/{name}")]),
+            one(&[strict("/docs/secret"), open("/docs/{name}"), open("/docs/secret.html")]),
+            vec![(Axis::Weakened, Kind::Renamed, "GET /docs/secret.html")],
+        ),
+        (
             "both new",
             one(&[]),
             one(&[strict("/pay"), open("/Pay")]),
@@ -407,7 +419,7 @@ fn a_waiver_counts_until_its_last_day_and_is_told_in_each_form() {
     };
     for (expires, code, said, json_key, json_value) in [
         ("2999-12-31", 0, "waived: BANK-1", "waived", "BANK-1"),
-        ("2020-01-31", 1, "was waived until 2020-01-31", "waiver-expired", "2020-01-31"),
+        ("2020-01-31", 1, "its waiver ended on 2020-01-31", "waiver-expired", "2020-01-31"),
     ] {
         for form in ["text", "markdown"] {
             let (ended, out, _) = with(expires, form);
@@ -463,6 +475,35 @@ fn what_cannot_be_compared_is_not_called_equal() {
     fs::write(&file, new.to_json()).expect("a file");
     let (code, out, _) = said(run(stepup(), &["check", file.to_str().expect("text")]));
     assert!(code == 0 && out.contains("from a stricter one was not looked at"), "{out}");
+}
+
+#[test]
+fn a_waiver_is_for_all_requests_that_a_change_concerns() {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    let weakened = |old: &Contract, new: &Contract| {
+        let mut changes = compare(old, new).expect("compared").into_iter();
+        changes.find(|change| change.axis() == Axis::Weakened).expect("one").fingerprint()
+    };
+    // Of one endpoint more may be left than of the other.
+    let old = contract("deny", &[endpoint("", "/{*rest}", &mfa)]);
+    let open = endpoint("", "/{*rest}", &standard);
+    let pay = endpoint("", "/pay/{*rest}", &mfa);
+    let (some, all) = (contract("deny", &[open.clone(), pay]), contract("deny", &[open]));
+    assert_ne!(weakened(&old, &some), weakened(&old, &all));
+    // One segment is not all that lies below.
+    let old = contract("allow", &[endpoint("", "/{*rest}", &mfa)]);
+    let with =
+        |path| contract("allow", &[endpoint("", "/{*rest}", &mfa), endpoint("GET", path, &mfa)]);
+    assert_ne!(weakened(&old, &with("/a/{x}")), weakened(&old, &with("/a/{*y}")));
+    // The names of parameters do not count, and neither do other endpoints.
+    let twin = |name: &str| {
+        let (pay, other) = (format!("/pay/{{{name}}}"), format!("/Pay/{{{name}}}"));
+        let old = contract("deny", &[endpoint("GET", &pay, &mfa)]);
+        let endpoints = [endpoint("GET", &pay, &mfa), endpoint("GET", &other, &standard)];
+        weakened(&old, &contract("deny", &endpoints))
+    };
+    assert_eq!(twin("id"), twin("key"));
 }
 
 #[test]

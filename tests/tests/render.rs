@@ -231,6 +231,56 @@ fn no_endpoint_hides_a_stricter_one_and_nothing_of_somebody_elses_is_written_ove
     assert!(said.contains("components.securitySchemes.stepUp is there already"), "{said}");
 }
 
+/// What an operation asks is what its requests meet.
+#[test]
+fn an_operation_is_that_of_the_endpoint_which_takes_its_requests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let aged = json!({"step-up": true, "max-age": 86400});
+    let list = json!([
+        {"path": "/a/{x}", "security": mfa},
+        {"method": "GET", "path": "/a/{*rest}", "security": {"step-up": false}},
+        {"method": "GET", "path": "/b/{x}", "security": mfa},
+        {"method": "GET", "path": "/b/{*rest}", "security": aged},
+        {"path": "/users/{id}", "security": mfa},
+        {"method": "GET", "path": "/pay", "security": mfa},
+    ]);
+    let contract = written(&folder, "contract.json", &list.to_string());
+    let output = render("openapi", &contract, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no operation for GET /a/{*rest}"), "{said}");
+    let asks = |document: &Value, path: &str, method: &str| {
+        document["paths"][path][method]["x-step-up"].clone()
+    };
+    let new: Value = serde_json::from_str(&text(&output)).expect("JSON");
+    let named = |start: &str| {
+        let mut names = new["paths"].as_object().expect("paths").keys();
+        names.find(|name| name.starts_with(start)).expect("it is there").clone()
+    };
+    assert_eq!(asks(&new, &named("/a/"), "get"), mfa);
+    assert_eq!(asks(&new, &named("/b/"), "get"), mfa);
+
+    let open = json!({"security": [], "responses": {}});
+    let existing = json!({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
+        "/pay": {"get": open, "head": open}, "/users/{id}": {"get": open, "trace": open},
+        "/users/me": {"get": open},
+    }});
+    let existing = written(&folder, "openapi.json", &existing.to_string());
+    let output = render("openapi", &contract, &["--into", existing.to_str().expect("text")]);
+    let into: Value = serde_json::from_str(&text(&output)).expect("JSON");
+    for (path, method) in [
+        ("/pay", "get"),
+        ("/pay", "head"),
+        ("/users/{id}", "get"),
+        ("/users/{id}", "trace"),
+        ("/users/me", "get"),
+    ] {
+        assert_eq!(asks(&into, path, method), mfa, "{method} {path}");
+        let security = &into["paths"][path][method]["security"];
+        assert_eq!(security, &json!([{"stepUp": []}]), "{method} {path}");
+    }
+}
+
 #[test]
 fn a_table_has_what_each_endpoint_asks() {
     let folder = tempfile::tempdir().expect("a folder");

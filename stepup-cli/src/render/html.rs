@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::input::{contract, view};
-use crate::wording::{asks, not_shown, route, sentences};
+use crate::wording::{asks, not_shown};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -116,11 +116,11 @@ fn changed(changes: &[Change], version: &str) -> String {
     );
     for change in changes {
         let axis = change.axis().as_str();
-        let said: Vec<String> = sentences(change).iter().map(|said| escaped(said)).collect();
+        let said: Vec<String> = change.sentences().iter().map(|said| escaped(said)).collect();
         let _ = writeln!(
             text,
             "<li class=\"{axis}\"><span class=\"axis\">{axis}</span> <code>{}</code> {}</li>",
-            escaped(&route(change)),
+            escaped(&change.subject()),
             said.join("; ")
         );
     }

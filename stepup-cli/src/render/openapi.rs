@@ -5,13 +5,16 @@ use crate::failure::Failure;
 use crate::input::view;
 use crate::wording::unknown;
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstObject, CstObjectProp, CstRootNode};
+use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use stepup_contract::{ContractView, Endpoint, HttpMethod, Trust, parse_strict, without_names};
+use std::ptr;
+use stepup_contract::{
+    ContractView, Endpoint, HttpMethod, Table, Trust, parse_strict, without_names,
+};
 
 /// See the module.
 #[derive(Debug, clap::Args)]
@@ -63,10 +66,10 @@ fn warn(file: &Path, missing: &[String]) {
     }
 }
 
-/// A document with the contract's operations, of which nothing is said yet but what the handler does.
+/// A document with the contract's operations, of which nothing is said yet.
 fn skeleton(contract: &ContractView) -> Result<String, String> {
     let mut paths: BTreeMap<String, (String, BTreeMap<String, Value>)> = BTreeMap::new();
-    for endpoint in by_precedence(contract) {
+    for endpoint in contract.endpoints() {
         let whole = contract.whole_path(endpoint);
         let path = plain(&whole);
         let (_, item) = paths.entry(without_names(&path)).or_insert_with(|| {
@@ -75,15 +78,12 @@ fn skeleton(contract: &ContractView) -> Result<String, String> {
             let item = parameters.map(|parameters| ("parameters".to_owned(), parameters));
             (path, item.into_iter().collect())
         });
-        for method in methods(endpoint) {
-            let summary = match endpoint.trust() {
-                Trust::Sensitive => "Needs step-up authentication",
-                Trust::Standard => "Needs a valid token",
-            };
-            item.entry(member(method)).or_insert_with(|| {
-                let answers = json!({"default": {"description": "The handler's answer"}});
-                json!({"summary": summary, "responses": answers})
-            });
+        let methods = endpoint.method.map_or_else(|| HttpMethod::ALL.to_vec(), |one| vec![one]);
+        for method in methods {
+            item.insert(
+                method.as_str().to_lowercase(),
+                json!({"responses": {"default": {"description": "The handler's answer"}}}),
+            );
         }
     }
     let paths: BTreeMap<_, _> = paths.into_values().collect();
@@ -94,15 +94,6 @@ fn skeleton(contract: &ContractView) -> Result<String, String> {
     put(&document, "info", &info)?;
     put(&document, "paths", &paths)?;
     Ok(root.to_string())
-}
-
-/// The endpoints, of two that have one operation first the one that it is about: a method of its own comes before
-/// any, and where a wildcard is a parameter like another, what asks for more.
-fn by_precedence(contract: &ContractView) -> Vec<&Endpoint> {
-    let mut endpoints: Vec<&Endpoint> = contract.endpoints().iter().collect();
-    endpoints
-        .sort_by_key(|endpoint| (endpoint.method.is_none(), endpoint.trust() == Trust::Standard));
-    endpoints
 }
 
 /// The document with what the contract says, and the endpoints that have no place in it.
@@ -132,7 +123,8 @@ fn filled(
     let document = root.object_value().ok_or("not a JSON object")?;
     // Before 3.1 only schemes of OAuth and OpenID Connect name scopes.
     let scopes = arguments.issuer.is_some() || !version.starts_with("3.0");
-    let missing = operations(&document, contract, &read["security"], scopes)?;
+    let missing =
+        operations(&document, contract, &read["security"], scopes, arguments.into.is_none())?;
     components(&object(&document, "components")?, arguments)?;
     let unknown = unknown(contract);
     if !unknown.is_empty() {
@@ -148,37 +140,63 @@ fn operations(
     contract: &ContractView,
     everywhere: &Value,
     scopes: bool,
+    create: bool,
 ) -> Result<Vec<String>, String> {
     let paths = inner(document, "paths")?;
     let paths = paths.map(|paths| paths.properties()).unwrap_or_default();
-    let mut known: HashMap<String, CstObjectProp> = HashMap::new();
+    let table = contract.table();
+    let mut told: HashSet<*const Endpoint> = HashSet::new();
     for path in paths {
-        known.entry(without_names(&path.decoded_name().unwrap_or_default())).or_insert(path);
-    }
-    let mut missing = Vec::new();
-    let mut shown: HashSet<(String, HttpMethod)> = HashSet::new();
-    for endpoint in by_precedence(contract) {
-        let whole = contract.whole_path(endpoint);
-        let mut names =
-            [&*whole, &endpoint.path].into_iter().map(|path| without_names(&plain(path)));
-        let mut any = false;
-        if let Some((name, path)) = names.find_map(|name| known.get_key_value(&name)) {
-            let item = path.object_value().ok_or("a path of it is not a JSON object")?;
-            for method in methods(endpoint) {
-                let operation = inner(&item, &member(method))?;
-                let Some(operation) = operation.filter(|_| shown.insert((name.clone(), method)))
-                else {
-                    continue;
+        let item = path.object_value().ok_or("a path of it is not a JSON object")?;
+        let name = path.decoded_name().unwrap_or_default();
+        for method in METHODS {
+            let Some(operation) = inner(&item, method)? else { continue };
+            let taker = taker(contract, &table, &name, &method.to_uppercase());
+            let Some(endpoint) = taker else { continue };
+            fill(&operation, endpoint, everywhere, scopes)?;
+            if create {
+                let summary = match endpoint.trust() {
+                    Trust::Sensitive => "Needs step-up authentication",
+                    Trust::Standard => "Needs a valid token",
                 };
-                any = true;
-                fill(&operation, endpoint, everywhere, scopes)?;
+                put(&operation, "summary", summary)?;
             }
-        }
-        if !any {
-            missing.push(contract.route(endpoint));
+            told.insert(endpoint);
         }
     }
-    Ok(missing)
+    // The table has the contract's endpoints in their order.
+    let endpoints = contract.endpoints().iter().zip(table.endpoints());
+    let untold = endpoints.filter(|(_, in_table)| !told.contains(&ptr::from_ref(*in_table)));
+    Ok(untold.map(|(endpoint, _)| contract.route(endpoint)).collect())
+}
+
+/// The methods that OpenAPI has a place for, as it writes them.
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// The endpoint that takes the requests of an operation, whose path may lack the contract's base. A last parameter
+/// may be a wildcard's, which takes more than one segment: of the two endpoints that may stand for then, it is the
+/// sensitive one.
+fn taker<'a>(
+    contract: &ContractView,
+    table: &'a Table,
+    path: &str,
+    method: &str,
+) -> Option<&'a Endpoint> {
+    let whole = without_names(path);
+    let based = contract.base().map(|base| format!("{base}{whole}"));
+    [Some(whole), based].into_iter().flatten().find_map(|sample| {
+        let found = table.find(method, &sample);
+        let deeper = table.find(method, &format!("{sample}/{sample}"));
+        let wildcard = deeper.filter(|endpoint| {
+            let template = contract.whole_path(endpoint);
+            template.contains("{*") && without_names(&plain(&template)) == sample
+        });
+        let stricter = wildcard.filter(|endpoint| endpoint.trust() == Trust::Sensitive);
+        match found {
+            Some(found) if found.trust() == Trust::Sensitive => Some(found),
+            found => stricter.or(found).or(wildcard),
+        }
+    })
 }
 
 /// Says of an operation what this endpoint asks.
@@ -216,16 +234,6 @@ fn fill(
         }
     }
     put(operation, "x-step-up", &endpoint.requirement)
-}
-
-/// The methods of an endpoint that OpenAPI has a place for.
-fn methods(endpoint: &Endpoint) -> Vec<HttpMethod> {
-    endpoint.method.map_or_else(|| HttpMethod::ALL.to_vec(), |method| vec![method])
-}
-
-/// What OpenAPI calls the member of a path that holds the operation of this method.
-fn member(method: HttpMethod) -> String {
-    method.as_str().to_lowercase()
 }
 
 /// The path as OpenAPI writes it: a wildcard is a parameter like another.

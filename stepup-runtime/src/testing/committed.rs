@@ -68,11 +68,7 @@ fn without_version(contract: &Contract) -> String {
 }
 
 fn line(change: &Change) -> String {
-    let axis = change.axis().as_str();
-    let security = |endpoint: &Option<stepup_contract::Endpoint>| match endpoint {
-        Some(endpoint) => serde_json::to_string(&endpoint.requirement).unwrap_or_default(),
-        None => "nothing".to_owned(),
-    };
-    let route = change.route().unwrap_or_else(|| "unlisted".into());
-    format!("  {axis}: {route}: {} → {}", security(&change.old), security(&change.new))
+    let (axis, subject) = (change.axis().as_str(), change.subject());
+    let sentences = change.sentences().into_iter().map(|sentence| format!("\n    {sentence}"));
+    format!("  {axis}: {subject}{}", sentences.collect::<String>())
 }

@@ -57,7 +57,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     log();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(options.workers()).enable_all().build()?;
-    runtime.block_on(serve(options, &issuers))
+    let ended = runtime.block_on(serve(options, &issuers));
+    // What still reads a file is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The log goes to standard error, at the level that `RUST_LOG` says.

@@ -267,6 +267,15 @@ mod tests {
             "GET /admin.json",
         ];
         all_refused("allow", &pay, &ends);
+        // An extension in front of the last segment, and what is the server's.
+        let servers = [
+            "GET /admin.php/users",
+            "DELETE /orders.v1/5",
+            "POST /index.php/pay",
+            "GET /(S(x))/admin/users",
+            "POST /(S(x))/pay",
+        ];
+        all_refused("allow", &pay, &servers);
         // A space in a form.
         all_refused("allow", &["GET /my%20file"], &["GET /my+file", "GET /MY+file"]);
     }

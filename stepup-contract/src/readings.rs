@@ -10,7 +10,9 @@ use unicode_normalization::char::is_combining_mark;
 /// Whether every server reads this path as it is written. Most are such paths.
 pub(crate) fn is_read_alike(path: &str) -> bool {
     let alike = |byte: u8| {
-        byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !matches!(byte, b'%' | b'.' | b'+')
+        byte.is_ascii_graphic()
+            && !byte.is_ascii_uppercase()
+            && !matches!(byte, b'%' | b'.' | b'+' | b'(')
     };
     path == "/" || (path.bytes().all(alike) && !path.ends_with('/'))
 }
@@ -24,7 +26,9 @@ pub(crate) fn readings(path: &str, stated: bool) -> Vec<Cow<'_, str>> {
     };
     let mut readings = vec![Cow::Borrowed(path), slashless.into(), trimmed(path).into()];
     if !stated {
-        let stems: Vec<String> = readings.iter().flat_map(|reading| stems(reading)).collect();
+        let within = readings.iter().flat_map(|reading| within(reading));
+        let stems = readings.iter().flat_map(|reading| stems(reading)).chain(within);
+        let stems: Vec<String> = stems.collect();
         for stem in stems {
             readings.push(trimmed(&stem).into());
             readings.push(stem.into());
@@ -66,6 +70,30 @@ fn trimmed(path: &str) -> String {
         trimmed.push_str(segment);
     }
     if trimmed.is_empty() { "/".to_owned() } else { trimmed }
+}
+
+/// The path without the extensions of all its segments; and without what belongs to the server in front of the last:
+/// the name of a script (RFC 3875 §4.1.13), and ASP.NET's `(S(…))`, which stands for a cookie.
+fn within(path: &str) -> impl Iterator<Item = String> + use<> {
+    const SCRIPTS: [&str; 10] =
+        ["asp", "aspx", "cgi", "dll", "exe", "fcgi", "jsp", "php", "pl", "py"];
+    let stem = |segment: &str| match segment.find('.') {
+        Some(dot) if dot > 0 => segment.get(..dot).unwrap_or_default().to_owned(),
+        _ => segment.to_owned(),
+    };
+    let stems: Vec<String> = path.split('/').map(stem).collect();
+    let servers = |segment: &&str| {
+        let script = segment.rsplit_once('.').is_some_and(|(_, end)| SCRIPTS.contains(&end));
+        script || (segment.starts_with('(') && segment.ends_with(')'))
+    };
+    let (rest, last) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut kept: Vec<&str> = rest.split('/').filter(|segment| !servers(segment)).collect();
+    kept.push(last);
+    [stems.join("/"), kept.join("/")]
+        .into_iter()
+        .filter(|reading| reading.starts_with('/'))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// The path without the extension of its last segment, and without all of them where it has several: some

@@ -3,7 +3,10 @@
 
 use crate::refusal::{Cause, Refusal};
 use crate::request_path::{whole_path, whole_uri};
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, UPGRADE};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderName,
+    HeaderValue, ORIGIN, TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -29,7 +32,29 @@ const METHODS: [&str; 4] =
 const TARGETS: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 /// Headers that are a server's own words for parts of the path (RFC 3875 §4.1.5, §4.1.13), and that some believe.
-const PARTS: [&str; 2] = ["script-name", "path-info"];
+const PARTS: [&str; 6] = [
+    "script-name",
+    "path-info",
+    "x-script-name",
+    "x-path-info",
+    "x-forwarded-script-name",
+    "x-forwarded-path-info",
+];
+
+/// Headers that say to what host, port or scheme a request was sent (RFC 7239 among them). Some servers make an
+/// address of them and of the path.
+const ORIGINS: [&str; 10] = [
+    "forwarded",
+    "host",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-original-host",
+    "x-original-port",
+    "x-original-proto",
+];
 
 /// Parameters of the query by which some servers take another method, by their letters and digits.
 const PARAMETERS: [&str; 8] = [
@@ -82,6 +107,14 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
             return Err(Cause::InvalidRequest("the request names a second target").into());
         }
     }
+    let path_within = |(name, value): (&HeaderName, &HeaderValue)| {
+        let path = |byte: &u8| matches!(byte, b'/' | b'\\' | b'?' | b'#' | b'@');
+        value.as_bytes().iter().any(path)
+            && ORIGINS.iter().any(|known| reads_as(name.as_str(), known))
+    };
+    if head.headers.iter().any(path_within) {
+        return Err(Cause::InvalidRequest("the request names a path in place of a host").into());
+    }
     // Some servers part a query at semicolons.
     let pairs = uri.query().unwrap_or_default().split(['&', ';']);
     let mut pairs = pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
@@ -133,11 +166,15 @@ fn check_upgrade(head: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The method that a CORS preflight asks about, if the request is one.
+/// The method that a CORS preflight asks about, if the request is one. A preflight has neither a credential nor a
+/// body (Fetch §4.8); for a service that does not look at the method, one that has is more than a question.
 fn preflighted(head: &Parts) -> Option<&str> {
     let one = |headers: &HeaderMap, name| headers.get_all(name).iter().count() == 1;
-    let upgrade = head.headers.contains_key(UPGRADE);
-    if head.method != Method::OPTIONS || upgrade || !one(&head.headers, &ORIGIN) {
+    let has = |name| head.headers.contains_key(name);
+    let body = head.headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0");
+    let more =
+        body || [UPGRADE, AUTHORIZATION, COOKIE, CONTENT_TYPE, TRANSFER_ENCODING].iter().any(has);
+    if head.method != Method::OPTIONS || more || !one(&head.headers, &ORIGIN) {
         return None;
     }
     let mut values = head.headers.get_all(ACCESS_CONTROL_REQUEST_METHOD).iter();

@@ -37,7 +37,7 @@ pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
     for name in ["x-original-url", "x-rewrite-url", "x_original_url", "x.original.url"] {
         targets.extend::<Vec<String>>(header(name));
     }
-    for name in ["script_name", "script-name"] {
+    for name in ["script_name", "script-name", "x-script-name", "x-forwarded-script-name"] {
         let scripts: Vec<String> = header(name);
         let inner = scripts.iter().filter_map(|script| request.target.strip_prefix(&**script));
         targets.extend(inner.map(str::to_owned).collect::<Vec<_>>());
@@ -57,7 +57,7 @@ fn paths(target: &str) -> BTreeSet<String> {
     let target = target.split('?').next().unwrap_or_default();
     let plain = if target.starts_with('/') { target.to_owned() } else { without_origin(target) };
     let target = plain.as_str();
-    let ways: [fn(&str) -> String; 13] = [
+    let ways: [fn(&str) -> String; 15] = [
         decoded,
         without_origin,
         cut,
@@ -71,6 +71,8 @@ fn paths(target: &str) -> BTreeSet<String> {
         normalized,
         lower,
         trimmed_everywhere,
+        without_extensions,
+        without_the_servers_own,
     ];
     let mut known = BTreeSet::from([target.to_owned()]);
     let mut new = vec![target.to_owned()];
@@ -131,6 +133,24 @@ fn merged(path: &str) -> String {
 fn without_parameters(path: &str) -> String {
     let segments = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
     segments.collect::<Vec<_>>().join("/")
+}
+
+/// A file for each directory, as with Apache's MultiViews.
+fn without_extensions(path: &str) -> String {
+    let stem = |segment: &str| match segment.split_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem.to_owned(),
+        _ => segment.to_owned(),
+    };
+    path.split('/').map(stem).collect::<Vec<_>>().join("/")
+}
+
+/// Without a front controller's name, and without what stands for ASP.NET's cookie.
+fn without_the_servers_own(path: &str) -> String {
+    let own = |segment: &&str| {
+        segment.to_lowercase().ends_with(".php")
+            || (segment.starts_with('(') && segment.ends_with(')'))
+    };
+    path.split('/').filter(|segment| !own(segment)).collect::<Vec<_>>().join("/")
 }
 
 fn folded(path: &str) -> String {

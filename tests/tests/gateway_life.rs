@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use stepup_runtime::testing::TestIssuer;
 use stepup_tests::bank::{
     bank, contract, issuer, publish_slowly, question, status, with_unknown_key,
 };
+use stepup_tests::command::run;
 use stepup_tests::envoy::{Asked, EnvoyClient};
 use stepup_tests::gateways::Gateway;
 use stepup_tests::server::Answer;
@@ -80,6 +82,21 @@ async fn a_changed_contract_is_taken_without_a_pause_and_a_bad_one_is_not() {
     while status(&gateway, "POST", "/pay", &weak).await != 401 {
         assert!(asked.elapsed() < Duration::from_secs(10), "{}", gateway.log());
     }
+}
+
+#[tokio::test]
+async fn a_pipe_in_place_of_the_contract_is_not_waited_for() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let mut gateway = bank(&idp).await;
+    let pipe = gateway.contract.with_extension("pipe");
+    assert!(run(Path::new("mkfifo"), &[pipe.to_str().expect("text")]).status.success());
+    fs::rename(&pipe, &gateway.contract).expect("moved");
+    gateway.logs("is not a regular file").await;
+    replace(&gateway, &contract(&json!(["pwd"])).to_string());
+    gateway.logs("a new contract is in force").await;
+    assert_eq!(status(&gateway, "POST", "/pay", &idp.password_token()).await, 200);
+    gateway.terminate();
+    assert!(gateway.ended().await);
 }
 
 /// How many changed contracts it has looked at.

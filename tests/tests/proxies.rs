@@ -186,6 +186,50 @@ async fn what_another_gateway_would_say_is_ignored() {
     }
 }
 
+/// A service that makes an address of its host and its path finds no other path in it, and a preflight has nothing
+/// that could be done.
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn no_header_holds_another_path() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let gateway = bank(&idp).await;
+    let bearer = format!("Bearer {}", idp.token().mint());
+    for kind in Kind::ALL {
+        let upstream = Upstream::start().await;
+        let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+        for host in ["api\\pay?", "api\\pay#", "api?", "api/pay"] {
+            let request = format!(
+                "GET /me HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\nConnection: close\r\n\r\n"
+            );
+            let answer = raw(proxy.address, request.as_bytes()).await;
+            let reached = upstream.take();
+            let told = reached.iter().any(|reached| reached.headers["host"] == host);
+            assert!(!told, "{kind:?}: {host}: {answer}");
+        }
+        for (name, value) in [
+            ("X-Script-Name", "/public"),
+            ("X_Script_Name", "/public"),
+            ("X-Forwarded-Script-Name", "/public"),
+            ("X-Forwarded-Host", "api:80/pay?"),
+            ("X-Forwarded-Proto", "http://api/pay?"),
+            ("X-Forwarded-Port", "1/pay?"),
+            ("Forwarded", "host=\"api/pay?\""),
+        ] {
+            call(&proxy, "GET /me", &[("Authorization", &*bearer), (name, value)]).await;
+            let reached = upstream.take();
+            let told = reached.iter().any(|one| one.headers.values().any(|there| there == value));
+            assert!(!told, "{kind:?}: {name}: {value} has come through");
+        }
+        let preflight = [("Origin", "https://x"), ("Access-Control-Request-Method", "POST")];
+        for more in [("Cookie", "a=b"), ("Content-Type", "text/plain"), ("Authorization", &*bearer)]
+        {
+            let (status, _) =
+                call(&proxy, "OPTIONS /pay", &[&preflight[..], &[more]].concat()).await;
+            assert_eq!((status, upstream.take().len()), (403, 0), "{kind:?}: {more:?}");
+        }
+    }
+}
+
 /// An upstream that goes over to whatever protocol it is asked for, and tells whether it was.
 async fn willing() -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<String>) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");

@@ -25,11 +25,15 @@ use tonic::Code;
 /// Longest headers of a client's request, in bytes; Envoy itself allows 60 KiB unless told otherwise.
 const MAX_HEADERS: usize = 128 * 1024;
 
+/// Longest question: the headers, told in up to two ways, and some words of Envoy's own.
+const MAX_QUESTION: usize = 3 * MAX_HEADERS;
+
 /// Answers the questions of one listener.
 pub(crate) fn service(
     authorizer: Arc<Authorizer>,
 ) -> TowerToHyperService<AuthorizationServer<Envoy>> {
-    TowerToHyperService::new(AuthorizationServer::new(Envoy(authorizer)))
+    let server = AuthorizationServer::new(Envoy(authorizer));
+    TowerToHyperService::new(server.max_decoding_message_size(MAX_QUESTION))
 }
 
 /// What Envoy asks.

@@ -75,6 +75,10 @@ impl Live {
         let (path, step_up, old) = (self.path.clone(), self.step_up.clone(), self.digest.clone());
         // All that a large contract takes time for is done beside the threads that answer.
         let read = spawn_blocking(move || {
+            // A pipe would be waited for.
+            if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+                return Err(format!("{} is not a regular file", path.display()));
+            }
             let contract = input::contract(&path).map_err(|why| why.to_string())?;
             let digest = contract.digest();
             if digest == old {

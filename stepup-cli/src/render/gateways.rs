@@ -79,8 +79,8 @@ pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String
     let told = capitalized(identity.told()).into_iter().map(|name| {
         let variable = name.to_lowercase().replace('-', "_");
         format!(
-            "        auth_request_set $stepup_{variable} $upstream_http_{variable};\n        \
-             proxy_set_header {name} $stepup_{variable};"
+            "        auth_request_set $stepup_told_{variable} $upstream_http_{variable};\n        \
+             proxy_set_header {name} $stepup_told_{variable};"
         )
     });
     let untold = capitalized(identity.untold()).into_iter();
@@ -144,7 +144,12 @@ const HTTP: &str = r#"              allowed_headers:
                 - { exact: upgrade }
                 # What Step-up refuses: a second method or target, and what looks like an identity header.
                 - { safe_regex: { regex: "x[^a-z0-9](.*[^a-z0-9])?(method|url)([^a-z0-9].*)?" } }
-                - { safe_regex: { regex: "script[^a-z0-9]name|path[^a-z0-9]info" } }
+                - { safe_regex: { regex: "(x[^a-z0-9](.*[^a-z0-9])?)?(script[^a-z0-9]name|path[^a-z0-9]info)" } }
+                - { exact: forwarded }
+                - { safe_regex: { regex: "x[^a-z0-9](forwarded|original)[^a-z0-9](host|port|proto|scheme|server)" } }
+                # What no preflight has.
+                - { exact: content-type }
+                - { exact: cookie }
                 - { safe_regex: { regex: "{{mimics}}" } }
               http_service:
                 server_uri: { uri: "http://stepup_gateway", cluster: stepup_gateway, timeout: 5s }

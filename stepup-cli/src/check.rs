@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Err(failure) if arguments.output == Form::Text => return Err(failure),
         Err(Failure::Contract { errors, .. }) => {
             let items = errors.iter().map(wrong).collect();
-            return told(&Report { file, items }, arguments, 0);
+            return told(&Report { file, items }, arguments, None);
         }
         Err(failure) => return Err(failure),
     };
@@ -60,15 +60,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         items.extend(unsatisfied(name, &found, &source, &settings));
     }
     items.sort_by_key(|item| item.level);
-    told(&Report { file, items }, arguments, source.contract.endpoints().len())
+    told(&Report { file, items }, arguments, Some(source.contract.endpoints().len()))
 }
 
-fn told(report: &Report, arguments: &Arguments, endpoints: usize) -> Result<(), Failure> {
+/// `endpoints` is how many there are, of a contract.
+fn told(report: &Report, arguments: &Arguments, endpoints: Option<usize>) -> Result<(), Failure> {
     io::stdout().lock().write_all(report.written(arguments.output).as_bytes())?;
     let (errors, warnings) = (report.count(Level::Error), report.count(Level::Warning));
     let summary = format!(
         "{}, {}, {}",
-        counted(endpoints, "endpoint"),
+        endpoints.map_or_else(|| "no contract".into(), |number| counted(number, "endpoint")),
         counted(errors, "error"),
         counted(warnings, "warning")
     );

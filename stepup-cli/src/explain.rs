@@ -144,12 +144,15 @@ fn issuer(
         return Ok((arguments.issuer.clone(), format!("that of {url}, from the flags")));
     }
     let named = presented.claims.get("iss").and_then(Value::as_str);
-    let known = arguments.settings.near()?.issuers.into_iter();
+    let issuers = arguments.settings.near()?.issuers;
+    let others = !issuers.is_empty();
+    let known = issuers.into_iter();
     let mut known = known.filter(|issuer| named.is_some() && issuer.issuer.as_deref() == named);
     Ok(match (known.next(), named) {
         (Some(issuer), Some(url)) => (issuer, format!("that of {url}, from the settings")),
         (_, url) => (
-            IssuerArguments::default(),
+            // Where the settings name issuers, they are all that is trusted.
+            IssuerArguments::unknown(others),
             format!(
                 "the default; {} is not in the settings",
                 url.map_or_else(
@@ -243,6 +246,16 @@ struct Explanation<'a> {
 }
 
 impl Explanation<'_> {
+    /// What the request meets. A preflight is sent by a browser, which does not have the token yet.
+    fn found<'m>(&self, matcher: &'m Matcher) -> Result<Found<'m>, Refusal> {
+        let mut bare = self.request.clone();
+        bare.headers.remove(AUTHORIZATION);
+        match Found::of(matcher, &bare) {
+            Ok(Found::Preflight) => Ok(Found::Preflight),
+            _ => Found::of(matcher, self.request),
+        }
+    }
+
     /// The text, and whether the request is let in.
     fn told(&self) -> (String, bool) {
         let mut text = String::new();
@@ -253,10 +266,10 @@ impl Explanation<'_> {
             say(NOT_VERIFIED.trim_end().into());
         }
         let matcher = Matcher::new(self.contract);
-        let endpoint = match Found::of(&matcher, self.request) {
+        let endpoint = match self.found(&matcher) {
             Ok(Found::Endpoint(endpoint)) => endpoint,
             Ok(Found::Preflight) => {
-                say("request: a CORS preflight for an endpoint; let through".into());
+                say("request: a CORS preflight for an endpoint, which is sent without the token; let through".into());
                 return (text, true);
             }
             Ok(Found::Unlisted) => {

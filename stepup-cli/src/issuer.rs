@@ -86,6 +86,10 @@ pub(crate) struct IssuerArguments {
     /// The claim that states the time of the login: Profile::auth_time_claim.
     #[arg(long, value_name = "CLAIM", requires = "issuer")]
     auth_time_claim: Option<Claim>,
+    /// Whether it is one that only a token names, and no settings that name others.
+    #[arg(skip)]
+    #[serde(skip)]
+    untrusted: bool,
     /// Two methods of different factor kinds are mfa: Issuer::infer_mfa.
     #[arg(long, requires = "issuer")]
     #[serde(default)]
@@ -93,12 +97,21 @@ pub(crate) struct IssuerArguments {
 }
 
 impl IssuerArguments {
+    /// One of which nothing is known; `untrusted` where there are others that are.
+    pub(crate) fn unknown(untrusted: bool) -> Self {
+        Self { untrusted, ..Self::default() }
+    }
+
     /// What is said twice, where the command line would not have let it: of two claims one would count for nothing.
     pub(crate) fn contradiction(&self) -> Option<String> {
         let name = self.issuer.as_deref().unwrap_or_default();
         (self.acr_claim.is_some() && self.acr_list_claim.is_some()).then(|| {
             format!("acr-claim and acr-list-claim are both said of the issuer {name:?}; keep one")
         })
+    }
+
+    pub(crate) fn is_untrusted(&self) -> bool {
+        self.untrusted
     }
 
     /// The issuer, for a command that looks at its abilities and verifies no token.

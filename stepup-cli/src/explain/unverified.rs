@@ -10,6 +10,7 @@ pub(super) struct Unverified {
     /// The issuer, where its audience is known as well.
     issuer: Option<Issuer>,
     must_be_bound: bool,
+    untrusted: bool,
 }
 
 impl Unverified {
@@ -19,6 +20,7 @@ impl Unverified {
             name: issuer.issuer.clone(),
             issuer: issuer.to_trust().ok(),
             must_be_bound: issuer.dpop_required,
+            untrusted: issuer.is_untrusted(),
         }
     }
 
@@ -33,7 +35,9 @@ impl Unverified {
         }
         let named = claims.get("iss");
         let other = |name: &String| named.is_some_and(|named| named.as_str() != Some(name));
-        if self.name.as_ref().is_some_and(other) {
+        // An introspection response need not name its issuer.
+        let untrusted = self.untrusted && (signed || named.is_some());
+        if untrusted || self.name.as_ref().is_some_and(other) {
             return Err(Cause::InvalidToken("the token is of another issuer"));
         }
         let standing = Standing::of(claims, signed)?;

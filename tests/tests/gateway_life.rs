@@ -84,6 +84,29 @@ async fn a_changed_contract_is_taken_without_a_pause_and_a_bad_one_is_not() {
     }
 }
 
+/// One that sends a part of its question, and answers every sign of life that it is asked for.
+#[tokio::test]
+async fn a_question_that_has_no_end_is_not_waited_for() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let gateway = bank(&idp).await;
+    let stream = TcpStream::connect(gateway.address("envoy-grpc")).await.expect("connected");
+    let (mut client, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    // The first five bytes say how long the message is.
+    for (length, status, time) in [([0, 8, 0, 0], "11", 5), ([0, 0, 4, 0], "4", 45)] {
+        let request = http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .expect("a request");
+        let (answer, mut body) = client.send_request(request, false).expect("sent");
+        let begun = [&[0][..], &length, &[0; 8]].concat();
+        body.send_data(begun.into(), false).expect("sent");
+        let answer = timeout(Duration::from_secs(time), answer).await.expect("in time");
+        assert_eq!(answer.expect("an answer").headers()["grpc-status"], status);
+    }
+}
+
 #[tokio::test]
 async fn a_pipe_in_place_of_the_contract_is_not_waited_for() {
     let idp = TestIssuer::start().await.expect("an issuer");

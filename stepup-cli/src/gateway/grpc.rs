@@ -16,10 +16,15 @@ use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::rpc::Status;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use stepup_runtime::{Admission, Cause, Refusal};
+use tokio::time::timeout;
 use tonic::Code;
 
 /// Longest headers of a client's request, in bytes; Envoy itself allows 60 KiB unless told otherwise.
@@ -28,12 +33,30 @@ const MAX_HEADERS: usize = 128 * 1024;
 /// Longest question: the headers, told in up to two ways, and some words of Envoy's own.
 const MAX_QUESTION: usize = 3 * MAX_HEADERS;
 
+/// How long a question may take, from its first byte to the answer.
+const QUESTION_TIME: Duration = Duration::from_secs(30);
+
 /// Answers the questions of one listener.
 pub(crate) fn service(
     authorizer: Arc<Authorizer>,
-) -> TowerToHyperService<AuthorizationServer<Envoy>> {
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<tonic::body::Body>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
     let server = AuthorizationServer::new(Envoy(authorizer));
-    TowerToHyperService::new(server.max_decoding_message_size(MAX_QUESTION))
+    let server = TowerToHyperService::new(server.max_decoding_message_size(MAX_QUESTION));
+    service_fn(move |question: Request<Incoming>| {
+        let answer = server.call(question);
+        async move {
+            let late =
+                || tonic::Status::deadline_exceeded("the question took too long").into_http();
+            timeout(QUESTION_TIME, answer).await.unwrap_or_else(|_| Ok(late()))
+        }
+    })
 }
 
 /// What Envoy asks.

@@ -91,6 +91,8 @@ impl Gateway {
         }
         command.args(["--admin", "127.0.0.1:0", "--reload-seconds", "0.05"]).args(arguments);
         command.envs(environment.iter().copied());
+        // `faketime` is one more process, which is killed without the one that it has started.
+        command.process_group(0);
         let spawned =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
         let mut process = spawned.expect("it starts; tests/run installs faketime");
@@ -168,6 +170,14 @@ impl Gateway {
             sleep(Duration::from_millis(50)).await;
         }
         panic!("{text:?} is not in the log:\n{}", self.log());
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(id) = self.process.id() {
+            run(Path::new("kill"), &["-KILL", "--", &format!("-{id}")]);
+        }
     }
 }
 

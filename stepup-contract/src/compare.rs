@@ -9,6 +9,7 @@ use crate::http_method::HttpMethod;
 use crate::overlap::twins;
 use crate::requirement::Field;
 use crate::samples::{Tangled, readable, samples, without_names};
+use crate::table::Table;
 use crate::text::{fingerprint, nameless};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -124,7 +125,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
     let identity = |endpoint: Option<&Endpoint>| endpoint.map(ptr::from_ref);
     let mut seen: HashMap<_, Option<usize>> = HashMap::new();
     let mut going_on = HashSet::new();
-    let mut concerned: Vec<Sha256> = Vec::new();
+    let mut concerned: HashMap<usize, Sha256> = HashMap::new();
     let templates: Vec<_> = [old, new].into_iter().flat_map(templates).collect();
     // A change stands without its contract.
     let whole = |contract: &Contract, endpoint: Option<&Endpoint>| {
@@ -144,8 +145,8 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
                 Some(changes.len() - 1)
             });
             if let Some(change) = change {
-                concerned.resize_with(changes.len(), Sha256::new);
-                concerned[change].update(format!("{method} {path}\n"));
+                let concerned = concerned.entry(change).or_default();
+                concerned.update(format!("{method} {path}\n"));
             }
             if after.is_some() {
                 going_on.extend(identity(before));
@@ -154,8 +155,8 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
             }
         }
     })?;
-    for (change, concerned) in changes.iter_mut().zip(concerned) {
-        change.concerned = text_of(concerned);
+    for (change, concerned) in concerned {
+        changes[change].concerned = text_of(concerned);
     }
     let twins = twins(new, &new_table);
     let stood: HashSet<_> = seen
@@ -163,28 +164,27 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
         .filter(|(before, _)| before.is_some())
         .filter_map(|(_, after)| *after)
         .collect();
-    let known: HashSet<String> = templates_of(old);
-    let endpoints = new_table.endpoints().iter().enumerate();
-    let found: HashMap<_, Vec<Twin>> = endpoints
-        // What the old contract states was not refused for it.
-        .filter(|(_, endpoint)| !known.contains(&without_names(&new.whole_path(endpoint))))
-        .map(|(index, endpoint)| {
-            let twins = twins.get(&index).into_iter().flatten();
-            let twins = twins.filter(|twin| stood.contains(&ptr::from_ref::<Endpoint>(twin)));
-            let twins = twins.map(|twin| Twin {
-                route: new.route(twin),
-                weakened: gaps(&twin.requirement, &endpoint.requirement),
-            });
-            (ptr::from_ref(endpoint), twins.collect())
-        })
-        .collect();
-    for ((_, after), change) in &seen {
-        let twins = after.as_ref().and_then(|after| found.get(after));
-        if let Some(twins) = twins
-            && let Some(change) = change.and_then(|at| changes.get_mut(at))
-        {
-            change.twins.clone_from(twins);
+    let places = |table: &Table| -> HashMap<_, usize> {
+        table.endpoints().iter().enumerate().map(|(at, one)| (ptr::from_ref(one), at)).collect()
+    };
+    let (old_places, new_places) = (places(&old_table), places(&new_table));
+    let template = |contract: &Contract, at: usize| {
+        contract.endpoints().get(at).map(|endpoint| without_names(&contract.whole_path(endpoint)))
+    };
+    for ((before, after), change) in &seen {
+        let Some(change) = change.and_then(|at| changes.get_mut(at)) else { continue };
+        let Some(&at) = after.as_ref().and_then(|after| new_places.get(after)) else { continue };
+        let before = before.as_ref().and_then(|before| old_places.get(before)).copied();
+        // Requests that the old contract had stated in this spelling were not refused for it.
+        if before.and_then(|before| template(old, before)) == template(new, at) {
+            continue;
         }
+        let (twins, endpoint) = (twins.get(&at).into_iter().flatten(), &new.endpoints()[at]);
+        let twins = twins.filter(|twin| stood.contains(&ptr::from_ref::<Endpoint>(twin)));
+        change.twins.extend(twins.map(|twin| Twin {
+            route: new.route(twin),
+            weakened: gaps(&twin.requirement, &endpoint.requirement),
+        }));
     }
     // Of one that is gone altogether, its route says it all.
     for ((before, after), change) in seen {
@@ -209,11 +209,6 @@ const OTHER: &str = "other methods";
 /// The whole templates of a contract.
 fn templates(contract: &Contract) -> impl Iterator<Item = Cow<'_, str>> {
     contract.endpoints().iter().map(move |endpoint| contract.whole_path(endpoint))
-}
-
-/// The whole templates of a contract without the names of their parameters.
-fn templates_of(contract: &Contract) -> HashSet<String> {
-    templates(contract).map(|template| without_names(&template)).collect()
 }
 
 fn text_of(digest: Sha256) -> String {

@@ -167,6 +167,16 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             vec![(Axis::Weakened, Kind::Renamed, "GET /docs/secret.html")],
         ),
         (
+            "a new method of a spelling that was there",
+            one(&[endpoint("POST", "/pay", &mfa), open("/Pay")]),
+            one(&[
+                endpoint("POST", "/pay", &mfa),
+                open("/Pay"),
+                endpoint("POST", "/Pay", &standard),
+            ]),
+            vec![(Axis::Weakened, Kind::Added, "POST /Pay")],
+        ),
+        (
             "both new",
             one(&[]),
             one(&[strict("/pay"), open("/Pay")]),
@@ -496,6 +506,13 @@ fn a_waiver_is_for_all_requests_that_a_change_concerns() {
     let with =
         |path| contract("allow", &[endpoint("", "/{*rest}", &mfa), endpoint("GET", path, &mfa)]);
     assert_ne!(weakened(&old, &with("/a/{x}")), weakened(&old, &with("/a/{*y}")));
+    // What no endpoint takes is the same change, whatever else there is.
+    let opened = |extra: &[Value]| {
+        let changes = compare(&contract("deny", &[]), &contract("allow", extra)).expect("compared");
+        let opened = changes.iter().find(|change| change.kind == Kind::UnlistedOpened);
+        opened.expect("one").fingerprint()
+    };
+    assert_eq!(opened(&[]), opened(&[endpoint("GET", "/a", &mfa)]));
     // The names of parameters do not count, and neither do other endpoints.
     let twin = |name: &str| {
         let (pay, other) = (format!("/pay/{{{name}}}"), format!("/Pay/{{{name}}}"));

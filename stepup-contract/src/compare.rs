@@ -6,10 +6,9 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
-use crate::overlap::twins;
+use crate::overlap::{places, twins};
 use crate::requirement::Field;
 use crate::samples::{Tangled, readable, samples, without_names};
-use crate::table::Table;
 use crate::text::{fingerprint, nameless};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -164,9 +163,6 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
         .filter(|(before, _)| before.is_some())
         .filter_map(|(_, after)| *after)
         .collect();
-    let places = |table: &Table| -> HashMap<_, usize> {
-        table.endpoints().iter().enumerate().map(|(at, one)| (ptr::from_ref(one), at)).collect()
-    };
     let (old_places, new_places) = (places(&old_table), places(&new_table));
     let template = |contract: &Contract, at: usize| {
         contract.endpoints().get(at).map(|endpoint| without_names(&contract.whole_path(endpoint)))

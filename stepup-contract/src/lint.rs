@@ -318,6 +318,9 @@ mod tests {
             ("/my%20file", "/my+file"),
             ("/v-{id}", "/V-{id}"),
             ("/report", "/report.json"),
+            ("/admin/users", "/admin.php/users"),
+            ("/admin/{*rest}", "/admin.php/users"),
+            ("/pay", "/index.php/pay"),
             ("/a/{id}/b", "/a/{id}/B.v1.json"),
         ] {
             let list = json!([

@@ -5,7 +5,7 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
-use crate::readings::stems;
+use crate::readings::{decoded, folded, is_read_alike, readings};
 use crate::samples::{Tangled, samples, without_names};
 use crate::table::{Table, carelessly};
 use std::collections::HashMap;
@@ -23,8 +23,7 @@ pub(crate) fn in_the_way(
     table: &Table,
 ) -> Result<HashMap<usize, Vec<String>>, Tangled> {
     let mut problems: HashMap<usize, Vec<String>> = HashMap::new();
-    let places: HashMap<_, _> =
-        table.endpoints().iter().enumerate().map(|(at, one)| (ptr::from_ref(one), at)).collect();
+    let places = places(table);
     let mut find = |endpoint: &Endpoint, problem: String| {
         if let Some(place) = places.get(&ptr::from_ref(endpoint)) {
             problems.entry(*place).or_default().push(problem);
@@ -86,15 +85,21 @@ pub(crate) fn twins<'a>(
     for (index, whole) in wholes.iter().enumerate() {
         groups.entry(read(whole)).or_default().push(index);
     }
+    let careless = table.carelessly(contract, true);
+    let places = places(table);
     let mut twins: HashMap<usize, Vec<&Endpoint>> = HashMap::new();
     for (index, (endpoint, whole)) in table.endpoints().iter().zip(&wholes).enumerate() {
-        let fixed = !whole.rsplit('/').next().unwrap_or_default().contains('{');
-        let stems = stems(whole).filter(|_| fixed).map(|stem| read(&stem));
-        let mut others: Vec<usize> = [read(whole)]
-            .into_iter()
-            .chain(stems)
-            .flat_map(|key| groups.get(&key).into_iter().flatten().copied())
-            .collect();
+        let mut others: Vec<usize> = groups.get(&read(whole)).cloned().unwrap_or_default();
+        // For what it is written as the matcher believes it; other servers read it in these ways.
+        if !is_read_alike(whole) {
+            let sample = without_names(whole);
+            let folded = folded(&decoded(&sample));
+            let readings = readings(&folded, false);
+            let reached = readings.iter().flat_map(|reading| careless.matching(reading));
+            let more_general = table.matching(&sample);
+            let reached = reached.filter(|one| !more_general.iter().any(|own| ptr::eq(*own, *one)));
+            others.extend(reached.filter_map(|one| places.get(&ptr::from_ref(one)).copied()));
+        }
         others.sort_unstable();
         others.dedup();
         for twin in others.into_iter().filter_map(|other| table.endpoints().get(other)) {
@@ -121,6 +126,11 @@ pub(crate) fn lacking(endpoint: &Endpoint, general: &Endpoint) -> String {
 /// Whether some request's method is taken by both.
 fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
     methods().any(|method| takes(one, method) && takes(other, method))
+}
+
+/// Where in the contract each endpoint of its table stands.
+pub(crate) fn places(table: &Table) -> HashMap<*const Endpoint, usize> {
+    table.endpoints().iter().enumerate().map(|(at, one)| (ptr::from_ref(one), at)).collect()
 }
 
 fn methods() -> impl Iterator<Item = &'static str> {

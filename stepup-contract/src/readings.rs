@@ -98,7 +98,7 @@ fn within(path: &str) -> impl Iterator<Item = String> + use<> {
 
 /// The path without the extension of its last segment, and without all of them where it has several: some
 /// servers take them for the form of the answer.
-pub(crate) fn stems(path: &str) -> impl Iterator<Item = String> + use<'_> {
+fn stems(path: &str) -> impl Iterator<Item = String> + use<'_> {
     let last = path.rfind('/').map_or(0, |slash| slash + 1);
     let name = path.get(last..).unwrap_or_default();
     let dots = name.rfind('.').into_iter().chain(name.find('.'));

@@ -136,7 +136,12 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
     samples(templates.iter().map(|template| &**template), |path| {
         let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
         for method in named.chain([OTHER]) {
-            let (before, after) = (old_table.find(method, path), new_table.find(method, path));
+            let after = new_table.find(method, path);
+            // Where the old path did not take the method, some servers went on to a more general one that did.
+            let before = old_table.find(method, path).or_else(|| {
+                let fallen = after.map(|_| old_table.falling_through(method, path));
+                fallen.into_iter().flatten().next()
+            });
             let change = *seen.entry((identity(before), identity(after))).or_insert_with(|| {
                 let pair = (whole(old, before), whole(new, after));
                 let change = Change::between(pair.0, pair.1, old.unlisted())?;

@@ -216,6 +216,12 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             vec![(Axis::Weakened, Kind::Changed, "GET /a/{b}/c")],
         ),
         (
+            "a method put in front of a parameter",
+            one(&[strict("/a/{id}"), endpoint("POST", "/a/me", &mfa)]),
+            one(&[strict("/a/{id}"), endpoint("POST", "/a/me", &mfa), open("/a/me")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a/me")],
+        ),
+        (
             "no more in front of it",
             one(&[open("/{*rest}"), strict("/a")]),
             one(&[open("/{*rest}")]),

@@ -85,5 +85,6 @@ fn date<'de, D: Deserializer<'de>>(from: D) -> Result<jiff::civil::Date, D::Erro
         Written::Text(text) => text,
         Written::Date(date) => date.to_string(),
     };
-    text.parse().map_err(|_| D::Error::custom(format!("{text:?} is no date; write 2027-01-31")))
+    let date = text.parse().ok().filter(|date: &jiff::civil::Date| date.to_string() == text);
+    date.ok_or_else(|| D::Error::custom(format!("{text:?} is no date; write it as in 2027-01-31")))
 }

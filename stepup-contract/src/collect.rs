@@ -132,8 +132,7 @@ impl Entry {
                 map.get("record").unwrap_or(&Value::Null)
             )));
         }
-        let mut reader =
-            Reader { unknown: Unknown::Refuse, errors: Vec::new(), warnings: Vec::new() };
+        let mut reader = Reader::new(Unknown::Refuse);
         let runtime = reader.required_text(&map, "", "runtime");
         let package = reader.required_text(&map, "", "package");
         let version = reader.required_text(&map, "", "version");

@@ -5,9 +5,9 @@ use crate::contract::{Contract, FORMAT, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::error::{ContractError, ContractErrors};
 use crate::json::{Reader, Unknown, check_endpoint};
-use crate::strict_json::parse_strict;
+use crate::strict_json::parse_telling;
 use serde_json::{Map, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What a document says.
 pub(crate) struct Read {
@@ -19,11 +19,17 @@ pub(crate) struct Read {
 
 /// Reads a document in the full or the short form.
 pub(crate) fn read(text: &[u8], unknown: Unknown) -> Result<Read, ContractErrors> {
-    let value = parse_strict(text).map_err(ContractError::from)?;
-    let mut reader = Reader { unknown, errors: Vec::new(), warnings: Vec::new() };
+    let (value, twice) = parse_telling(text).map_err(ContractError::from)?;
+    let mut reader = Reader::new(unknown);
+    for pointer in twice {
+        reader.error(
+            pointer,
+            "the key stands twice, and some read the first and some the last; keep one",
+        );
+    }
     let draft = reader.document(&value);
-    let Reader { mut errors, warnings, .. } = reader;
-    let unread = Unread::of(&errors);
+    let Reader { mut errors, warnings, partly, .. } = reader;
+    let unread = Unread::of(&errors, partly);
     // Of an endpoint without a route it cannot be said which requests it takes.
     let (routed, routeless): (Vec<_>, Vec<_>) = draft.endpoints.into_iter().partition(|(at, _)| {
         !unread.has(&format!("{at}/path")) && !unread.has(&format!("{at}/method"))
@@ -37,17 +43,21 @@ pub(crate) fn read(text: &[u8], unknown: Unknown) -> Result<Read, ContractErrors
     if let Err(broken) = &checked {
         more.extend(broken.iter().cloned());
     }
-    more.retain(|error| !unread.explains(error));
-    errors.extend(more);
+    errors.extend(more.into_iter().filter_map(|error| unread.without(error)));
     let (contract, pointers) = ContractErrors::or_ok(errors, checked)??;
     Ok(Read { contract, pointers, warnings })
 }
 
-/// The places in which something could not be read. What stands there instead is not judged.
-struct Unread(HashSet<String>);
+/// What could not be read. What stands there instead is not judged.
+struct Unread {
+    /// The places of all that could not, and those that they stand in.
+    places: HashSet<String>,
+    /// See [`Reader::partly`].
+    partly: HashMap<String, Vec<usize>>,
+}
 
 impl Unread {
-    fn of(errors: &[ContractError]) -> Self {
+    fn of(errors: &[ContractError], partly: HashMap<String, Vec<usize>>) -> Self {
         let mut places = HashSet::new();
         for error in errors {
             let mut at = error.pointer().unwrap_or_default();
@@ -55,18 +65,28 @@ impl Unread {
                 at = at.rsplit_once('/').map_or("", |(above, _)| above);
             }
         }
-        Self(places)
+        Self { places, partly }
     }
 
     fn has(&self, place: &str) -> bool {
-        self.0.contains(place)
+        self.places.contains(place)
     }
 
-    /// Whether this error is about a field that could not be read: its place, or that of the list it stands in.
-    fn explains(&self, error: &ContractError) -> bool {
-        let ContractError::Field { pointer, .. } = error else { return false };
-        let list = pointer.rsplit_once('/').filter(|(_, last)| last.parse::<usize>().is_ok());
-        self.has(list.map_or(pointer, |(list, _)| list))
+    /// An error of what was read, at the place where that was written; nothing where it is about a field that
+    /// could not be read.
+    fn without(&self, error: ContractError) -> Option<ContractError> {
+        let ContractError::Field { pointer, message } = error else { return Some(error) };
+        let element = pointer
+            .rsplit_once('/')
+            .and_then(|(list, index)| Some((list, self.partly.get(list)?, index)));
+        let pointer = match element {
+            Some((list, read, index)) => {
+                format!("{list}/{}", read.get(index.parse::<usize>().ok()?)?)
+            }
+            None if self.has(&pointer) => return None,
+            None => pointer,
+        };
+        Some(ContractError::Field { pointer, message })
     }
 }
 

@@ -6,7 +6,9 @@ use crate::endpoint::Endpoint;
 use crate::error::{ContractError, Suggestion};
 use crate::requirement::{Field, Requirement, Trust};
 use crate::risk::RiskRule;
+use crate::text::pointer_token;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -54,9 +56,15 @@ pub(crate) struct Reader {
     pub(crate) unknown: Unknown,
     pub(crate) errors: Vec<ContractError>,
     pub(crate) warnings: Vec<ContractError>,
+    /// Of each list with elements that could not be read, by its pointer: the indices of those that could.
+    pub(crate) partly: HashMap<String, Vec<usize>>,
 }
 
 impl Reader {
+    pub(crate) fn new(unknown: Unknown) -> Self {
+        Self { unknown, errors: Vec::new(), warnings: Vec::new(), partly: HashMap::new() }
+    }
+
     pub(crate) fn endpoint(&mut self, map: &Map<String, Value>, pointer: &str) -> Endpoint {
         self.known(map, pointer, &["method", "path", "trust", "handler", "security"]);
         let path = self.required_text(map, pointer, "path");
@@ -190,7 +198,7 @@ impl Reader {
         {
             let suggestion = Suggestion::among(key, keys.iter().copied());
             let finding = ContractError::Field {
-                pointer: format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+                pointer: format!("{pointer}/{}", pointer_token(key)),
                 message: format!("unknown field{suggestion}"),
             };
             match self.unknown {
@@ -264,16 +272,22 @@ impl Reader {
                 return Vec::new();
             }
         };
-        let mut list = Vec::with_capacity(items.len());
+        let (mut list, mut read) = (Vec::with_capacity(items.len()), Vec::new());
         for (index, item) in items.iter().enumerate() {
             let pointer = format!("{pointer}/{index}");
             match item {
                 Value::String(text) => match text.parse() {
-                    Ok(value) => list.push(value),
+                    Ok(value) => {
+                        list.push(value);
+                        read.push(index);
+                    }
                     Err(why) => self.error(pointer, why),
                 },
                 other => self.error(pointer, format!("must be a string, not {other}")),
             }
+        }
+        if list.len() < items.len() {
+            self.partly.insert(pointer, read);
         }
         list
     }

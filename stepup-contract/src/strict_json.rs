@@ -1,9 +1,10 @@
 //! JSON in which every key stands once. Two parsers may read `{"a":1,"a":2}` in two ways, and a
 //! token or a contract must mean one thing (RFC 8259 §4, RFC 7519 §4).
 
+use crate::text::pointer_token;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::LazyLock;
 use thiserror::Error as ThisError;
@@ -29,15 +30,41 @@ impl StrictJsonError {
 /// # Errors
 /// What is wrong, with line and column.
 pub fn parse_strict(text: &[u8]) -> Result<Value, StrictJsonError> {
+    parse(text, None)
+}
+
+/// As [`parse_strict`], for a document of which everything that is wrong is told: of a key that stands twice the
+/// last value is read, and its JSON pointer comes beside it.
+pub(crate) fn parse_telling(text: &[u8]) -> Result<(Value, Vec<String>), StrictJsonError> {
+    let twice = RefCell::default();
+    let value = parse(text, Some(&twice))?;
+    Ok((value, twice.into_inner()))
+}
+
+fn parse(text: &[u8], twice: Option<&RefCell<Vec<String>>>) -> Result<Value, StrictJsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict { numbers_as_text: *NUMBERS_AS_TEXT }
+    let strict = Strict { numbers_as_text: *NUMBERS_AS_TEXT, at: &Place::Root, twice };
+    strict
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| StrictJsonError {
-            message: error.to_string(),
-            line: error.line().max(1),
-        })?;
-    Ok(value)
+        .map_err(|error| StrictJsonError { message: error.to_string(), line: error.line().max(1) })
+}
+
+/// Where a value stands, as far as it was walked.
+enum Place<'a> {
+    Root,
+    Member(&'a Place<'a>, &'a str),
+    Element(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(of, key) => write!(f, "{of}/{}", pointer_token(key)),
+            Self::Element(of, index) => write!(f, "{of}/{index}"),
+        }
+    }
 }
 
 /// How serde_json hands a number over when any crate of the program has switched its feature
@@ -50,13 +77,17 @@ static NUMBERS_AS_TEXT: LazyLock<bool> = LazyLock::new(|| {
     digits.parse::<Number>().is_ok_and(|number| number.to_string() == digits)
 });
 
-/// Builds a [`Value`] and stops at a repeated key.
+/// Builds a [`Value`], and tells of a repeated key or stops at it.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     numbers_as_text: bool,
+    /// Where the value stands.
+    at: &'a Place<'a>,
+    /// The pointers of keys that stand twice; without it they are an error.
+    twice: Option<&'a RefCell<Vec<String>>>,
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -64,7 +95,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,10 +134,13 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(self)? {
+        loop {
+            let at = &Place::Element(self.at, values.len());
+            let Some(value) = items.next_element_seed(Strict { at, ..self })? else {
+                return Ok(values.into());
+            };
             values.push(value);
         }
-        Ok(values.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
@@ -119,13 +153,15 @@ impl<'de> Visitor<'de> for Strict {
                     .map(Value::Number)
                     .map_err(A::Error::custom);
             }
-            match map.entry(key) {
-                Entry::Vacant(place) => place.insert(entries.next_value_seed(self)?),
-                Entry::Occupied(there) => {
-                    let key = there.key();
+            let at = &Place::Member(self.at, &key);
+            if map.contains_key(&key) {
+                let Some(twice) = self.twice else {
                     return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
-                }
-            };
+                };
+                twice.borrow_mut().push(at.to_string());
+            }
+            let value = entries.next_value_seed(Strict { at, ..self })?;
+            map.insert(key, value);
         }
         Ok(map.into())
     }
@@ -144,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_key_is_told_with_its_place_and_its_last_value() {
+        let text = br#"{"a":1,"a":{"b":2},"c":[0,{"d/e":3,"d/e":4}],"a":5}"#;
+        let (value, twice) = parse_telling(text).unwrap();
+        assert_eq!(value, serde_json::json!({"a": 5, "c": [0, {"d/e": 4}]}));
+        assert_eq!(twice, ["/a", "/c/1/d~1e", "/a"]);
+        assert!(parse_telling(br#"{"a":1,"a":NaN}"#).is_err());
+    }
+
+    #[test]
     fn what_is_left_over_out_of_range_or_too_deep_is_refused() {
         let deep = "[".repeat(10_000);
         for text in ["{} {}", "1e400", "NaN", "{\"a\":}", "", deep.as_str()] {
@@ -158,7 +203,7 @@ mod tests {
         let text = format!("{{\"exp\":{{\"{NUMBER}\":\"17\"}}}}");
         let read = |text: &str, numbers_as_text| {
             let mut from = serde_json::Deserializer::from_str(text);
-            Strict { numbers_as_text }.deserialize(&mut from)
+            Strict { numbers_as_text, at: &Place::Root, twice: None }.deserialize(&mut from)
         };
         assert_eq!(read(&text, true).unwrap()["exp"].as_u64(), Some(17));
         assert!(read(&text.replace("17", "x"), true).is_err());

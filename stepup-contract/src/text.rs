@@ -37,6 +37,11 @@ pub fn check_value(value: &str) -> Result<(), TextError> {
     Ok(())
 }
 
+/// A key as it stands in a JSON pointer (RFC 6901 §3).
+pub(crate) fn pointer_token(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 /// A short name for a text, by which a waiver can name it: the first eight bytes of its SHA-256, in
 /// hexadecimal.
 pub fn fingerprint(text: &str) -> String {

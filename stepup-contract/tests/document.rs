@@ -145,7 +145,7 @@ fn each_mistake_is_reported_at_its_pointer() {
         ("[7]", "at /0: an endpoint is a JSON object"),
         (
             r#"{"path": "/a", "path": "/b", "security": {"step-up": false}}"#,
-            "not a contract: the key \"path\" stands twice at line 1 column 21",
+            "at /path: the key stands twice, and some read the first and some the last; keep one",
         ),
         (
             r#"{"path": "/a"}"#,
@@ -324,6 +324,21 @@ fn one_wrong_field_hides_no_other() {
             "/security/scopes/1",
             "/security/acr/0",
             "/security/risk",
+        ]
+    );
+    // Elements beside one that cannot be read, where they are written; and a key that stands twice.
+    assert_eq!(
+        at(r#"{"path": "/a", "security": {"step-up": true, "methods": ["mfaa", "mfa", "mfa"],
+               "acr": ["gold", 7, "0", ""], "scopes": ["x"], "scopes": ["y", "y"]}, "odd": 1}"#),
+        [
+            "/security/scopes",
+            "/odd",
+            "/security/methods/0",
+            "/security/acr/1",
+            "/security/methods/2",
+            "/security/scopes/1",
+            "/security/acr/3",
+            "/security/acr/2",
         ]
     );
     // What cannot be read may be what the others need.

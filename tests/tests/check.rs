@@ -155,7 +155,9 @@ fn a_waiver_holds_for_its_time_and_says_why() {
             "needs a reason",
         ),
         (waiver(&fingerprint, "2999-13-31"), "stepup.toml"),
-        (waiver(&fingerprint, "\"soon\""), "write 2027-01-31"),
+        (waiver(&fingerprint, "\"soon\""), "as in 2027-01-31"),
+        (waiver(&fingerprint, "\"29991231\""), "as in 2027-01-31"),
+        (waiver(&fingerprint, "2999-12-31T10:00:00+05:00"), "as in 2027-01-31"),
         (waiver(&json!("abc"), "2999-12-31"), "is no fingerprint"),
         (
             "[[waivers]]\nfingerprint = \"0123456789abcdef\"\nreason = \"x\"\n".into(),
@@ -270,14 +272,25 @@ fn what_keeps_a_document_from_being_a_contract_is_told_with_its_line() {
     let results = assert_is_sarif(&sarif)["runs"][0]["results"].clone();
     assert_eq!((code, results.as_array().map(Vec::len)), (1, Some(2)));
     assert_eq!(results[0]["ruleId"], "contract");
-    fs::write(folder.path().join("odd.json"), "{\"contract\": 1,\n \"contract\": 1}")
-        .expect("a file");
-    let (code, _, err) = run_in(folder.path(), &["check", "odd.json"]);
-    assert_eq!(code, 1);
-    assert!(err.contains("odd.json:2: ") && err.contains("stands twice at line 2"), "{err}");
-    let (_, json, _) = run_in(folder.path(), &["check", "odd.json", "--output", "json"]);
-    let found = serde_json::from_str::<Value>(&json).expect("JSON")["findings"][0].clone();
-    assert_eq!((&found["pointer"], &found["line"]), (&json!(""), &json!(2)));
+    // A key that stands twice, where it does so the second time; and what is no JSON.
+    for (text, said, pointer, line) in [
+        ("{\"contract\": 1,\n \"contract\": 1}", "stands twice", "/contract", 2),
+        ("{\"contract\": 1,\n\n contract}", "key must be a string", "", 3),
+    ] {
+        fs::write(folder.path().join("odd.json"), text).expect("a file");
+        let (code, _, err) = run_in(folder.path(), &["check", "odd.json"]);
+        assert_eq!(code, 1);
+        let found = err.lines().find(|found| found.contains(said)).expect(&err);
+        assert!(found.contains(&format!("odd.json:{line}: ")), "{err}");
+        let (_, json, _) = run_in(folder.path(), &["check", "odd.json", "--output", "json"]);
+        let found = serde_json::from_str::<Value>(&json).expect("JSON")["findings"].take();
+        let found =
+            found.as_array().into_iter().flatten().find(|found| {
+                found["message"].as_str().is_some_and(|message| message.contains(said))
+            });
+        let found = found.expect(&json);
+        assert_eq!((&found["pointer"], &found["line"]), (&json!(pointer), &json!(line)));
+    }
 }
 
 #[test]

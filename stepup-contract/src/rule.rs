@@ -1,0 +1,111 @@
+//! The names of what [`lints`](crate::lints) looks for.
+
+use crate::error::{ParseNameError, Suggestion};
+use std::fmt;
+use std::str::FromStr;
+
+/// A rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A handler that nothing gives a route, so that no contract lists it.
+    NoRoute,
+    /// An endpoint asks for what cannot be enforced, so that all its requests are refused.
+    Unenforceable,
+    /// An endpoint that changes something is `standard`.
+    StateChangingStandard,
+    /// A `max-age` above a limit.
+    LongMaxAge,
+    /// A `max-age` of 0, which no redirect is fast enough for.
+    ZeroMaxAge,
+    /// A code by text message or telephone alone is enough.
+    SmsOnly,
+    /// A sensitive endpoint without a `max-age`.
+    NoMaxAge,
+    /// An endpoint that asks for no scope.
+    NoScopes,
+    /// An endpoint takes requests away from a more general one, and asks for less.
+    Shadowed,
+    /// Some servers cannot tell an endpoint from another one, and it asks for less.
+    Alike,
+    /// Requests that no endpoint takes are let through.
+    UnlistedAllow,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 11] = [
+        Self::NoRoute,
+        Self::Unenforceable,
+        Self::StateChangingStandard,
+        Self::LongMaxAge,
+        Self::ZeroMaxAge,
+        Self::SmsOnly,
+        Self::NoMaxAge,
+        Self::NoScopes,
+        Self::Shadowed,
+        Self::Alike,
+        Self::UnlistedAllow,
+    ];
+
+    /// Its name, for people and for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRoute => "no-route",
+            Self::Unenforceable => "unenforceable",
+            Self::StateChangingStandard => "state-changing-standard",
+            Self::LongMaxAge => "long-max-age",
+            Self::ZeroMaxAge => "zero-max-age",
+            Self::SmsOnly => "sms-only",
+            Self::NoMaxAge => "no-max-age",
+            Self::NoScopes => "no-scopes",
+            Self::Shadowed => "shadowed",
+            Self::Alike => "alike",
+            Self::UnlistedAllow => "unlisted-allow",
+        }
+    }
+
+    /// What it looks for, in one sentence.
+    pub fn describes(self) -> &'static str {
+        match self {
+            Self::NoRoute => "A handler has no route, so no contract lists it",
+            Self::Unenforceable => {
+                "An endpoint requires what cannot be enforced, and refuses all its requests"
+            }
+            Self::StateChangingStandard => {
+                "An endpoint that changes state requires no more than a valid token"
+            }
+            Self::LongMaxAge => "An endpoint accepts an authentication older than the limit",
+            Self::ZeroMaxAge => "A max-age of 0 cannot be satisfied by a login",
+            Self::SmsOnly => "A code sent by text message or phone call is enough on its own",
+            Self::NoMaxAge => "A sensitive endpoint accepts an authentication of any age",
+            Self::NoScopes => "An endpoint requires no scope",
+            Self::Shadowed => {
+                "An endpoint takes requests from a more general one, and requires less"
+            }
+            Self::Alike => {
+                "Some servers cannot tell an endpoint from another one, and it requires less"
+            }
+            Self::UnlistedAllow => "Requests that match no endpoint are let through",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Rule {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let names = || Self::ALL.iter().map(|rule| rule.as_str());
+        Self::ALL.into_iter().find(|rule| rule.as_str() == text).ok_or_else(|| {
+            let known = format!("the lints are {}", names().collect::<Vec<_>>().join(", "));
+            let suggestion = Suggestion::among(text, names()).or(known);
+            ParseNameError::new(format!("unknown lint `{text}`{suggestion}"))
+        })
+    }
+}

@@ -1,25 +1,25 @@
 //! `stepup explain`: why a token is let in at an endpoint or not, step by step, and what would cure it.
 
+mod presented;
 mod unverified;
 
 use crate::failure::Failure;
 use crate::gateway::{head, target_of};
-use crate::input::{bytes, contract};
+use crate::input::contract;
 use crate::issuer::IssuerArguments;
 use crate::settings;
 use crate::wording::visible;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use serde_json::{Map, Value};
+use presented::Presented;
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 use stepup_contract::{
     Challenge, Contract, Decision, Endpoint, Evidence, Field, Matcher, Profile, Reason, decide,
-    numeric_date, parse_strict, steps,
+    numeric_date, steps,
 };
 use stepup_runtime::{Cause, Enforcer, Found, Refusal, StepUp, check_credential, unenforceable};
 use unverified::Unverified;
@@ -164,50 +164,6 @@ fn issuer(
     })
 }
 
-/// What is shown in place of a request's credential.
-struct Presented {
-    /// The token itself, where there is one.
-    token: Option<String>,
-    claims: Map<String, Value>,
-}
-
-impl Presented {
-    fn read(arguments: &Arguments) -> Result<Self, Failure> {
-        let Some(path) = &arguments.token else {
-            let path = arguments.claims.as_deref().unwrap_or(Path::new("-"));
-            return Ok(Self { token: None, claims: claims(path, &text(path)?)? });
-        };
-        let token = text(path)?.trim().to_owned();
-        let odd = |why: &str| Failure::Usage(format!("{}: {why}", path.display()));
-        let payload = match token.split('.').collect::<Vec<_>>()[..] {
-            [_, payload, _] => payload,
-            _ => {
-                return Err(odd(
-                    "not a JWT; for an opaque token, pass the introspection response with --claims",
-                ));
-            }
-        };
-        let payload = URL_SAFE_NO_PAD
-            .decode(payload)
-            .map_err(|_| odd("the token's payload is not base64url"))?;
-        let claims = claims(path, &String::from_utf8_lossy(&payload))?;
-        Ok(Self { token: Some(token), claims })
-    }
-}
-
-fn text(path: &Path) -> Result<String, Failure> {
-    let odd = |_| Failure::Usage(format!("{}: not UTF-8 text", path.display()));
-    String::from_utf8(bytes(path)?).map_err(odd)
-}
-
-fn claims(path: &Path, text: &str) -> Result<Map<String, Value>, Failure> {
-    match parse_strict(text.as_bytes()) {
-        Ok(Value::Object(claims)) => Ok(claims),
-        Ok(_) => Err(Failure::Usage(format!("{}: claims must be a JSON object", path.display()))),
-        Err(why) => Err(Failure::Usage(format!("{}: {why}", path.display()))),
-    }
-}
-
 /// What the program would answer, if it refuses.
 type Answer = Result<(), Refusal>;
 
@@ -313,7 +269,7 @@ impl Explanation<'_> {
         let claims = &self.presented.claims;
         let authentication = self.profile.authentication(claims);
         // What introspection says need not have an end.
-        let standing = self.trust.check(claims, self.presented.token.is_some());
+        let standing = self.trust.check(self.presented);
         let bound = standing.and_then(|standing| {
             standing.times.check(self.now, authentication.clock_skew)?;
             Ok(standing.bound_to.is_some())

@@ -4,6 +4,7 @@
 use crate::input::Position;
 use crate::waivers::Waived;
 use crate::wording::visible;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::{Value, json};
@@ -142,7 +143,7 @@ impl Report {
     }
 
     fn result(&self, item: &Item) -> Value {
-        let mut place = json!({"artifactLocation": {"uri": self.file}});
+        let mut place = json!({"artifactLocation": {"uri": reference(&self.file)}});
         if let Some(line) = item.position.line {
             place["region"] = json!({"startLine": line});
         }
@@ -210,9 +211,27 @@ fn object(item: &Item) -> Value {
     })
 }
 
+/// A file as a relative reference (RFC 3986 §4.2).
+fn reference(file: &str) -> String {
+    const ENCODED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+    utf8_percent_encode(file, ENCODED).to_string()
+}
+
 /// The text of a document, with a newline at its end.
 pub(crate) fn pretty(document: &Value) -> String {
     let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_a_reference_whatever_its_name() {
+        assert_eq!(reference("api/contract-1.json"), "api/contract-1.json");
+        assert_eq!(reference("a b:c%20é?.json"), "a%20b%3Ac%2520%C3%A9%3F.json");
+    }
 }

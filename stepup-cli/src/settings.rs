@@ -8,7 +8,7 @@ use crate::report::Level;
 use crate::waivers::Waiver;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use stepup_contract::{ParseNameError, Rule};
@@ -107,5 +107,13 @@ fn read(path: &Path) -> Result<Settings, Failure> {
     // The error shows the line.
     let settings: Settings = toml::from_str(&text).map_err(|why| wrong(why.to_string()))?;
     let contradicts = settings.issuers.iter().find_map(IssuerArguments::contradiction);
-    contradicts.map_or(Ok(settings), |why| Err(wrong(why)))
+    contradicts.or_else(|| twice(&settings.issuers)).map_or(Ok(settings), |why| Err(wrong(why)))
+}
+
+/// Of an issuer that stands twice, one would count for nothing.
+fn twice(issuers: &[IssuerArguments]) -> Option<String> {
+    let mut names = HashSet::new();
+    let mut named = issuers.iter().filter_map(|issuer| issuer.issuer.as_deref());
+    let name = named.find(|name| !names.insert(*name))?;
+    Some(format!("the issuer {name:?} stands twice; give one of them all its audiences"))
 }

@@ -5,8 +5,10 @@ use crate::algorithm::ACCEPTED;
 use crate::http_client::checked_url;
 use crate::introspection::Introspection;
 use crate::introspector::Introspector;
+use crate::jws::Jws;
 use crate::keys::{Keys, Location, Renewal};
-use crate::token::names;
+use crate::refusal::Cause;
+use crate::token::{check_typ, names};
 use crate::unmet::Warnings;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -147,6 +149,15 @@ impl Issuer {
     /// Whether these claims name this API as their audience.
     pub fn is_audience_of(&self, claims: &Map<String, Value>) -> bool {
         names(claims.get(&self.audience_claim), &self.audiences).unwrap_or(false)
+    }
+
+    /// Whether this token has the form of one of the issuer's access tokens (RFC 9068 §4), as far as can be seen
+    /// without its keys.
+    ///
+    /// # Errors
+    /// When its header or its type is not one that is accepted.
+    pub fn check_form(&self, token: &str) -> Result<(), Cause> {
+        check_typ(&Jws::read(token)?, &self.issuer, self.untyped)
     }
 
     /// The claim that names the audience: `aud` unless given.

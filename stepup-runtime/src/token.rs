@@ -44,7 +44,7 @@ pub(crate) async fn verify(
     issuer: &Arc<Trusted>,
     now: u64,
 ) -> Result<Verified, Cause> {
-    check_typ(&jws, issuer)?;
+    check_typ(&jws, &issuer.name, issuer.untyped)?;
     // What has expired is refused anyway, and must not make keys be fetched that are long gone.
     if let Ok(times) = Times::of(&jws.claims, true) {
         times.check_end(now)?;
@@ -53,17 +53,18 @@ pub(crate) async fn verify(
     Verified::new(issuer, jws.claims, Source { key: Some(key), said_until: None })
 }
 
-/// RFC 9068 §4: the type keeps other JWTs of the same issuer from being used as access tokens.
-fn check_typ(jws: &Jws<'_>, issuer: &Trusted) -> Result<(), Cause> {
+/// RFC 9068 §4: the type keeps other JWTs of the same issuer from being used as access tokens. `untyped` are
+/// accepted where their claims say what they are.
+pub(crate) fn check_typ(jws: &Jws<'_>, issuer: &str, untyped: bool) -> Result<(), Cause> {
     const ID_TOKEN: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
     const ACCESS_TOKEN: [&str; 7] =
         ["scope", "scp", "client_id", "cid", "appid", "azpacr", "appidacr"];
     match jws.typ.as_deref() {
         Some("at+jwt") => return Ok(()),
-        None | Some("jwt") if issuer.untyped => {}
+        None | Some("jwt") if untyped => {}
         typ => {
             tracing::debug!(
-                issuer = issuer.name,
+                issuer,
                 typ,
                 "a token was refused for its typ; if this issuer's access tokens have it, say \
                  .allow_untyped_tokens(true)"

@@ -1,6 +1,8 @@
 //! `stepup explain`: the decision, step by step, and what cures it.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Output;
@@ -160,6 +162,14 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         let claims = ["GET", "/me", "--claims", "<of-a-client>", "--audience", "api"];
         [&claims[..], &["--issuer", "https://a.example", "--provider", provider]].concat()
     };
+    let jwt = |header: &str| {
+        let claims = r#"{"sub":"a","iss":"https://a.example","aud":"api","exp":99999999999}"#;
+        [header, claims, "signature"].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
+    };
+    let token = |file: &'static str, more: &[&'static str]| {
+        let token = ["GET", "/me", "--token", file, "--issuer", "https://a.example"];
+        [&token[..], &["--audience", "api"], more].concat()
+    };
     let folder = folder(&[
         ("contract.json", &contract()),
         ("claims", "{\"sub\": \"a\"}"),
@@ -175,6 +185,14 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
         ("early", "{\"sub\": \"a\", \"nbf\": 99999999999}"),
         ("endless", "e30.eyJzdWIiOiJhIn0.AA"),
         ("opaque", opaque),
+        ("access", &jwt(r#"{"alg":"RS256","typ":"at+jwt"}"#)),
+        ("identity", &jwt(r#"{"alg":"RS256","typ":"JWT"}"#)),
+        ("unsigned", &jwt(r#"{"alg":"none","typ":"at+jwt"}"#)),
+        (
+            "twice",
+            "[[issuers]]\nissuer = \"https://a.example\"\naudience = \"a\"\n\
+                    [[issuers]]\nissuer = \"https://a.example\"\naudience = \"b\"\n",
+        ),
     ]);
     for (arguments, code, text) in [
         (&["GET", "/other", "--claims", "<claims>"][..], 1, "matches no endpoint"),
@@ -229,6 +247,15 @@ fn what_no_endpoint_takes_and_what_cannot_be_read_is_told() {
             &["GET", "/me", "--claims", "<strange>", "--config", "<settings>"],
             1,
             "401: the token is of another issuer",
+        ),
+        (&token("<access>", &[]), 0, "allowed"),
+        (&token("<identity>", &[]), 1, "401: the token is not an access token"),
+        (&token("<identity>", &["--allow-untyped-tokens"]), 1, "not marked as an access token"),
+        (&token("<unsigned>", &[]), 1, "401: the token's algorithm is not accepted"),
+        (
+            &["GET", "/me", "--claims", "<named>", "--config", "<twice>"],
+            2,
+            "the issuer \"https://a.example\" stands twice",
         ),
         (&["GET", "/me", "--token", "<opaque>"], 2, "not a JWT; for an opaque token, pass"),
         (&["GET", "/me", "--claims", "<ended>"], 1, "401: the token has expired"),

@@ -1,7 +1,8 @@
 //! What an issuer asks of its tokens that can be seen without verifying them.
 
+use super::presented::Presented;
 use crate::issuer::IssuerArguments;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use stepup_runtime::{Cause, Issuer, Standing};
 
 /// See the module.
@@ -24,12 +25,9 @@ impl Unverified {
         }
     }
 
-    /// Whether these claims, once verified, would be taken for those of one of the issuer's access tokens.
-    pub(super) fn check(
-        &self,
-        claims: &Map<String, Value>,
-        signed: bool,
-    ) -> Result<Standing, Cause> {
+    /// Whether what is presented, once verified, would be taken for one of the issuer's access tokens.
+    pub(super) fn check(&self, presented: &Presented) -> Result<Standing, Cause> {
+        let (claims, signed) = (&presented.claims, presented.token.is_some());
         if !signed && claims.get("active").is_some_and(|active| active != &Value::Bool(true)) {
             return Err(Cause::InvalidToken("the token is not active"));
         }
@@ -39,6 +37,9 @@ impl Unverified {
         let untrusted = self.untrusted && (signed || named.is_some());
         if untrusted || self.name.as_ref().is_some_and(other) {
             return Err(Cause::InvalidToken("the token is of another issuer"));
+        }
+        if let (Some(issuer), Some(token)) = (&self.issuer, &presented.token) {
+            issuer.check_form(token)?;
         }
         let standing = Standing::of(claims, signed)?;
         if self.issuer.as_ref().is_some_and(|issuer| !issuer.is_audience_of(claims)) {

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::input::{contract, view};
-use crate::wording::{asks, not_shown};
+use crate::wording::{asks, not_shown, visible};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -163,10 +163,10 @@ fn path(path: &str) -> String {
     segments.map(|segment| format!("/<wbr>{segment}")).collect()
 }
 
-/// A text as part of a page.
+/// A text as part of a page, where nothing in it is obeyed.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in visible(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -177,4 +177,14 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_text_is_obeyed() {
+        assert_eq!(escaped("<b>&\u{202e}\u{7}"), "&lt;b&gt;&amp;\\u{202e}\\u{7}");
+    }
 }

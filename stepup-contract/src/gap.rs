@@ -8,6 +8,7 @@
 use crate::method::{Method, MethodSet};
 use crate::requirement::{Field, Requirement, Trust};
 use crate::risk::RiskLevel;
+use std::collections::HashSet;
 
 /// The parts of `old` that evidence allowed by `new` may lack, in the order of the contract's fields.
 pub fn gaps(old: &Requirement, new: &Requirement) -> Vec<Field> {
@@ -29,7 +30,7 @@ pub fn gaps(old: &Requirement, new: &Requirement) -> Vec<Field> {
         (Field::AnyMethods, both_ask && any_methods(old, new)),
         (Field::Acr, both_ask && acr(old, new)),
         (Field::MaxAge, both_ask && max_age(old, new)),
-        (Field::Scopes, !old.scopes.iter().all(|scope| new.scopes.contains(scope))),
+        (Field::Scopes, scopes(old, new)),
         (Field::Risk, asks && open.contains(&(Stance::Asks, Stance::Spares))),
         (Field::RiskDeny, open.iter().any(|(old, _)| *old == Stance::Denies)),
         (Field::Bound, old.bound && !new.bound),
@@ -91,6 +92,11 @@ fn any_methods(old: &Requirement, new: &Requirement) -> bool {
 
 fn acr(old: &Requirement, new: &Requirement) -> bool {
     !old.acr.is_empty() && (new.acr.is_empty() || !new.acr.iter().all(|acr| old.acr.contains(acr)))
+}
+
+fn scopes(old: &Requirement, new: &Requirement) -> bool {
+    let there: HashSet<&String> = new.scopes.iter().collect();
+    !old.scopes.iter().all(|scope| there.contains(scope))
 }
 
 fn max_age(old: &Requirement, new: &Requirement) -> bool {

@@ -5,7 +5,9 @@ use crate::method::Method;
 use crate::risk::RiskRule;
 use crate::text::check_value;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 
 /// How far a caller must be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -199,8 +201,9 @@ impl Problems {
         self.0.push(RequirementError { field, index: None, message: message.to_owned() });
     }
 
-    fn list<T: PartialEq + fmt::Display>(&mut self, field: Field, list: &[T]) {
-        for (index, item) in list.iter().enumerate().filter(|(i, item)| list[..*i].contains(item)) {
+    fn list<T: Eq + Hash + fmt::Display>(&mut self, field: Field, list: &[T]) {
+        let mut before = HashSet::new();
+        for (index, item) in list.iter().enumerate().filter(|(_, item)| !before.insert(*item)) {
             let message = format!("`{item}` stands twice");
             self.0.push(RequirementError { field, index: Some(index), message });
         }

@@ -5,6 +5,7 @@ pub mod bank;
 pub mod browser;
 pub mod careless;
 pub mod command;
+pub mod contracts;
 pub mod envoy;
 pub mod gateways;
 pub mod peers;

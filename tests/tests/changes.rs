@@ -1,0 +1,374 @@
+//! What changes between two contracts: each kind of change on its axis, by the requests that are concerned.
+#![allow(clippy::expect_used, reason = "tests fail by panicking")]
+
+use serde_json::{Value, json};
+use stepup_contract::{Axis, Contract, Kind, compare};
+use stepup_tests::contracts::{contract, endpoint};
+
+/// The changes as axis, kind, route, and the keys of what is weakened and tightened.
+fn changes(old: &Contract, new: &Contract) -> Vec<(Axis, Kind, String, String)> {
+    let keys = |fields: &[stepup_contract::Field]| {
+        fields.iter().map(|field| field.key()).collect::<Vec<_>>().join(" ")
+    };
+    compare(old, new)
+        .expect("compared")
+        .iter()
+        .map(|change| {
+            let route = change.route().unwrap_or_default();
+            let fields = format!("{} | {}", keys(&change.weakened), keys(&change.tightened));
+            (change.axis(), change.kind, route, fields)
+        })
+        .collect()
+}
+
+#[test]
+fn each_part_of_a_requirement_weakens_one_way_and_tightens_the_other() {
+    let mfa = |extra: Value| {
+        let mut security = json!({"step-up": true, "methods": ["mfa"]});
+        security
+            .as_object_mut()
+            .expect("an object")
+            .extend(extra.as_object().cloned().expect("one"));
+        security
+    };
+    let standard = || json!({"step-up": false});
+    for (strict, loose, field) in [
+        (mfa(json!({})), standard(), "methods"),
+        (mfa(json!({"max-age": 300})), mfa(json!({"max-age": 600})), "max-age"),
+        (mfa(json!({"max-age": 300})), mfa(json!({})), "max-age"),
+        (mfa(json!({"acr": ["gold"]})), mfa(json!({"acr": ["gold", "silver"]})), "acr"),
+        (mfa(json!({"scopes": ["pay"]})), mfa(json!({})), "scopes"),
+        (mfa(json!({"bound": true})), mfa(json!({})), "bound"),
+        (mfa(json!({"per-action": true})), mfa(json!({})), "per-action"),
+        (mfa(json!({})), mfa(json!({"risk": {"step-up": "medium"}})), "risk"),
+        (
+            mfa(json!({"risk": {"deny": "medium"}})),
+            mfa(json!({"risk": {"deny": "high"}})),
+            "risk/deny",
+        ),
+        (mfa(json!({"methods": ["mfa", "hwk"]})), mfa(json!({})), "methods"),
+        (
+            json!({"step-up": true, "any-methods": ["hwk"]}),
+            json!({"step-up": true, "any-methods": ["hwk", "otp"]}),
+            "any-methods",
+        ),
+        (
+            json!({"step-up": true, "methods": ["face"]}),
+            json!({"step-up": true, "methods": ["biometric"]}),
+            "methods",
+        ),
+    ] {
+        let of = |security: &Value| contract("deny", &[endpoint("POST", "/pay", security)]);
+        let (strict, loose) = (of(&strict), of(&loose));
+        let route = || "POST /pay".to_owned();
+        assert_eq!(
+            changes(&strict, &loose),
+            [(Axis::Weakened, Kind::Changed, route(), format!("{field} | "))]
+        );
+        assert_eq!(
+            changes(&loose, &strict),
+            [(Axis::Tightened, Kind::Changed, route(), format!(" | {field}"))]
+        );
+        assert_eq!(changes(&strict, &strict), []);
+    }
+}
+
+#[test]
+fn what_says_the_same_in_other_words_is_neutral() {
+    let of = |security: Value| contract("deny", &[endpoint("GET", "/x", &security)]);
+    let one = of(json!({"step-up": true, "methods": ["hwk"]}));
+    let any = of(json!({"step-up": true, "any-methods": ["hwk"]}));
+    for (old, new) in [(&any, &one), (&one, &any)] {
+        let found = changes(old, new);
+        assert_eq!(found, [(Axis::Neutral, Kind::Changed, "GET /x".into(), " | ".into())]);
+    }
+    // An issuer's acr may prove the group and none of its methods.
+    let any = of(json!({"step-up": true, "any-methods": ["face", "fpt", "iris", "retina", "vbm"]}));
+    let group = of(json!({"step-up": true, "methods": ["biometric"]}));
+    assert_eq!(compare(&any, &group).expect("compared")[0].axis(), Axis::Weakened);
+    assert_eq!(compare(&group, &any).expect("compared")[0].axis(), Axis::Tightened);
+    let acr = |list: Value| of(json!({"step-up": true, "acr": list}));
+    let (one, two) = (acr(json!(["a", "b"])), acr(json!(["b", "a"])));
+    assert_eq!(
+        compare(&one, &two).expect("compared")[0].axis(),
+        Axis::Neutral,
+        "the order of preference"
+    );
+}
+
+#[test]
+fn routes_are_compared_by_the_requests_that_they_take() {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    let strict = |path| endpoint("GET", path, &mfa);
+    let open = |path| endpoint("GET", path, &standard);
+    let handled = |path, handler: &str| {
+        let mut endpoint = strict(path);
+        endpoint["handler"] = handler.into();
+        endpoint
+    };
+    let one = |list: &[Value]| contract("deny", list);
+    let cases = [
+        (
+            "a parameter's name",
+            one(&[strict("/a/{id}")]),
+            one(&[strict("/a/{key}")]),
+            vec![(Axis::Neutral, Kind::Renamed, "GET /a/{key}")],
+        ),
+        (
+            "moved to another handler",
+            one(&[handled("/a", "bank::a")]),
+            one(&[handled("/a", "bank::b")]),
+            vec![(Axis::Neutral, Kind::Moved, "GET /a")],
+        ),
+        (
+            "new, and for some servers the same",
+            one(&[strict("/pay")]),
+            one(&[strict("/pay"), open("/Pay")]),
+            vec![(Axis::Weakened, Kind::Added, "GET /Pay")],
+        ),
+        (
+            "new, and the same for some servers, which asks as much",
+            one(&[strict("/pay")]),
+            one(&[strict("/pay"), strict("/Pay"), open("/payments")]),
+            vec![
+                (Axis::Neutral, Kind::Added, "GET /Pay"),
+                (Axis::Neutral, Kind::Added, "GET /payments"),
+            ],
+        ),
+        (
+            "new, for some servers the same, and another's before",
+            one(&[strict("/pay"), open("/{*rest}")]),
+            one(&[strict("/pay"), open("/{*rest}"), open("/Pay")]),
+            vec![(Axis::Weakened, Kind::Renamed, "GET /Pay")],
+        ),
+        (
+            "new, and the same without an extension",
+            one(&[strict("/docs/secret"), open("/docs/{name}")]),
+            one(&[strict("/docs/secret"), open("/docs/{name}"), open("/docs/secret.html")]),
+            vec![(Axis::Weakened, Kind::Renamed, "GET /docs/secret.html")],
+        ),
+        (
+            "a new method of a spelling that was there",
+            one(&[endpoint("POST", "/pay", &mfa), open("/Pay")]),
+            one(&[
+                endpoint("POST", "/pay", &mfa),
+                open("/Pay"),
+                endpoint("POST", "/Pay", &standard),
+            ]),
+            vec![(Axis::Weakened, Kind::Added, "POST /Pay")],
+        ),
+        (
+            "both new",
+            one(&[]),
+            one(&[strict("/pay"), open("/Pay")]),
+            vec![
+                (Axis::Neutral, Kind::Added, "GET /Pay"),
+                (Axis::Neutral, Kind::Added, "GET /pay"),
+            ],
+        ),
+        (
+            "covered, and for some servers another",
+            contract("allow", &[strict("/pay")]),
+            contract("allow", &[strict("/pay"), open("/pay/")]),
+            vec![(Axis::Weakened, Kind::Covered, "GET /pay/")],
+        ),
+        (
+            "gone",
+            one(&[strict("/a"), strict("/b")]),
+            one(&[strict("/a")]),
+            vec![(Axis::Weakened, Kind::Gone, "GET /b")],
+        ),
+        (
+            "new",
+            one(&[strict("/a")]),
+            one(&[strict("/a"), open("/b")]),
+            vec![(Axis::Neutral, Kind::Added, "GET /b")],
+        ),
+        (
+            "put in front of a parameter",
+            one(&[strict("/a/{id}")]),
+            one(&[strict("/a/{id}"), open("/a/me")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a/me")],
+        ),
+        (
+            "put in front of a wildcard",
+            one(&[strict("/{*rest}")]),
+            one(&[strict("/{*rest}"), open("/a/{b}/c")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a/{b}/c")],
+        ),
+        (
+            "a method put in front of a parameter",
+            one(&[strict("/a/{id}"), endpoint("POST", "/a/me", &mfa)]),
+            one(&[strict("/a/{id}"), endpoint("POST", "/a/me", &mfa), open("/a/me")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a/me")],
+        ),
+        (
+            "no more in front of it",
+            one(&[open("/{*rest}"), strict("/a")]),
+            one(&[open("/{*rest}")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /{*rest}")],
+        ),
+        (
+            "crossing another",
+            one(&[strict("/a/{x}/c")]),
+            one(&[strict("/a/{x}/c"), open("/a/b/{y}")]),
+            vec![
+                (Axis::Weakened, Kind::Changed, "GET /a/b/{y}"),
+                (Axis::Neutral, Kind::Added, "GET /a/b/{y}"),
+            ],
+        ),
+        (
+            "a method taken out of any",
+            one(&[endpoint("", "/a", &mfa)]),
+            one(&[endpoint("", "/a", &mfa), open("/a")]),
+            vec![(Axis::Weakened, Kind::Changed, "GET /a")],
+        ),
+        (
+            "a HEAD of its own",
+            one(&[strict("/a")]),
+            one(&[strict("/a"), endpoint("HEAD", "/a", &standard)]),
+            vec![(Axis::Weakened, Kind::Changed, "HEAD /a")],
+        ),
+        (
+            "a prefix beside a parameter",
+            one(&[strict("/{page}")]),
+            one(&[endpoint("GET", "/{page}", &standard), strict("/~{user}")]),
+            vec![
+                (Axis::Weakened, Kind::Changed, "GET /{page}"),
+                (Axis::Neutral, Kind::Renamed, "GET /~{user}"),
+            ],
+        ),
+        (
+            "a path with the name of what stands for any",
+            one(&[strict("/{page}")]),
+            one(&[endpoint("GET", "/{page}", &standard), strict("/~any~")]),
+            vec![
+                (Axis::Weakened, Kind::Changed, "GET /{page}"),
+                (Axis::Neutral, Kind::Renamed, "GET /~any~"),
+            ],
+        ),
+        (
+            "any method where one was",
+            one(&[strict("/a")]),
+            one(&[endpoint("", "/a", &mfa)]),
+            vec![(Axis::Neutral, Kind::Added, "any method /a")],
+        ),
+    ];
+    for (what, old, new, expected) in cases {
+        let found: Vec<_> = compare(&old, &new)
+            .expect("compared")
+            .iter()
+            .map(|change| (change.axis(), change.kind, change.route().unwrap_or_default()))
+            .collect();
+        let expected: Vec<_> = expected.into_iter().map(|(a, k, r)| (a, k, r.to_owned())).collect();
+        assert_eq!(found, expected, "{what}");
+    }
+}
+
+#[test]
+fn a_waiver_of_some_requests_is_none_of_the_others() {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    let files = || endpoint("POST", "/files/{*rest}", &mfa);
+    let get = |path: &str| endpoint("GET", path, &standard);
+    let all = contract("deny", &[files()]);
+    let some = contract("deny", &[files(), get("/files/index")]);
+    let more = contract("deny", &[files(), get("/files/index"), get("/files/help")]);
+    let none = contract("deny", &[get("/files/index")]);
+    let gone = |old: &Contract, new: &Contract| {
+        let changes = compare(old, new).expect("compared");
+        let gone = changes.into_iter().find(|change| change.kind == Kind::Gone);
+        gone.expect("one that is gone")
+    };
+    let part = gone(&all, &some);
+    assert_eq!(part.requests, ["POST /files/index"]);
+    let whole = gone(&some, &none);
+    assert_eq!(whole.requests, [""; 0]);
+    let fingerprints: std::collections::BTreeSet<String> =
+        [part, whole, gone(&all, &more), gone(&some, &more)]
+            .iter()
+            .map(stepup_contract::Change::fingerprint)
+            .collect();
+    assert_eq!(fingerprints.len(), 4);
+    // Two paths of one length are not one path.
+    let deep = |path: &str| {
+        compare(&contract("deny", &[get(path)]), &contract("deny", &[])).expect("compared")
+    };
+    assert_ne!(deep("/{a}/{b}")[0].fingerprint(), deep("/{*all}")[0].fingerprint());
+}
+
+#[test]
+fn what_no_endpoint_takes_counts_too() {
+    let mfa = endpoint("GET", "/a", &json!({"step-up": true, "methods": ["mfa"]}));
+    let (closed, open) = (contract("deny", &[]), contract("allow", &[]));
+    assert_eq!(changes(&closed, &open)[0].1, Kind::UnlistedOpened);
+    assert_eq!(compare(&closed, &open).expect("compared")[0].axis(), Axis::Weakened);
+    assert_eq!(changes(&open, &closed)[0].1, Kind::UnlistedClosed);
+    assert_eq!(compare(&open, &closed).expect("compared")[0].axis(), Axis::Tightened);
+    let covered = contract("allow", &[mfa]);
+    assert_eq!(
+        compare(&open, &covered).expect("compared")[0].axis(),
+        Axis::Tightened,
+        "it was let through"
+    );
+    assert_eq!(compare(&covered, &open).expect("compared")[0].axis(), Axis::Weakened);
+}
+
+#[test]
+fn a_fingerprint_stays_while_the_change_does_and_no_longer() {
+    let of = |age: u32, path: &str, others: &[Value]| {
+        let security = json!({"step-up": true, "max-age": age});
+        contract("deny", &[&[endpoint("GET", path, &security)], others].concat())
+    };
+    let other = endpoint("GET", "/other", &json!({"step-up": false}));
+    let print =
+        |old: &Contract, new: &Contract| compare(old, new).expect("compared")[0].fingerprint();
+    let raised = print(&of(300, "/a/{x}", &[]), &of(600, "/a/{x}", &[]));
+    assert_eq!(raised.len(), 16);
+    assert_eq!(
+        raised,
+        print(
+            &of(300, "/a/{y}", std::slice::from_ref(&other)),
+            &of(600, "/a/{z}", std::slice::from_ref(&other))
+        )
+    );
+    assert_ne!(raised, print(&of(300, "/a/{x}", &[]), &of(900, "/a/{x}", &[])));
+    assert_ne!(raised, print(&of(300, "/b/{x}", &[]), &of(600, "/b/{x}", &[])));
+}
+
+#[test]
+fn a_waiver_is_for_all_requests_that_a_change_concerns() {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    let weakened = |old: &Contract, new: &Contract| {
+        let mut changes = compare(old, new).expect("compared").into_iter();
+        changes.find(|change| change.axis() == Axis::Weakened).expect("one").fingerprint()
+    };
+    // Of one endpoint more may be left than of the other.
+    let old = contract("deny", &[endpoint("", "/{*rest}", &mfa)]);
+    let open = endpoint("", "/{*rest}", &standard);
+    let pay = endpoint("", "/pay/{*rest}", &mfa);
+    let (some, all) = (contract("deny", &[open.clone(), pay]), contract("deny", &[open]));
+    assert_ne!(weakened(&old, &some), weakened(&old, &all));
+    // One segment is not all that lies below.
+    let old = contract("allow", &[endpoint("", "/{*rest}", &mfa)]);
+    let with =
+        |path| contract("allow", &[endpoint("", "/{*rest}", &mfa), endpoint("GET", path, &mfa)]);
+    assert_ne!(weakened(&old, &with("/a/{x}")), weakened(&old, &with("/a/{*y}")));
+    // What no endpoint takes is the same change, whatever else there is.
+    let opened = |extra: &[Value]| {
+        let changes = compare(&contract("deny", &[]), &contract("allow", extra)).expect("compared");
+        let opened = changes.iter().find(|change| change.kind == Kind::UnlistedOpened);
+        opened.expect("one").fingerprint()
+    };
+    assert_eq!(opened(&[]), opened(&[endpoint("GET", "/a", &mfa)]));
+    // The names of parameters do not count, and neither do other endpoints.
+    let twin = |name: &str| {
+        let (pay, other) = (format!("/pay/{{{name}}}"), format!("/Pay/{{{name}}}"));
+        let old = contract("deny", &[endpoint("GET", &pay, &mfa)]);
+        let endpoints = [endpoint("GET", &pay, &mfa), endpoint("GET", &other, &standard)];
+        weakened(&old, &contract("deny", &endpoints))
+    };
+    assert_eq!(twin("id"), twin("key"));
+}

@@ -7,6 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
 use crate::overlap::{places, twins};
+use crate::path::segments;
 use crate::requirement::Field;
 use crate::samples::{Tangled, readable, samples, without_names};
 use crate::text::{fingerprint, nameless};
@@ -133,7 +134,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
             Endpoint { path, ..endpoint.clone() }
         })
     };
-    samples(templates.iter().map(|template| &**template), |path| {
+    samples(templates.iter().map(|template| segments(template)), |path| {
         let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
         for method in named.chain([OTHER]) {
             let after = new_table.find(method, path);
@@ -162,7 +163,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
     for (change, concerned) in concerned {
         changes[change].concerned = text_of(concerned);
     }
-    let twins = twins(new, &new_table);
+    let twins = twins(new, &new_table)?;
     let stood: HashSet<_> = seen
         .keys()
         .filter(|(before, _)| before.is_some())

@@ -8,9 +8,8 @@ use crate::method::Method;
 use crate::overlap::{in_the_way, lacking, twins};
 use crate::requirement::Trust;
 use crate::rule::Rule;
-use crate::samples::without_names;
+use crate::samples::{Tangled, without_names};
 use crate::text::{fingerprint, nameless};
-use std::collections::HashMap;
 
 /// What a rule has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +38,17 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
         });
     }
     let table = contract.table();
-    let mut in_front = HashMap::new();
-    match in_the_way(contract, &table) {
-        Ok(found) => in_front = found,
-        Err(why) => found.push(Lint {
-            rule: Rule::Shadowed,
-            endpoint: None,
-            problem: "whether an endpoint takes requests from a stricter one was not looked at"
-                .into(),
-            fix: why.to_string(),
-        }),
-    }
-    let twins = twins(contract, &table);
+    let mut unknown = |rule, problem: &str, why: Tangled| {
+        let problem = format!("{problem} was not looked at");
+        found.push(Lint { rule, endpoint: None, problem, fix: why.to_string() });
+    };
+    let in_front = in_the_way(contract, &table).map_err(|why| {
+        unknown(Rule::Shadowed, "whether an endpoint takes requests from a stricter one", why);
+    });
+    let twins = twins(contract, &table).map_err(|why| {
+        unknown(Rule::Alike, "whether servers cannot tell an endpoint from a stricter one", why);
+    });
+    let (mut in_front, twins) = (in_front.unwrap_or_default(), twins.unwrap_or_default());
     for index in 0..contract.endpoints().len() {
         let mut find = |rule, problem: String, fix: &str| {
             let fix = fix.to_owned();

@@ -5,10 +5,11 @@ use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::HttpMethod;
+use crate::path::{overlap, segments};
 use crate::readings::{decoded, folded, is_read_alike, readings};
 use crate::samples::{Tangled, samples, without_names};
 use crate::table::{Table, carelessly};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ptr;
 
 /// Stands for every method without a name of its own in a contract.
@@ -31,7 +32,7 @@ pub(crate) fn in_the_way(
     };
     let paths: Vec<_> =
         contract.endpoints().iter().map(|endpoint| contract.whole_path(endpoint)).collect();
-    samples(paths.iter().map(|path| &**path), |path| {
+    samples(paths.iter().map(|path| segments(path)), |path| {
         let matching = table.matching(path);
         let Some((&first, generals)) = matching.split_first().filter(|(_, rest)| !rest.is_empty())
         else {
@@ -72,46 +73,47 @@ pub(crate) fn in_the_way(
     Ok(problems)
 }
 
-/// For each endpoint, by its place in the contract: those that ask for more and that servers take it for which
-/// overlook case, encodings, an extension, or the end of a segment. The matcher lets each have its own spelling,
-/// which such a server does not know.
+/// For each endpoint, by its place in the contract: those that ask for more and that servers take some of its
+/// requests for which overlook case, encodings, an extension, or the end of a segment, or let a wildcard take
+/// nothing. The matcher lets each have its own spelling, which such a server does not know.
+///
+/// # Errors
+/// When there are too many of them.
 pub(crate) fn twins<'a>(
     contract: &Contract,
     table: &'a Table,
-) -> HashMap<usize, Vec<&'a Endpoint>> {
-    let read = |template: &str| carelessly(template, true);
-    let mut groups: HashMap<_, Vec<usize>> = HashMap::new();
+) -> Result<HashMap<usize, Vec<&'a Endpoint>>, Tangled> {
     let wholes: Vec<_> = contract.endpoints().iter().map(|one| contract.whole_path(one)).collect();
-    for (index, whole) in wholes.iter().enumerate() {
-        groups.entry(read(whole)).or_default().push(index);
-    }
     let careless = table.carelessly(contract, true);
     let places = places(table);
-    let mut twins: HashMap<usize, Vec<&Endpoint>> = HashMap::new();
-    for (index, (endpoint, whole)) in table.endpoints().iter().zip(&wholes).enumerate() {
-        let mut others: Vec<usize> = groups.get(&read(whole)).cloned().unwrap_or_default();
-        // For what it is written as the matcher believes it; other servers read it in these ways.
-        if !is_read_alike(whole) {
-            let sample = without_names(whole);
-            let folded = folded(&decoded(&sample));
-            let readings = readings(&folded, false);
-            let reached = readings.iter().flat_map(|reading| careless.matching(reading));
-            let more_general = table.matching(&sample);
-            let reached = reached.filter(|one| !more_general.iter().any(|own| ptr::eq(*own, *one)));
-            others.extend(reached.filter_map(|one| places.get(&ptr::from_ref(one)).copied()));
+    let place = |endpoint: &Endpoint| places.get(&ptr::from_ref(endpoint)).copied();
+    let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
+    samples(wholes.iter().map(|whole| carelessly(whole, true)), |path| {
+        let taking: Vec<usize> = careless.matching(path).into_iter().filter_map(place).collect();
+        for one in &taking {
+            pairs.extend(taking.iter().filter(|other| *other != one).map(|other| (*one, *other)));
         }
-        others.sort_unstable();
-        others.dedup();
-        for twin in others.into_iter().filter_map(|other| table.endpoints().get(other)) {
-            if twin.path != endpoint.path
-                && overlap(endpoint, twin)
-                && !gaps(&twin.requirement, &endpoint.requirement).is_empty()
-            {
-                twins.entry(index).or_default().push(twin);
-            }
+    })?;
+    // For what it is written as the matcher believes it; some servers take more off its end.
+    for (index, whole) in wholes.iter().enumerate().filter(|(_, whole)| !is_read_alike(whole)) {
+        let folded = folded(&decoded(&without_names(whole)));
+        let readings = readings(&folded, false);
+        let reached = readings.iter().flat_map(|reading| careless.matching(reading));
+        pairs.extend(reached.filter_map(place).map(|other| (index, other)));
+    }
+    let mut twins: HashMap<usize, Vec<&Endpoint>> = HashMap::new();
+    let exact: Vec<_> = wholes.iter().map(|whole| segments(whole)).collect();
+    for (one, other) in pairs {
+        let (endpoint, twin) = (&table.endpoints()[one], &table.endpoints()[other]);
+        // What every server takes for both is compared by its samples.
+        if !overlap(&exact[one], &exact[other])
+            && methods().any(|method| takes(endpoint, method) && takes(twin, method))
+            && !gaps(&twin.requirement, &endpoint.requirement).is_empty()
+        {
+            twins.entry(one).or_default().push(twin);
         }
     }
-    twins
+    Ok(twins)
 }
 
 /// In what an endpoint asks for less than another, with what both say; empty where it is nothing.
@@ -121,11 +123,6 @@ pub(crate) fn lacking(endpoint: &Endpoint, general: &Endpoint) -> String {
         format!("{}: {}, there {}", field.key(), of(endpoint), of(general))
     });
     said.collect::<Vec<_>>().join("; ")
-}
-
-/// Whether some request's method is taken by both.
-fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
-    methods().any(|method| takes(one, method) && takes(other, method))
 }
 
 /// Where in the contract each endpoint of its table stands.

@@ -171,12 +171,64 @@ pub(crate) fn segment(text: &str) -> Segment {
     }
 }
 
+/// The segments of a checked template, which begins with a slash.
+pub(crate) fn segments(template: &str) -> Vec<Segment> {
+    template.split('/').skip(1).map(segment).collect()
+}
+
+/// Whether some path is taken by both: `/{a}/b` and `/a/{b}` both take `/a/b`.
+pub(crate) fn overlap(one: &[Segment], other: &[Segment]) -> bool {
+    let ([first, rest @ ..], [second, others @ ..]) = (one, other) else {
+        return one.is_empty() && other.is_empty();
+    };
+    // A parameter is not empty at the end, and neither is a wildcard.
+    let takes = |prefix: &str, text: &str, rest: &[Segment]| {
+        text.strip_prefix(prefix).is_some_and(|value| !value.is_empty() || !rest.is_empty())
+    };
+    let alike = match (first, second) {
+        (Segment::Wildcard, Segment::Fixed(text)) => return takes("", text, others),
+        (Segment::Fixed(text), Segment::Wildcard) => return takes("", text, rest),
+        (Segment::Wildcard, _) | (_, Segment::Wildcard) => return true,
+        (Segment::Fixed(text), Segment::Fixed(other)) => text == other,
+        (Segment::Parameter(prefix), Segment::Fixed(text)) => takes(prefix, text, others),
+        (Segment::Fixed(text), Segment::Parameter(prefix)) => takes(prefix, text, rest),
+        (Segment::Parameter(prefix), Segment::Parameter(other)) => {
+            prefix.starts_with(other) || other.starts_with(prefix)
+        }
+    };
+    alike && overlap(rest, others)
+}
+
 /// How many segments a template may have: what walks along them calls itself for each.
 const LONGEST: usize = 128;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn templates_overlap_where_a_path_is_taken_by_both() {
+        for (one, other, both) in [
+            ("/a", "/a", true),
+            ("/a", "/A", false),
+            ("/a", "/a/", false),
+            ("/a/", "/a/{x}", false),
+            ("/a//b", "/a/{x}/b", true),
+            ("/{x}/b", "/a/{y}", true),
+            ("/v-{x}", "/{y}", true),
+            ("/v-{x}", "/v-", false),
+            ("/v-{x}", "/w-{x}", false),
+            ("/{*rest}", "/", false),
+            ("/{*rest}", "/a/{x}", true),
+            ("/a/{*rest}", "/a", false),
+            ("/a/{*rest}", "/a/", false),
+            ("/a/{*rest}", "/{x}/{*rest}", true),
+        ] {
+            let (one, other) = (segments(one), segments(other));
+            assert_eq!(overlap(&one, &other), both, "{one:?} {other:?}");
+            assert_eq!(overlap(&other, &one), both, "{other:?} {one:?}");
+        }
+    }
 
     #[test]
     fn axums_templates_are_accepted() {

@@ -35,19 +35,16 @@ pub struct Tangled;
 /// not many more than it has endpoints; with parameters at crossing places they double with every template.
 const MOST_SAMPLES: (usize, usize) = (64, 4096);
 
-/// Visits paths such that each request which these checked templates can take is taken by the same of them
-/// as one of the paths is: where templates overlap, a parameter stands for what another has there, too.
+/// Visits paths such that each request which these templates can take is taken by the same of them as one of the
+/// paths is: where templates overlap, a parameter stands for what another has there, too.
 ///
 /// # Errors
 /// When there are too many of them; some have been visited then.
-pub(crate) fn samples<'a>(
-    templates: impl IntoIterator<Item = &'a str>,
+pub(crate) fn samples(
+    templates: impl IntoIterator<Item = Vec<Segment>>,
     visit: impl FnMut(&str),
 ) -> Result<(), Tangled> {
-    let templates: Vec<Vec<Segment>> = templates
-        .into_iter()
-        .map(|template| template.split('/').skip(1).map(segment).collect())
-        .collect();
+    let templates = Vec::from_iter(templates);
     let left = MOST_SAMPLES.0 * templates.len() + MOST_SAMPLES.1;
     let mut sampler = Sampler { path: String::new(), visit, left };
     sampler.extend(templates.iter().map(Vec::as_slice).collect())
@@ -129,13 +126,14 @@ pub(crate) fn readable(sample: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::check_path;
+    use crate::path::{check_path, segments};
 
     #[test]
     fn templates_that_overlap_are_sampled_where_they_do() {
         let of = |templates: &[&str]| {
             let mut paths = BTreeSet::new();
-            samples(templates.iter().copied(), |path| paths.extend([readable(path)])).unwrap();
+            let templates = templates.iter().map(|template| segments(template));
+            samples(templates, |path| paths.extend([readable(path)])).unwrap();
             Vec::from_iter(paths)
         };
         assert_eq!(of(&["/"]), ["/"]);
@@ -163,7 +161,8 @@ mod tests {
         });
         let crossing: Vec<String> = crossing.collect();
         let mut count = 0;
-        assert_eq!(samples(crossing.iter().map(String::as_str), |_| count += 1), Err(Tangled));
+        let crossing = crossing.iter().map(|template| segments(template));
+        assert_eq!(samples(crossing, |_| count += 1), Err(Tangled));
         assert_eq!(count, 24 * MOST_SAMPLES.0 + MOST_SAMPLES.1);
     }
 

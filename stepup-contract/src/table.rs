@@ -11,7 +11,7 @@ use crate::contract::Contract;
 use crate::endpoint::Endpoint;
 use crate::error::ContractError;
 use crate::http_method::HttpMethod;
-use crate::path::{Segment, segment};
+use crate::path::{Segment, segments};
 use crate::readings::{decoded, folded, trimmed_segment};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -68,7 +68,7 @@ impl Table {
         pointers: &[String],
         errors: &mut Vec<ContractError>,
     ) -> Self {
-        Self::of(contract, contract.endpoints().into(), &exactly, |index, twin, endpoints| {
+        Self::of(contract, contract.endpoints().into(), &segments, |index, twin, endpoints| {
             errors.push(conflict(endpoints, pointers, twin, index));
         })
     }
@@ -275,15 +275,10 @@ impl Table {
     }
 }
 
-/// The segments of a whole template as they are written.
-fn exactly(template: &str) -> Vec<Segment> {
-    template.split('/').skip(1).map(segment).collect()
-}
-
 /// The segments of a whole template as a careless server has them.
 pub(crate) fn carelessly(template: &str, decode: bool) -> Vec<Segment> {
     let read = |text: &str| folded(&if decode { decoded(text) } else { text.into() });
-    let segments = exactly(template).into_iter().map(|segment| match segment {
+    let segments = segments(template).into_iter().map(|segment| match segment {
         Segment::Fixed(text) => Segment::Fixed(trimmed_segment(&read(&text)).to_owned()),
         Segment::Parameter(prefix) => Segment::Parameter(read(&prefix)),
         Segment::Wildcard => Segment::Wildcard,

@@ -28,6 +28,8 @@ impl Change {
                 vec!["is gone from the contract; its handler may now be unguarded".into()]
             }
             Kind::Added => vec!["is new".into()],
+            // What some servers take for another endpoint was refused.
+            Kind::Covered if !self.twins.is_empty() => vec!["is new".into()],
             Kind::Covered => vec![
                 "is new; its requests matched no endpoint before, and such were let through".into(),
             ],

@@ -159,6 +159,12 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             vec![(Axis::Weakened, Kind::Added, "POST /Pay")],
         ),
         (
+            "new, and for some servers what a wildcard takes that takes nothing",
+            one(&[strict("/admin/{*rest}")]),
+            one(&[strict("/admin/{*rest}"), open("/admin")]),
+            vec![(Axis::Weakened, Kind::Added, "GET /admin")],
+        ),
+        (
             "both new",
             one(&[]),
             one(&[strict("/pay"), open("/Pay")]),
@@ -172,6 +178,12 @@ fn routes_are_compared_by_the_requests_that_they_take() {
             contract("allow", &[strict("/pay")]),
             contract("allow", &[strict("/pay"), open("/pay/")]),
             vec![(Axis::Weakened, Kind::Covered, "GET /pay/")],
+        ),
+        (
+            "covered, and for some servers what a wildcard takes that takes nothing",
+            contract("allow", &[strict("/admin/{*rest}")]),
+            contract("allow", &[strict("/admin/{*rest}"), open("/admin")]),
+            vec![(Axis::Weakened, Kind::Covered, "GET /admin")],
         ),
         (
             "gone",

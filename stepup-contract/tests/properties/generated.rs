@@ -290,6 +290,36 @@ pub(super) fn template() -> impl Strategy<Value = String> {
     })
 }
 
+/// Methods and templates that servers tell apart or not.
+pub(super) fn many_spelled() -> impl Strategy<Value = (Option<HttpMethod>, String)> {
+    let words =
+        ["a", "A", "a.json", "b", "a%20", "x.php", "v-{s}", "{p}", "{q}", "%C3%A9", "%C3%89"];
+    let segment = proptest::sample::select(words.to_vec());
+    let end = prop_oneof![4 => "", 1 => "/", 2 => "/\\{\\*rest\\}"];
+    let methods = vec![None, Some(HttpMethod::Get), Some(HttpMethod::Post), Some(HttpMethod::Head)];
+    (proptest::sample::select(methods), vec(segment, 0..3), end)
+        .prop_map(|(method, segments, end)| {
+            let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
+            (method, if path.is_empty() && end.is_empty() { "/".to_owned() } else { path + &end })
+        })
+        .prop_filter("a sound one", |(_, path)| stepup_contract::check_path(path).is_ok())
+}
+
+/// Requests for them.
+pub(super) fn many_spelled_request() -> impl Strategy<Value = (String, String)> {
+    let words = [
+        "a", "A", "a.json", "b", "B.json", "a%20", "a+", "x.php", "v-1", "V-1", "%C3%A9", "%C3%89",
+        "e", "%61", "",
+    ];
+    let segments = vec(proptest::sample::select(words.to_vec()), 1..4);
+    (proptest::sample::select(vec!["GET", "POST", "HEAD", "PUT"]), segments).prop_map(
+        |(method, segments)| {
+            let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
+            (method.to_owned(), path)
+        },
+    )
+}
+
 pub(super) fn endpoint() -> impl Strategy<Value = Endpoint> {
     let method = option::of(proptest::sample::select(HttpMethod::ALL.to_vec()));
     let handler = option::of("[a-z]{1,5}::[a-z]{1,5}");

@@ -5,15 +5,15 @@ mod generated;
 mod witness;
 
 use generated::{
-    NOW, asked_and_issuer, endpoint, proof, requirement, strengthen, stricter, stronger, template,
-    tighten, two_requirements,
+    NOW, asked_and_issuer, endpoint, many_spelled, many_spelled_request, proof, requirement,
+    strengthen, stricter, stronger, template, tighten, two_requirements,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 use stepup_contract::{
-    Authentication, Axis, Contract, Decision, Endpoint, Evidence, Method, Published, Reason,
-    Requirement, Severity, Trust, compare, decide, findings, gaps, steps,
+    Authentication, Axis, Contract, Decision, Endpoint, Evidence, HttpMethod, Matcher, Method,
+    Published, Reason, Requirement, Severity, Trust, compare, decide, findings, gaps, steps,
 };
 use witness::{allows, witness};
 
@@ -86,6 +86,38 @@ proptest! {
         // And it says so of nothing else: each endpoint's requests are its own in both.
         for change in changes {
             prop_assert_eq!(change.old.map(|e| e.path), change.new.map(|e| e.path));
+        }
+    }
+
+    /// A new endpoint lets in nobody who was refused for how servers read a path, and for what another endpoint
+    /// asks, unless `compare` says so.
+    #[test]
+    fn no_new_endpoint_takes_unnoticed_what_was_refused_as_ambiguous(
+        old in vec(many_spelled(), 1..4), new in many_spelled(), allow in any::<bool>(),
+        requests in vec(many_spelled_request(), 60)
+    ) {
+        let endpoint = |(method, path): &(Option<HttpMethod>, String), age| Endpoint {
+            method: *method,
+            path: path.clone(),
+            handler: None,
+            requirement: Requirement { max_age: Some(age), ..Requirement::default() },
+        };
+        let old: Vec<Endpoint> = old.iter().map(|one| endpoint(one, 60)).collect();
+        let more = [&old[..], &[endpoint(&new, 600)]].concat();
+        let unlisted = if allow { "\"allow\"" } else { "\"deny\"" };
+        let of = |endpoints| {
+            let contract = Contract::new("s", "1", endpoints)?;
+            Contract::parse(contract.to_json().replace("\"deny\"", unlisted))
+        };
+        let (Ok(old), Ok(more)) = (of(old), of(more)) else { return Ok(()) };
+        let changes = compare(&old, &more).expect("compared");
+        let weakened = changes.iter().any(|change| change.axis() == Axis::Weakened);
+        let (before, after) = (Matcher::new(&old), Matcher::new(&more));
+        for (method, path) in requests {
+            let strict = !matches!(before.find(method.as_str(), &path), Ok(None));
+            let Ok(Some(taker)) = after.find(method.as_str(), &path) else { continue };
+            let weak = taker.requirement.max_age == Some(600);
+            prop_assert!(weakened || !(strict && weak), "{method} {path} of {new:?} in {:?}", old.endpoints().iter().map(Endpoint::route).collect::<Vec<_>>());
         }
     }
 

@@ -19,7 +19,7 @@ mod options;
 mod serve;
 
 pub(crate) use identity::{Identity, Named, Told};
-pub(crate) use mode::{head, target_of};
+pub(crate) use mode::{Mode, head, target_of};
 pub(crate) use options::Options;
 
 use crate::failure::Failure;
@@ -28,7 +28,6 @@ use crate::settings;
 use authorizer::Authorizer;
 use live::Live;
 use metrics::Metrics;
-use mode::Mode;
 use serve::{Listener, Protocol, Stop};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -100,6 +99,7 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
         Identity::new(&options.identity, &options.tell)?,
         Arc::clone(&metrics),
         options.concurrency(),
+        usize::try_from(options.limits().header_bytes).unwrap_or(usize::MAX),
     ));
     // All ports are had before the first question is answered.
     let mut listeners = Vec::new();

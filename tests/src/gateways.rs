@@ -267,7 +267,6 @@ impl Proxy {
         upstream: SocketAddr,
     ) -> Self {
         let listen = free_port();
-        let folder = tempfile::tempdir().expect("a folder");
         let (name, over) = match kind {
             Kind::Nginx => ("nginx", None),
             Kind::Caddy => ("caddy", None),
@@ -285,8 +284,43 @@ impl Proxy {
         arguments.extend(["--config", settings]);
         let rendered = run(stepup(), &arguments);
         assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
-        let config = folder.path().join(if name == "envoy" { "config.yaml" } else { "config" });
-        fs::write(&config, &rendered.stdout).expect("a file");
+        let text = String::from_utf8(rendered.stdout).expect("text");
+        Self::configured(kind, inherited, &text, listen).await
+    }
+
+    /// Starts one with the configuration that the text says: of ports, those of clients, of the upstream and of the
+    /// gateway are put in place of these.
+    ///
+    /// # Panics
+    /// When it does not start, or the text does not have these ports.
+    pub async fn written(
+        kind: Kind,
+        text: &str,
+        ports: [&str; 3],
+        gateway: &Gateway,
+        upstream: SocketAddr,
+    ) -> Self {
+        let listen = free_port();
+        let mut text = text.to_owned();
+        let marks = ["\u{1}", "\u{2}", "\u{3}"];
+        for (port, mark) in ports.into_iter().zip(marks) {
+            assert!(text.contains(port), "{port} is not in:\n{text}");
+            text = text.replace(port, mark);
+        }
+        // One of the new ports may have another of the old ones in it.
+        for (mark, address) in
+            marks.into_iter().zip([listen, upstream, gateway.address(kind.mode())])
+        {
+            text = text.replace(mark, &address.port().to_string());
+        }
+        Self::configured(kind, "", &text, listen).await
+    }
+
+    async fn configured(kind: Kind, inherited: &str, text: &str, listen: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let envoy = matches!(kind, Kind::EnvoyHttp | Kind::EnvoyGrpc);
+        let config = folder.path().join(if envoy { "config.yaml" } else { "config" });
+        fs::write(&config, text).expect("a file");
         let mut command = match kind {
             Kind::Nginx => {
                 let here = folder.path().display();
@@ -310,7 +344,6 @@ impl Proxy {
             Kind::Caddy => {
                 let mut command = Command::new("caddy");
                 // Its own port for operators is not asked for here.
-                let text = String::from_utf8_lossy(&rendered.stdout);
                 fs::write(&config, format!("{{\n\tadmin off\n}}\n{text}")).expect("a file");
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&config);
                 command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path());

@@ -294,6 +294,29 @@ async fn more_questions_than_may_wait_for_an_issuer_are_put_off() {
     assert_eq!(first.await.expect("no panic").status, 200);
     assert_eq!(status(&gateway, "POST", "/pay", &unknown).await, 200);
 
+    let mut envoy = EnvoyClient::connect(gateway.address("envoy-grpc")).await;
+    for (bytes, refused) in [(8_500, false), (9_100, true)] {
+        let long = "x".repeat(bytes);
+        for mode in ["nginx", "forward-auth", "envoy-http"] {
+            let target = if mode == "envoy-http" { "/me" } else { "/" };
+            let told = "x-original-method: GET\r\nx-original-uri: /me\r\n\
+                        x-forwarded-method: GET\r\nx-forwarded-uri: /me\r\n";
+            let question = format!(
+                "GET {target} HTTP/1.1\r\nhost: x\r\n{told}x-long: {long}\r\nconnection: close\r\n\r\n"
+            );
+            let answer = raw(gateway.address(mode), question.as_bytes()).await;
+            let (status, kind) =
+                if refused { (400, "invalid-request") } else { (401, "credential-required") };
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{mode}: {bytes}: {answer}");
+            assert!(answer.contains(kind), "{mode}: {bytes}: {answer}");
+        }
+        for raw in [true, false] {
+            let headers = [("x-long", &*long)];
+            let asked = Asked { method: "GET", target: "/me", headers: &headers, raw };
+            let answer = envoy.check(&asked).await.expect_err("no token");
+            assert_eq!(answer.status, if refused { 400 } else { 401 }, "{bytes}");
+        }
+    }
     let long = format!("GET /_stepup HTTP/1.1\r\nx-long: {}\r\n\r\n", "x".repeat(100_000));
     assert!(raw(gateway.address("nginx"), long.as_bytes()).await.starts_with("HTTP/1.1 431"));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));

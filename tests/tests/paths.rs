@@ -6,6 +6,7 @@
 use axum::Router;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use stepup_runtime::testing::{AUDIENCE, TestIssuer};
 use stepup_runtime::{Contract, ContractLayer, StepUp};
@@ -33,8 +34,34 @@ fn spellings() -> Vec<Spelling> {
             Spelling { method, target, headers }
         })
         .collect();
-    assert!(spellings.len() >= 200, "{}", spellings.len());
     spellings
+}
+
+impl Spelling {
+    /// The request, as it would reach a server that stands behind nothing.
+    fn as_it_is(&self) -> Reached {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            headers.append(
+                HeaderName::try_from(*name).expect("a name"),
+                HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
+            );
+        }
+        Reached { method: self.method.into(), target: self.target.into(), headers }
+    }
+}
+
+#[test]
+fn there_are_many_spellings_of_protected_paths_and_no_two_alike() {
+    let of = |spelling: &Spelling| {
+        format!("{} {} {:?}", spelling.method, spelling.target, spelling.headers)
+    };
+    let spellings = spellings();
+    let protected = spellings.iter().filter(|one| is_protected(&one.as_it_is())).map(of);
+    let protected = protected.collect::<BTreeSet<_>>().len();
+    assert!(protected >= 200, "{protected}");
+    let different = spellings.iter().map(of).collect::<BTreeSet<_>>().len();
+    assert_eq!(different, spellings.len());
 }
 
 fn contract(unlisted: &str) -> Value {
@@ -128,18 +155,10 @@ async fn no_spelling_is_let_through_by_the_gateway() {
         let (weak, strong) = (idp.password_token(), idp.mfa_token());
         let mut envoy = EnvoyClient::connect(gateway.address("envoy-grpc")).await;
         let (mut wrong, mut let_through, mut decoded) = (Vec::new(), 0, 0);
+        let mut guarded = 0;
         for spelling in spellings() {
             let Spelling { method, target, headers } = &spelling;
-            let mut asked_of = HeaderMap::new();
-            for (name, value) in headers {
-                asked_of.append(
-                    HeaderName::try_from(*name).expect("a name"),
-                    HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
-                );
-            }
-            let seen =
-                Reached { method: (*method).into(), target: (*target).into(), headers: asked_of };
-            let protected = is_protected(&seen);
+            let protected = is_protected(&spelling.as_it_is());
             for token in [&weak, &strong] {
                 let own = [("X-Original-Method", *method), ("X-Original-URI", *target)];
                 let nginx = bytes("GET /_stepup", &own, &spelling, token);
@@ -176,6 +195,7 @@ async fn no_spelling_is_let_through_by_the_gateway() {
                 let encoded = target.contains('%') && headers.is_empty();
                 let everywhere = token == &strong && through.len() >= 4;
                 let_through += usize::from(everywhere);
+                guarded += usize::from(everywhere && protected);
                 decoded += usize::from(everywhere && encoded);
                 if token == &strong && *target == "/%61pprove-transaction" {
                     assert_eq!(through.len(), 5, "what needs no encoding is decoded: {through:?}");
@@ -184,6 +204,7 @@ async fn no_spelling_is_let_through_by_the_gateway() {
         }
         assert!(wrong.is_empty(), "unlisted {unlisted}:\n{}", wrong.join("\n"));
         assert!(let_through >= 20, "only {let_through} are let through with a strong token");
+        assert!(guarded >= 10, "only {guarded} protected ones are let through with a strong token");
         assert!(decoded >= 8, "only {decoded} encoded ones are let through with a strong token");
     }
 }
@@ -206,7 +227,7 @@ async fn no_spelling_reaches_a_protected_handler_behind_nginx_envoy_or_caddy() {
 async fn through(kind: Kind, gateway: &Gateway, weak: &str, strong: &str) -> Vec<String> {
     let upstream = Upstream::start().await;
     let proxy = Proxy::start(kind, gateway, upstream.address()).await;
-    let (mut wrong, mut reached) = (Vec::new(), 0);
+    let (mut wrong, mut reached, mut guarded) = (Vec::new(), 0, 0);
     for spelling in spellings() {
         let line = format!("{} {}", spelling.method, spelling.target);
         raw(proxy.address, &bytes(&line, &[], &spelling, weak)).await;
@@ -214,9 +235,12 @@ async fn through(kind: Kind, gateway: &Gateway, weak: &str, strong: &str) -> Vec
             wrong.push(format!("{kind:?}: {line} {:?} as {request:?}", spelling.headers));
         }
         raw(proxy.address, &bytes(&line, &[], &spelling, strong)).await;
-        reached += upstream.take().len();
+        let requests = upstream.take();
+        reached += requests.len();
+        guarded += requests.iter().filter(|request| is_protected(request)).count();
     }
     assert!(reached >= 20, "{kind:?}: only {reached} arrive with a strong token");
+    assert!(guarded >= 10, "{kind:?}: only {guarded} protected ones arrive with a strong token");
     wrong
 }
 
@@ -228,7 +252,7 @@ async fn no_spelling_reaches_a_protected_handler_behind_the_layer() {
         let contract = Contract::parse(contract(unlisted).to_string()).expect("a contract");
         let (address, upstream) = behind_the_layer(ContractLayer::new(contract, step_up)).await;
         let (weak, strong) = (idp.password_token(), idp.mfa_token());
-        let (mut wrong, mut reached) = (Vec::new(), 0);
+        let (mut wrong, mut reached, mut guarded) = (Vec::new(), 0, 0);
         for spelling in spellings() {
             let line = format!("{} {}", spelling.method, spelling.target);
             let answer = raw(address, &bytes(&line, &[], &spelling, &weak)).await;
@@ -240,10 +264,13 @@ async fn no_spelling_reaches_a_protected_handler_behind_the_layer() {
                 wrong.push(format!("{line} {:?} as {request:?}", spelling.headers));
             }
             raw(address, &bytes(&line, &[], &spelling, &strong)).await;
-            reached += upstream.take().len();
+            let requests = upstream.take();
+            reached += requests.len();
+            guarded += requests.iter().filter(|request| is_protected(request)).count();
         }
         assert!(wrong.is_empty(), "unlisted {unlisted}:\n{}", wrong.join("\n"));
         assert!(reached >= 20, "only {reached} arrive with a strong token");
+        assert!(guarded >= 10, "only {guarded} protected ones arrive with a strong token");
     }
 }
 

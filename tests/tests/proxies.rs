@@ -354,3 +354,43 @@ fn the_documented_configurations_are_the_rendered_ones() {
         assert!(page.contains(&rendered), "docs/gateways.md does not show:\n{rendered}");
     }
 }
+
+/// What is to be copied from the page, as it stands there but for free ports.
+#[tokio::test]
+#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+async fn what_the_page_shows_guards_a_service() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let page = std::fs::read_to_string(workspace().join("docs/gateways.md")).expect("the page");
+    let contract = workspace().join("docs/gateways/contract.json");
+    let contract = std::fs::read_to_string(contract).expect("the contract");
+    let settings = format!("[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", idp.url());
+    let gateway = Gateway::start(&contract, &settings, None).await;
+    let (weak, strong) =
+        (format!("Bearer {}", idp.password_token()), format!("Bearer {}", idp.mfa_token()));
+    let blocks = |language: &str| {
+        let opening = format!("```{language}\n");
+        let blocks = page.split(&*opening).skip(1);
+        Vec::from_iter(blocks.map(|block| block.split("```").next().unwrap_or_default()))
+    };
+    let [nginx, caddy, yaml] = ["nginx", "caddyfile", "yaml"].map(blocks);
+    for (kind, text, port) in [
+        (Kind::Nginx, nginx[0], "9001"),
+        (Kind::Caddy, caddy[0], "9002"),
+        (Kind::EnvoyGrpc, yaml[0], "9004"),
+        (Kind::EnvoyHttp, yaml[1], "9003"),
+    ] {
+        let upstream = Upstream::start().await;
+        let ports = ["8080", "3000", port];
+        let proxy = Proxy::written(kind, text, ports, &gateway, upstream.address()).await;
+        let line = "POST /approve-transaction";
+        assert_eq!(call(&proxy, line, &[]).await.0, 401, "{kind:?}");
+        let (status, answer) = call(&proxy, line, &[("Authorization", &weak)]).await;
+        assert_eq!(status, 401, "{kind:?}: {answer}");
+        assert!(answer.contains("insufficient_user_authentication"), "{kind:?}: {answer}");
+        assert_eq!(call(&proxy, "GET /other", &[("Authorization", &strong)]).await.0, 403);
+        assert!(upstream.take().is_empty(), "{kind:?}");
+        assert_eq!(call(&proxy, line, &[("Authorization", &strong)]).await.0, 200, "{kind:?}");
+        let reached = upstream.take();
+        assert_eq!(reached[0].headers["x-step-up-subject"], "alice", "{kind:?}");
+    }
+}

@@ -8,7 +8,7 @@ use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
 use stepup_tests::command::workspace;
 use stepup_tests::gateways::{Gateway, Kind, Proxy};
 use stepup_tests::server::Answer;
-use stepup_tests::upstream::Upstream;
+use stepup_tests::upstream::{Upstream, raw};
 
 const RESOURCE: &str = "https://api.example";
 
@@ -166,19 +166,31 @@ async fn seen(kind: Kind) -> Vec<String> {
         let all = of.all(|(.., answer)| answer.header(name).is_some());
         if all { "yes" } else { "no" }.to_owned()
     };
+    let many = format!("Authorization: {strong}\r\n{}", "x: y\r\n".repeat(97));
+    let preflight = "OPTIONS /pay HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example\r\n\
+                     Access-Control-Request-Method: POST\r\nContent-Length: 2\r\n\r\n{}";
     let mut rows = vec![
         yes_but(&statuses, ", "),
         has("www-authenticate", &[400, 401, 403]),
         nonce(kind, &proxy, &idp).await,
         has("retry-after", &[503]),
         yes_but(&bodies, ", ").replace(", not ", ", nor "),
+        status(&proxy, &format!("GET /me HTTP/1.1\r\nHost: x\r\n{many}\r\n")).await,
+        status(&proxy, preflight).await,
     ];
     gateway.terminate();
     assert!(gateway.ended().await);
     let me = reqwest::Client::new().get(url(&proxy, "/me")).header("authorization", &strong);
     rows.push(Answer::of(me).await.status.to_string());
-    assert!(upstream.take().len() == 1, "{kind:?}: only what the nonce was for");
+    let reached = upstream.take().into_iter().filter(|request| request.method != "OPTIONS");
+    assert_eq!(reached.count(), 1, "{kind:?}: only what the nonce was for");
     rows
+}
+
+/// The status of the answer to these bytes.
+async fn status(proxy: &Proxy, request: &str) -> String {
+    let answer = raw(proxy.address, request.as_bytes()).await;
+    answer.split(' ').nth(1).expect("a status").to_owned()
 }
 
 /// Whether a client learns the nonce that its proof needs, and comes through with it.

@@ -4,6 +4,7 @@ use crate::gateway::identity::Identity;
 use crate::gateway::metrics::Metrics;
 use crate::gateway::mode::Mode;
 use arc_swap::ArcSwap;
+use http::HeaderMap;
 use http::request::Parts;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -21,6 +22,8 @@ pub(crate) struct Authorizer {
     metrics: Arc<Metrics>,
     /// One for each question that may wait for an issuer at once.
     places: Semaphore,
+    /// The most bytes that the names and values of a client's header fields have.
+    pub(crate) header_bytes: usize,
 }
 
 impl Authorizer {
@@ -29,9 +32,10 @@ impl Authorizer {
         identity: Identity,
         metrics: Arc<Metrics>,
         concurrency: usize,
+        header_bytes: usize,
     ) -> Self {
         let places = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
-        Self { enforcer, identity, metrics, places }
+        Self { enforcer, identity, metrics, places, header_bytes }
     }
 
     /// Holds the client's request against the contract at hand.
@@ -42,6 +46,9 @@ impl Authorizer {
     ) -> Result<Admission, Refusal> {
         let asked = Instant::now();
         let judged = match head {
+            Ok(head) if size(&head.headers) > self.header_bytes => {
+                Err(Cause::InvalidRequest("the headers are too long").into())
+            }
             Ok(head)
                 if head.headers.keys().any(|name| self.identity.is_mimicked_by(name.as_str())) =>
             {
@@ -70,4 +77,9 @@ impl Authorizer {
             self.places.try_acquire().map_err(|_| Cause::Unavailable { retry_after: 1 })?;
         judging.await
     }
+}
+
+/// How many bytes the names and values of these header fields have.
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }

@@ -27,11 +27,8 @@ use stepup_runtime::{Admission, Cause, Refusal};
 use tokio::time::timeout;
 use tonic::Code;
 
-/// Longest headers of a client's request, in bytes; Envoy itself allows 60 KiB unless told otherwise.
-const MAX_HEADERS: usize = 128 * 1024;
-
-/// Longest question: the headers, told in up to two ways, and some words of Envoy's own.
-const MAX_QUESTION: usize = 3 * MAX_HEADERS;
+/// The most bytes of headers that are read to be refused; Envoy itself allows 60 KiB unless told otherwise.
+const READ: usize = 128 * 1024;
 
 /// How long a question may take, from its first byte to the answer.
 const QUESTION_TIME: Duration = Duration::from_secs(30);
@@ -47,8 +44,10 @@ pub(crate) fn service(
 > + Clone
 + Send
 + 'static {
+    // The headers, told in up to two ways, and some words of Envoy's own.
+    let longest = authorizer.header_bytes.max(READ).saturating_mul(3);
     let server = AuthorizationServer::new(Envoy(authorizer));
-    let server = TowerToHyperService::new(server.max_decoding_message_size(MAX_QUESTION));
+    let server = TowerToHyperService::new(server.max_decoding_message_size(longest));
     service_fn(move |question: Request<Incoming>| {
         let answer = server.call(question);
         async move {
@@ -150,11 +149,6 @@ fn client_request(request: &HttpRequest) -> Result<Parts, Refusal> {
         fields(request).any(|(name, value)| name == ":path" && value != request.path.as_bytes());
     if odd {
         return Err(unreadable("the request's target cannot be read"));
-    }
-    // They stand in the question's body, which the limits of its own headers do not bound.
-    let size: usize = fields(request).map(|(name, value)| name.len() + value.len()).sum();
-    if size > MAX_HEADERS {
-        return Err(unreadable("the headers are too long"));
     }
     let mut headers = HeaderMap::new();
     for (name, value) in fields(request).filter(|(name, _)| !name.starts_with(':')) {

@@ -39,6 +39,16 @@ impl Mode {
         }
     }
 
+    /// Where it is listened for, unless another port is named.
+    pub(crate) fn port(self) -> u16 {
+        match self {
+            Self::Nginx => 9001,
+            Self::ForwardAuth => 9002,
+            Self::EnvoyHttp => 9003,
+            Self::EnvoyGrpc => 9004,
+        }
+    }
+
     /// The head of the client's request, out of the head of a question that came over HTTP.
     pub(crate) fn client_request(self, question: Parts) -> Result<Parts, Refusal> {
         let (method, uri) = match self {

@@ -55,7 +55,7 @@ pub(crate) struct Options {
     /// How many threads answer [default: half of the cores; the gateway that asks needs the others].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_WORKERS")]
     workers: Option<NonZeroU16>,
-    /// The most bytes of headers that a question may have, 8192 or more [default: 32768].
+    /// The most bytes that the headers of a client's request may have, 8192 or more [default: 32768].
     #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_HEADER_BYTES")]
     max_header_bytes: Option<u32>,
     /// The most questions that may wait for an issuer at once; others are answered with 503 [default:
@@ -120,8 +120,7 @@ impl Options {
     /// Where to be asked, and how.
     pub(crate) fn listeners(&self) -> Vec<(Mode, SocketAddr)> {
         if self.listen.is_empty() {
-            let ports = Mode::ALL.into_iter().zip(9001..);
-            ports.map(|(mode, port)| (mode, (Ipv4Addr::LOCALHOST, port).into())).collect()
+            Mode::ALL.map(|mode| (mode, (Ipv4Addr::LOCALHOST, mode.port()).into())).into()
         } else {
             self.listen.iter().map(|listen| (listen.mode, listen.address)).collect()
         }

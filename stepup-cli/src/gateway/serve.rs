@@ -46,7 +46,7 @@ impl<S> TextService for S where
 /// What one listener allows its clients, beside the hundred header fields that hyper allows in HTTP/1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes of headers of a request.
+    /// Bytes of headers of a request. Twice as many are read, for a refusal that says so.
     pub(crate) header_bytes: u32,
     /// Connections at once; further ones wait.
     pub(crate) connections: usize,
@@ -99,7 +99,7 @@ impl Listener {
         S::Future: Send + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let bytes = self.limits.header_bytes;
+        let bytes = self.limits.header_bytes.saturating_mul(2);
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())

@@ -2,12 +2,12 @@
 //! request. The texts are the files beside this one; what differs between Envoy's two ways of asking is here.
 
 use crate::failure::Failure;
-use crate::gateway::{Identity, Named, Told};
+use crate::gateway::{Identity, Mode, Named, Told};
 use crate::render::place::Place;
 use crate::settings;
 use http::HeaderName;
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use stepup_contract::{Contract, Trust, Unlisted};
 
@@ -86,7 +86,13 @@ pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String
     let untold = capitalized(identity.untold()).into_iter();
     let untold = untold.map(|name| format!("        proxy_set_header {name} \"\";"));
     let identity = lines(told.chain(untold));
-    Ok(filled(include_str!("nginx.conf"), contract, arguments, 9001, &[("identity", &identity)]))
+    Ok(filled(
+        include_str!("nginx.conf"),
+        contract,
+        arguments,
+        Mode::Nginx,
+        &[("identity", &identity)],
+    ))
 }
 
 pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
@@ -104,7 +110,7 @@ pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String
     let told = capitalized(identity.told()).join(" ");
     let copy = if told.is_empty() { told } else { format!("\n\t\t\tcopy_headers {told}") };
     let values = [("copy", copy.as_str()), ("remove", &remove)];
-    Ok(filled(include_str!("Caddyfile"), contract, arguments, 9002, &values))
+    Ok(filled(include_str!("Caddyfile"), contract, arguments, Mode::ForwardAuth, &values))
 }
 
 pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<String, Failure> {
@@ -118,14 +124,13 @@ pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<Strin
     let mimics = identity.names().map(|name| name.as_str().replace('-', "[^a-z0-9]"));
     let mimics = mimics.collect::<Vec<_>>().join("|");
     let over_http = HTTP.replace("{{told}}", &told).replace("{{mimics}}", &mimics);
-    let (authorizer, protocol, mode, port) = match envoy.over {
-        Over::Grpc => (GRPC, "    http2_protocol_options: {}\n", "envoy-grpc", 9004),
-        Over::Http => (over_http.as_str(), "", "envoy-http", 9003),
+    let (authorizer, protocol, mode) = match envoy.over {
+        Over::Grpc => (GRPC, "    http2_protocol_options: {}\n", Mode::EnvoyGrpc),
+        Over::Http => (over_http.as_str(), "", Mode::EnvoyHttp),
     };
     let remove = lines(identity.names().map(|name| format!("              - remove: {name}")));
-    let values =
-        [("authorizer", authorizer), ("protocol", protocol), ("mode", mode), ("remove", &remove)];
-    Ok(filled(include_str!("envoy.yaml"), contract, &envoy.arguments, port, &values))
+    let values = [("authorizer", authorizer), ("protocol", protocol), ("remove", &remove)];
+    Ok(filled(include_str!("envoy.yaml"), contract, &envoy.arguments, mode, &values))
 }
 
 /// Envoy sends the headers as they came, and so those that stand twice.
@@ -173,10 +178,10 @@ fn filled(
     text: &str,
     contract: &Contract,
     arguments: &Arguments,
-    port: u16,
+    mode: Mode,
     values: &[(&str, &str)],
 ) -> String {
-    let usual = || SocketAddr::from(([127, 0, 0, 1], port)).into();
+    let usual = || SocketAddr::from((Ipv4Addr::LOCALHOST, mode.port())).into();
     let gateway = arguments.gateway.clone().unwrap_or_else(usual);
     let mut text = text.to_owned();
     let mut fill =
@@ -194,6 +199,7 @@ fn filled(
         fill(&format!("{name}_discovery"), place.discovery());
         fill(&format!("{name}_listening"), &place.listening());
     }
+    fill("mode", mode.as_str());
     fill("service", &comment(contract.service()));
     fill("protected", &protected(contract));
     text

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Instant;
 use stepup_benches::{criterion, print_ratios};
-use stepup_contract::{Contract, Matcher};
+use stepup_contract::{Contract, ContractErrors, Matcher};
 
 /// Services, resources with an id, and actions, as a platform of many services has them.
 fn paths(endpoints: usize) -> impl Iterator<Item = (String, String)> {
@@ -80,10 +80,10 @@ fn resident() -> f64 {
     kib.unwrap_or(f64::NAN) / 1024.0
 }
 
-fn load() {
+fn load() -> Result<(), ContractErrors> {
     let text = document(100_000);
     let (before, began) = (resident(), Instant::now());
-    let Ok(contract) = Contract::parse(&text) else { return };
+    let contract = Contract::parse(&text)?;
     let parsed = began.elapsed();
     let matcher = Matcher::new(&contract);
     let whole = began.elapsed();
@@ -96,12 +96,14 @@ fn load() {
     println!("  in force after   {:>8.0} ms", whole.as_secs_f64() * 1000.0);
     println!("  memory           {:>8.1} MiB\n", resident() - before);
     drop(matcher);
+    Ok(())
 }
 
-fn main() {
-    load();
+fn main() -> Result<(), ContractErrors> {
+    load()?;
     let mut criterion = criterion();
     benches(&mut criterion);
     criterion.final_summary();
     print_ratios("matching", &SIZES.map(|(name, _)| name));
+    Ok(())
 }

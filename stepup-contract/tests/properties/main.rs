@@ -5,15 +5,17 @@ mod generated;
 mod witness;
 
 use generated::{
-    NOW, asked_and_issuer, endpoint, many_spelled, many_spelled_request, proof, requirement,
-    strengthen, stricter, stronger, template, tighten, two_requirements,
+    NOW, asked_and_issuer, endpoint, many_spelled, many_spelled_request, method, proof,
+    requirement, strengthen, stricter, stronger, template, tighten, two_requirements,
 };
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use serde_json::json;
 use stepup_contract::{
     Authentication, Axis, Contract, Decision, Endpoint, Evidence, HttpMethod, Matcher, Method,
-    Published, Reason, Requirement, Severity, Trust, compare, decide, findings, gaps, steps,
+    Published, Reason, Requirement, RiskLevel, Severity, Trust, compare, decide, findings, gaps,
+    steps,
 };
 use witness::{allows, witness};
 
@@ -57,6 +59,29 @@ proptest! {
         let found = witness(&old, &new);
         let gaps = gaps(&old, &new);
         prop_assert_eq!(!gaps.is_empty(), found.is_some(), "{:?}: {:?}", gaps, found);
+    }
+
+    /// And whatever an issuer's tokens prove by its profile, no gap is overlooked.
+    #[test]
+    fn where_there_is_no_gap_no_issuers_token_is_let_in_anew(
+        (old, new) in two_requirements(),
+        issuers in vec((asked_and_issuer(), vec(method(), 0..4), option::of("[a-c]"), 0..700_u64), 6),
+    ) {
+        if !gaps(&old, &new).is_empty() {
+            return Ok(());
+        }
+        for ((_, profile), amr, acr, age) in issuers {
+            let amr: Vec<&str> = amr.iter().map(Method::amr).collect();
+            let scope = new.scopes.join(" ");
+            let claims = json!({"amr": amr, "acr": acr, "auth_time": NOW - age, "scope": scope});
+            let authentication = profile.authentication(claims.as_object().unwrap());
+            let risks = [None].into_iter().chain(RiskLevel::ALL.map(Some));
+            for (risk, bound) in risks.flat_map(|risk| [(risk, true), (risk, false)]) {
+                let evidence = Evidence { risk, bound, ..Evidence::of(&authentication) };
+                let allowed = |requirement| decide(requirement, &evidence, NOW) == Decision::Allow;
+                prop_assert!(!allowed(&new) || allowed(&old), "{evidence:?}");
+            }
+        }
     }
 
     /// For endpoints that stand in both contracts, whatever stands beside them, `compare` says weakened exactly when

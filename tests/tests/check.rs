@@ -145,6 +145,16 @@ fn a_waiver_holds_for_its_time_and_says_why() {
     let (code, out, err) = with(&waiver(&fingerprint, "2999-12-31"));
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("waived (until the app has keys): GET /accounts/{id}: "), "{out}");
+    let (_, sarif, _) = run_in(folder.path(), &["check", "contract.json", "--output", "sarif"]);
+    let results = assert_is_sarif(&sarif)["runs"][0]["results"].take();
+    let suppressed: Vec<_> = results
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|result| result["suppressions"][0]["kind"] == "external")
+        .map(|result| result["ruleId"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(suppressed, ["sms-only"]);
     let (code, out, _) = with(&waiver(&fingerprint, "\"2026-01-31\""));
     assert_eq!(code, 1);
     assert!(out.contains("its waiver ended on 2026-01-31"), "{out}");

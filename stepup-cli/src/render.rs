@@ -35,6 +35,8 @@ enum Form {
     Envoy(gateways::EnvoyArguments),
     /// Caddy in front of an upstream, which asks `stepup gateway` about every request.
     Caddy(gateways::Arguments),
+    /// Traefik in front of an upstream, which asks `stepup gateway` about every request.
+    Traefik(gateways::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -46,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Form::Nginx(arguments) => gateways::nginx(&contract(&arguments.contract)?, arguments)?,
         Form::Envoy(envoy) => gateways::envoy(&contract(&envoy.arguments.contract)?, envoy)?,
         Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments)?,
+        Form::Traefik(arguments) => gateways::traefik(&contract(&arguments.contract)?, arguments)?,
     };
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())

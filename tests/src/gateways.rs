@@ -1,4 +1,4 @@
-//! `stepup gateway` in a process of its own, and the real nginx, Envoy and Caddy in front of an upstream. All of
+//! `stepup gateway` in a process of its own, and the real nginx, Caddy, Traefik and Envoy in front of an upstream. All of
 //! them stop when they are dropped.
 
 use crate::command::{run, stepup};
@@ -194,6 +194,8 @@ pub enum Kind {
     Nginx,
     /// Caddy with `forward_auth`.
     Caddy,
+    /// Traefik with `forwardAuth`.
+    Traefik,
     /// Envoy with `ext_authz` over HTTP.
     EnvoyHttp,
     /// Envoy with `ext_authz` over gRPC.
@@ -202,13 +204,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Nginx, Self::Caddy, Self::EnvoyHttp, Self::EnvoyGrpc];
+    pub const ALL: [Self; 5] =
+        [Self::Nginx, Self::Caddy, Self::Traefik, Self::EnvoyHttp, Self::EnvoyGrpc];
 
     /// How it asks.
     pub fn mode(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
-            Self::Caddy => "forward-auth",
+            Self::Caddy | Self::Traefik => "forward-auth",
             Self::EnvoyHttp => "envoy-http",
             Self::EnvoyGrpc => "envoy-grpc",
         }
@@ -270,6 +273,7 @@ impl Proxy {
         let (name, over) = match kind {
             Kind::Nginx => ("nginx", None),
             Kind::Caddy => ("caddy", None),
+            Kind::Traefik => ("traefik", None),
             Kind::EnvoyHttp => ("envoy", Some("http")),
             Kind::EnvoyGrpc => ("envoy", Some("grpc")),
         };
@@ -318,8 +322,12 @@ impl Proxy {
 
     async fn configured(kind: Kind, inherited: &str, text: &str, listen: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let envoy = matches!(kind, Kind::EnvoyHttp | Kind::EnvoyGrpc);
-        let config = folder.path().join(if envoy { "config.yaml" } else { "config" });
+        let config = folder.path().join(match kind {
+            Kind::Nginx | Kind::Caddy => "config",
+            // By this name it finds the half that is read again when it changes.
+            Kind::Traefik => "traefik.yml",
+            Kind::EnvoyHttp | Kind::EnvoyGrpc => "config.yaml",
+        });
         fs::write(&config, text).expect("a file");
         let mut command = match kind {
             Kind::Nginx => {
@@ -349,6 +357,11 @@ impl Proxy {
                 command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path());
                 command
             }
+            Kind::Traefik => {
+                let mut command = Command::new("traefik");
+                command.arg("--configFile=traefik.yml").current_dir(folder.path());
+                command
+            }
             Kind::EnvoyHttp | Kind::EnvoyGrpc => {
                 let mut command = Command::new("envoy");
                 command.arg("-c").arg(&config).args(["--concurrency", "1", "-l", "warn"]);
@@ -359,13 +372,23 @@ impl Proxy {
         let command = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let process = command.spawn().expect("it starts; tests/run installs it");
         for _ in 0..200 {
-            if TcpStream::connect(listen).await.is_ok() {
+            if answers(kind, listen).await {
                 return Self { address: listen, _process: process, _folder: folder };
             }
             sleep(Duration::from_millis(50)).await;
         }
         panic!("{kind:?} does not listen");
     }
+}
+
+/// Whether it takes requests, and knows what to do with them: Traefik listens before it does, and says 404 then.
+async fn answers(kind: Kind, listen: SocketAddr) -> bool {
+    if TcpStream::connect(listen).await.is_err() {
+        return false;
+    }
+    // What the gateway refuses, so that it reaches no upstream.
+    let refused = reqwest::Client::new().get(format!("http://{listen}/;"));
+    kind != Kind::Traefik || refused.send().await.is_ok_and(|answer| answer.status() != 404)
 }
 
 /// A port that nobody has, and that nobody else here is given: below those that a system gives to who asks for any

@@ -1,5 +1,5 @@
-//! Every decision vector through `stepup gateway`, in each of its modes, and through the real nginx, Envoy and
-//! Caddy in front of a plain upstream: the same status and the same challenge everywhere.
+//! Every decision vector through `stepup gateway`, in each of its modes, and through the real nginx, Caddy,
+//! Traefik and Envoy in front of a plain upstream: the same status and the same challenge everywhere.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use serde_json::{Value, json};
@@ -138,8 +138,8 @@ async fn the_gateway_over_grpc_agrees_with_every_vector() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy, Caddy and faketime; tests/run installs them"]
-async fn nginx_envoy_and_caddy_agree_with_every_vector() {
+#[ignore = "needs nginx, Caddy, Traefik, Envoy and faketime; tests/run installs them"]
+async fn nginx_caddy_traefik_and_envoy_agree_with_every_vector() {
     let cases = Cases::new().await;
     let gateway = cases.gateway().await;
     let upstream = Upstream::start().await;

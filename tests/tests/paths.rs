@@ -1,5 +1,5 @@
 //! The corpus of spellings (`tests/paths/spellings.txt`) through the gateway in every mode, through the real
-//! nginx, Envoy and Caddy, and through the layer: none reaches a protected handler with a weak token, however
+//! nginx, Caddy, Traefik and Envoy, and through the layer: none reaches a protected handler with a weak token, however
 //! carelessly the upstream reads what reaches it.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -210,15 +210,15 @@ async fn no_spelling_is_let_through_by_the_gateway() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
-async fn no_spelling_reaches_a_protected_handler_behind_nginx_envoy_or_caddy() {
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+async fn no_spelling_reaches_a_protected_handler_behind_a_real_gateway() {
     for unlisted in ["deny", "allow"] {
         let Stage { idp, gateway } = Stage::new(unlisted).await;
         let (weak, strong) = (idp.password_token(), idp.mfa_token());
         let through = Kind::ALL.map(|kind| through(kind, &gateway, &weak, &strong));
-        let [nginx, caddy, envoy_http, envoy_grpc] = through;
-        let wrong = tokio::join!(nginx, caddy, envoy_http, envoy_grpc);
-        let wrong = [wrong.0, wrong.1, wrong.2, wrong.3].concat();
+        let [nginx, caddy, traefik, envoy_http, envoy_grpc] = through;
+        let wrong = tokio::join!(nginx, caddy, traefik, envoy_http, envoy_grpc);
+        let wrong = [wrong.0, wrong.1, wrong.2, wrong.3, wrong.4].concat();
         assert!(wrong.is_empty(), "unlisted {unlisted}:\n{}", wrong.join("\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! The real nginx, Envoy and Caddy, configured by `stepup render`: whom the upstream is told to serve, and what a
+//! The real nginx, Caddy, Traefik and Envoy, configured by `stepup render`: whom the upstream is told to serve, and what a
 //! client cannot say or change. What reaches the client is in `reaches_client.rs`.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -42,7 +42,7 @@ async fn call(proxy: &Proxy, line: &str, headers: &[(&str, &str)]) -> (u16, Stri
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn a_client_cannot_say_who_it_is() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let bearer = format!("Bearer {}", idp.token().without("client_id").mint());
@@ -87,7 +87,7 @@ async fn a_client_cannot_say_who_it_is() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn a_service_and_the_gateway_are_found_by_name() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;
@@ -102,7 +102,7 @@ async fn a_service_and_the_gateway_are_found_by_name() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn nobody_is_named_where_nobody_is_known() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let contract = json!({
@@ -128,7 +128,7 @@ async fn nobody_is_named_where_nobody_is_known() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn headers_of_other_names_are_guarded_as_well() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let contract = json!({"path": "/me", "security": {"step-up": false}}).to_string();
@@ -158,7 +158,7 @@ async fn headers_of_other_names_are_guarded_as_well() {
 
 /// What a gateway of another family would say is the client's word, and counts for nothing.
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn what_another_gateway_would_say_is_ignored() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;
@@ -189,7 +189,7 @@ async fn what_another_gateway_would_say_is_ignored() {
 /// A service that makes an address of its host and its path finds no other path in it, and a preflight has nothing
 /// that could be done.
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn no_header_holds_another_path() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;
@@ -258,7 +258,7 @@ async fn willing() -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<String>
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn no_request_leaves_http_for_a_protocol_in_which_nobody_looks() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;
@@ -313,7 +313,7 @@ async fn what_nginx_inherits_opens_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn a_bound_token_comes_through_with_its_proof() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;
@@ -346,6 +346,7 @@ fn the_documented_configurations_are_the_rendered_ones() {
     for arguments in [
         &["render", "nginx", contract][..],
         &["render", "caddy", contract],
+        &["render", "traefik", contract],
         &["render", "envoy", contract],
         &["render", "envoy", contract, "--over", "http"],
     ] {
@@ -357,7 +358,7 @@ fn the_documented_configurations_are_the_rendered_ones() {
 
 /// What is to be copied from the page, as it stands there but for free ports.
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn what_the_page_shows_guards_a_service() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let page = std::fs::read_to_string(workspace().join("docs/gateways.md")).expect("the page");
@@ -376,8 +377,9 @@ async fn what_the_page_shows_guards_a_service() {
     for (kind, text, port) in [
         (Kind::Nginx, nginx[0], "9001"),
         (Kind::Caddy, caddy[0], "9002"),
-        (Kind::EnvoyGrpc, yaml[0], "9004"),
-        (Kind::EnvoyHttp, yaml[1], "9003"),
+        (Kind::Traefik, yaml[0], "9002"),
+        (Kind::EnvoyGrpc, yaml[1], "9004"),
+        (Kind::EnvoyHttp, yaml[2], "9003"),
     ] {
         let upstream = Upstream::start().await;
         let ports = ["8080", "3000", port];

@@ -1,4 +1,4 @@
-//! What of a refusal reaches the client through the real nginx, Envoy and Caddy, and what happens without the
+//! What of a refusal reaches the client through the real nginx, Caddy, Traefik and Envoy, and what happens without the
 //! gateway: the table of `docs/gateways.md`, row by row.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -52,7 +52,7 @@ async fn post(proxy: &Proxy, path: &str, authorization: Option<&str>) -> Answer 
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn every_refusal_reaches_the_client_as_it_is() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let folder = tempfile::tempdir().expect("a folder");
@@ -137,7 +137,7 @@ async fn seen(kind: Kind) -> Vec<String> {
     // The gateway does not understand how it is asked. Over gRPC, there is no other way to ask.
     let other = match kind {
         Kind::Nginx => Some("forward-auth"),
-        Kind::Caddy | Kind::EnvoyHttp => Some("nginx"),
+        Kind::Caddy | Kind::Traefik | Kind::EnvoyHttp => Some("nginx"),
         Kind::EnvoyGrpc => None,
     };
     if let Some(mode) = other {
@@ -211,12 +211,12 @@ async fn nonce(kind: Kind, proxy: &Proxy, idp: &TestIssuer) -> String {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Envoy and Caddy; tests/run installs them"]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
 async fn the_page_says_what_reaches_the_client() {
     let page = std::fs::read_to_string(workspace().join("docs/gateways.md")).expect("the page");
     let table = page.split("## What reaches the client").nth(1).expect("the section");
     let mut rows = table.lines().filter(|line| line.starts_with('|')).map(cells);
-    let kinds = ["", "nginx", "Caddy", "Envoy, HTTP", "Envoy, gRPC"];
+    let kinds = ["", "nginx", "Caddy", "Traefik", "Envoy, HTTP", "Envoy, gRPC"];
     assert_eq!(rows.next().expect("a head"), kinds);
     let rows: Vec<Vec<String>> = rows.skip(1).collect();
     for (column, kind) in Kind::ALL.into_iter().enumerate() {

@@ -113,6 +113,18 @@ pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String
     Ok(filled(include_str!("Caddyfile"), contract, arguments, Mode::ForwardAuth, &values))
 }
 
+pub(crate) fn traefik(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
+    let identity = arguments.identity()?;
+    let names = capitalized(identity.names()).into_iter();
+    let remove = lines(names.map(|name| format!("          {name}: \"\"")));
+    let copy = match capitalized(identity.told()).join(", ") {
+        none if none.is_empty() => none,
+        some => format!("\n        authResponseHeaders: [{some}]"),
+    };
+    let values = [("copy", copy.as_str()), ("remove", &remove)];
+    Ok(filled(include_str!("traefik.yml"), contract, arguments, Mode::ForwardAuth, &values))
+}
+
 pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<String, Failure> {
     let identity = envoy.arguments.identity()?;
     let exact: Vec<_> = identity.told().map(|name| format!("{{ exact: {name} }}")).collect();

@@ -1,6 +1,7 @@
 //! The one credential of a request (RFC 6750 §2). A request that carries two, or one that can be
 //! read in two ways, is refused before anything is verified.
 
+use crate::found::reads_as;
 use crate::refusal::{Cause, Refusal};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -112,8 +113,11 @@ fn invalid(detail: &'static str) -> Refusal {
     Cause::InvalidRequest(detail).into()
 }
 
+/// Whether some server finds a token in this query: some part it at semicolons, and read other signs as `_`.
 fn has_access_token(query: &str) -> bool {
-    form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "access_token")
+    let mut pairs =
+        query.split(['&', ';']).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
+    pairs.any(|(key, _)| reads_as(&key, "access-token"))
 }
 
 /// Whether a header of another scheme has a credential of ours behind a comma.
@@ -179,7 +183,11 @@ mod tests {
             assert_eq!(of(values, None), Err(400), "{values:?}");
         }
         assert_eq!(of(&["Bearer a.b.c"], Some("x=1&access_token=d")), Err(400));
-        assert_eq!(of(&["Bearer a.b.c"], Some("access%5Ftoken=d")), Err(400));
+        for query in ["access%5Ftoken=d", "x=1;access_token=d", "access.token=d", "Access%20Token"]
+        {
+            assert_eq!(of(&["Bearer a.b.c"], Some(query)), Err(400), "{query}");
+        }
+        assert_eq!(of(&["Bearer a.b.c"], Some("access=token;accesstoken")), Ok("a.b.c".into()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! could take for another one, by its path, by a header or by its query, is refused here.
 
 use crate::refusal::{Cause, Refusal};
-use crate::request_path::{whole_path, whole_uri};
+use crate::request_path::{is_rewritten, whole_path, whole_uri};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ORIGIN,
     TRANSFER_ENCODING, UPGRADE,
@@ -10,6 +10,7 @@ use http::header::{
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 use stepup_contract::{Endpoint, Matcher, Unlisted};
 
 /// What a request meets in a contract.
@@ -31,15 +32,22 @@ const METHODS: [&str; 4] =
 /// Headers by which some servers take another target than the request's.
 const TARGETS: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
-/// Headers that are a server's own words for parts of the path (RFC 3875 §4.1.5, §4.1.13), and that some believe.
-const PARTS: [&str; 6] = [
+/// Headers that are a server's own words for parts of the path (RFC 3875 §4.1.5, §4.1.13), and that some believe; and
+/// those by which Plack, and Pyramid, take a part off it or put one in front.
+const PARTS: [&str; 8] = [
     "script-name",
     "path-info",
     "x-script-name",
     "x-path-info",
     "x-forwarded-script-name",
     "x-forwarded-path-info",
+    "x-traversal-path",
+    "x-vhm-root",
 ];
+
+/// The header by which a proxy says what it has taken off the path. Some servers take it off themselves, where it is
+/// still there.
+const PREFIX: [&str; 1] = ["x-forwarded-prefix"];
 
 /// Headers that say to what host, port or scheme a request was sent (RFC 7239 among them). Some servers make an
 /// address of them and of the path.
@@ -76,9 +84,17 @@ impl<'a> Found<'a> {
     /// [`OriginalUri`](axum::extract::OriginalUri), where there is one.
     ///
     /// # Errors
-    /// 403 where no endpoint takes the request and it is to be refused, and 400 where a program could take it for
-    /// another one.
+    /// 403 where no endpoint takes the request and it is to be refused, 400 where a program could take it for another
+    /// one, and 500 where something else than nesting has changed its path behind the outermost router.
     pub fn of(matcher: &'a Matcher, head: &Parts) -> Result<Self, Refusal> {
+        if is_rewritten(head) {
+            tracing::error!(
+                path = head.uri.path(),
+                "something between the outermost router and the contract's layer has changed the path of a request; \
+                 put the layer in front of it"
+            );
+            return Err(Cause::Misconfigured("the path was changed on the way").into());
+        }
         let path = whole_path(head);
         let found = matcher.find(head.method.as_str(), path);
         let endpoint = found.map_err(|why| Cause::InvalidRequest(why.why()))?;
@@ -115,6 +131,11 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
         if is(&PARTS) || (value != target && is(&TARGETS)) {
             return Err(Cause::InvalidRequest("the request names a second target").into());
         }
+        if is(&PREFIX) && value.split(|byte| *byte == b',').any(|prefix| begins(uri.path(), prefix))
+        {
+            let why = "the request names a prefix to be taken off its path, where it still is";
+            return Err(Cause::InvalidRequest(why).into());
+        }
         if is(&ORIGINS) && value.iter().any(|byte| PATHS.contains(byte)) {
             let why = "the request names a path in place of a host";
             return Err(Cause::InvalidRequest(why).into());
@@ -127,6 +148,19 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
         return Err(Cause::InvalidRequest("the request names a second HTTP method").into());
     }
     Ok(())
+}
+
+/// Whether this path lies below the prefix, for some server: as it is written or decoded, with or without regard to
+/// case.
+fn begins(path: &str, prefix: &[u8]) -> bool {
+    let prefix = prefix.trim_ascii();
+    let end = prefix.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let below = |path: &[u8]| {
+        let (begin, rest) = path.split_at_checked(end).unwrap_or_default();
+        end > 0 && begin.eq_ignore_ascii_case(&prefix[..end]) && matches!(rest, [] | [b'/', ..])
+    };
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    [path.as_bytes(), &decoded].into_iter().any(below)
 }
 
 /// Whether some server takes its method from the parameter of this name. `method` alone is one that many services
@@ -207,11 +241,39 @@ mod tests {
 
     #[test]
     fn every_name_that_is_looked_for_begins_with_a_letter_that_is_looked_at() {
-        for name in [&METHODS[..], &TARGETS, &PARTS, &ORIGINS].concat() {
+        for name in [&METHODS[..], &TARGETS, &PARTS, &PREFIX, &ORIGINS].concat() {
             let (mut head, ()) = http::Request::new(()).into_parts();
-            let value = http::HeaderValue::from_static("/?DELETE");
+            head.uri = http::Uri::from_static("/x");
+            let value = http::HeaderValue::from_static(if PREFIX.contains(&name) {
+                "/x"
+            } else {
+                "/?DELETE"
+            });
             head.headers.insert(http::HeaderName::from_static(name), value);
             assert!(check_overrides(&head).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_refused_where_it_is_still_to_be_taken_off() {
+        for (path, prefix) in [
+            ("/public/admin", "/public"),
+            ("/public/admin", "/public/"),
+            ("/public", "/public"),
+            ("/Public/admin", "/pUBLIC"),
+            ("/p%75blic/admin", "/public"),
+            ("/p%75blic/admin", "/p%75blic"),
+        ] {
+            assert!(begins(path, prefix.as_bytes()), "{path} {prefix}");
+        }
+        for (path, prefix) in [
+            ("/admin", "/public"),
+            ("/publicity", "/public"),
+            ("/public/admin", "/"),
+            ("/public/admin", ""),
+            ("/p", "/public"),
+        ] {
+            assert!(!begins(path, prefix.as_bytes()), "{path} {prefix}");
         }
     }
 

@@ -37,11 +37,22 @@ pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
     for name in ["x-original-url", "x-rewrite-url", "x_original_url", "x.original.url"] {
         targets.extend::<Vec<String>>(header(name));
     }
-    for name in ["script_name", "script-name", "x-script-name", "x-forwarded-script-name"] {
+    for name in [
+        "script_name",
+        "script-name",
+        "x-script-name",
+        "x-forwarded-script-name",
+        "x-forwarded-prefix",
+        "x_forwarded_prefix",
+        "x-traversal-path",
+    ] {
         let scripts: Vec<String> = header(name);
         let inner = scripts.iter().filter_map(|script| request.target.strip_prefix(&**script));
         targets.extend(inner.map(str::to_owned).collect::<Vec<_>>());
     }
+    // Pyramid's, which puts it in front.
+    let roots: Vec<String> = header("x-vhm-root");
+    targets.extend(roots.iter().map(|root| format!("{root}{}", request.target)));
     for name in ["path_info", "path-info"] {
         targets.extend::<Vec<String>>(header(name));
     }
@@ -266,6 +277,8 @@ mod tests {
         assert!(reads("GET", "/pay?X-HTTP-Method-Override=POST", &[]));
         assert!(reads("POST", "/public/pay", &[("script_name", "/public")]));
         assert!(reads("POST", "/x", &[("x-original-url", "/pay")]));
+        assert!(reads("POST", "/x/pay", &[("x-forwarded-prefix", "/x")]));
+        assert!(reads("POST", "/", &[("x-vhm-root", "/pay")]));
         assert!(!reads("GET", "/pay", &[]));
         assert!(!reads("POST", "/payments", &[]));
     }

@@ -137,13 +137,16 @@ pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<Strin
     let mimics = mimics.collect::<Vec<_>>().join("|");
     let over_http = HTTP.replace("{{told}}", &told).replace("{{mimics}}", &mimics);
     let (authorizer, protocol, mode) = match envoy.over {
-        Over::Grpc => (GRPC, "    http2_protocol_options: {}\n", Mode::EnvoyGrpc),
+        Over::Grpc => (GRPC, PROTOCOL, Mode::EnvoyGrpc),
         Over::Http => (over_http.as_str(), "", Mode::EnvoyHttp),
     };
     let remove = lines(identity.names().map(|name| format!("              - remove: {name}")));
     let values = [("authorizer", authorizer), ("protocol", protocol), ("remove", &remove)];
     Ok(filled(include_str!("envoy.yaml"), contract, &envoy.arguments, mode, &values))
 }
+
+/// Without the number Envoy takes a new connection for one that bears any number of questions.
+const PROTOCOL: &str = "    http2_protocol_options: { max_concurrent_streams: 1024 }\n";
 
 /// Envoy sends the headers as they came, and so those that stand twice.
 const GRPC: &str = r#"              encode_raw_headers: true
@@ -162,8 +165,9 @@ const HTTP: &str = r#"              allowed_headers:
                 # What Step-up refuses: a second method or target, and what looks like an identity header.
                 - { safe_regex: { regex: "x[^a-z0-9](.*[^a-z0-9])?(method|url)([^a-z0-9].*)?" } }
                 - { safe_regex: { regex: "(x[^a-z0-9](.*[^a-z0-9])?)?(script[^a-z0-9]name|path[^a-z0-9]info)" } }
+                - { safe_regex: { regex: "x[^a-z0-9](traversal[^a-z0-9]path|vhm[^a-z0-9]root)" } }
                 - { exact: forwarded }
-                - { safe_regex: { regex: "x[^a-z0-9](forwarded|original)[^a-z0-9](host|port|proto|scheme|server)" } }
+                - { safe_regex: { regex: "x[^a-z0-9](forwarded|original)[^a-z0-9](host|port|prefix|proto|scheme|server)" } }
                 # What no preflight has.
                 - { exact: content-type }
                 - { exact: cookie }

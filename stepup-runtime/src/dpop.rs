@@ -100,9 +100,15 @@ impl Proofs {
         }
     }
 
-    /// Checks the proof that a request brings for a token that is bound to the key of this
+    /// Checks the proof that a request brings for a token of this caller that is bound to the key of this
     /// thumbprint.
-    fn check(&self, head: &Parts, token: &[u8], jkt: &str, now: u64) -> Result<(), Cause> {
+    fn check(
+        &self,
+        head: &Parts,
+        token: &[u8],
+        (jkt, caller): (&str, &str),
+        now: u64,
+    ) -> Result<(), Cause> {
         const MALFORMED: Cause = Cause::InvalidProof("the DPoP proof is not a signed JWT");
         let mut values = head.headers.get_all("dpop").iter();
         let Some(value) = values.next() else {
@@ -157,14 +163,14 @@ impl Proofs {
         let jti = claim("jti").filter(|jti| !jti.is_empty() && jti.len() <= MAX_JTI);
         let jti = jti.ok_or(Cause::InvalidProof("the DPoP proof has no jti, or too long a one"))?;
         let mark = digest_of(format!("{jkt} {jti}").as_bytes());
-        match self.seen.see(mark, digest_of(jkt.as_bytes()), now) {
+        match self.seen.see(mark, digest_of(caller.as_bytes()), now) {
             Sight::First => Ok(()),
             Sight::Again => Err(Cause::InvalidProof("the DPoP proof was used before")),
             Sight::Full => {
                 tracing::error!(
                     jkt,
                     "a DPoP proof was refused, since Dpop::remembered_proofs allows no further one \
-                     to be remembered, or no further one of this key"
+                     to be remembered, or no further one of this caller"
                 );
                 Err(Cause::Unavailable { retry_after: 5 })
             }
@@ -193,7 +199,9 @@ pub(crate) fn check_binding(
             Err(Cause::InvalidToken("the token is not bound to a key; send it as Bearer"))
         }
         (Scheme::Dpop, Some(jkt), Some(proofs)) => {
-            proofs.check(head, credential.token, jkt, now).map(|()| true)
+            // Keys cost nothing, so that the room is shared among subjects.
+            let caller = format!("{} {}", verified.issuer.name, verified.subject);
+            proofs.check(head, credential.token, (jkt, &caller), now).map(|()| true)
         }
         (Scheme::Dpop, Some(_), None) => {
             tracing::error!(

@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
-/// What stands for one proof, and for the key that has made it: a digest.
+/// What stands for one proof, and for the caller whose it is: a digest.
 pub(crate) type Mark = [u8; 32];
 
-/// The part of the room that one key can take.
+/// The part of the room that one caller can take, with however many keys.
 const SHARE: usize = 8;
 
 /// See the module.
@@ -27,7 +27,7 @@ struct Generations {
     began: u64,
     young: HashSet<Mark>,
     old: HashSet<Mark>,
-    /// How many of the young ones each key has made.
+    /// How many of the young ones are each caller's.
     made: HashMap<Mark, usize>,
 }
 
@@ -36,7 +36,7 @@ struct Generations {
 pub(crate) enum Sight {
     First,
     Again,
-    /// So many proofs are remembered, of all or of this key, that no further one can be.
+    /// So many proofs are remembered, of all or of this caller, that no further one can be.
     Full,
 }
 
@@ -45,8 +45,8 @@ impl Seen {
         Self { window, capacity, generations: Mutex::default() }
     }
 
-    /// Takes note of a proof that is otherwise in order, by this key.
-    pub(crate) fn see(&self, mark: Mark, key: Mark, now: u64) -> Sight {
+    /// Takes note of a proof that is otherwise in order, of this caller.
+    pub(crate) fn see(&self, mark: Mark, caller: Mark, now: u64) -> Sight {
         // A poisoned lock holds plain data that is right at any time.
         let mut all = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_sub(all.began) >= self.window {
@@ -61,11 +61,11 @@ impl Seen {
         let most = self.capacity.div_ceil(SHARE);
         if all.young.contains(&mark) || all.old.contains(&mark) {
             Sight::Again
-        } else if full || all.made.get(&key).is_some_and(|made| *made >= most) {
+        } else if full || all.made.get(&caller).is_some_and(|made| *made >= most) {
             Sight::Full
         } else {
             all.young.insert(mark);
-            *all.made.entry(key).or_default() += 1;
+            *all.made.entry(caller).or_default() += 1;
             Sight::First
         }
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_takes_its_share_of_the_room_only() {
+    fn one_caller_takes_its_share_of_the_room_only() {
         let seen = Seen::new(90, 16);
         let mark = |n| [n; 32];
         for n in 0..2 {
@@ -114,7 +114,7 @@ mod tests {
         }
         assert_eq!(seen.see(mark(3), mark(99), 1000), Sight::Full);
         assert_eq!(seen.see(mark(0), mark(99), 1000), Sight::Again);
-        assert_eq!(seen.see(mark(3), mark(98), 1000), Sight::First, "another key");
+        assert_eq!(seen.see(mark(3), mark(98), 1000), Sight::First, "another caller");
         assert_eq!(seen.see(mark(4), mark(99), 1090), Sight::First, "later");
     }
 }

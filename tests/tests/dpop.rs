@@ -237,18 +237,20 @@ async fn a_proof_is_good_once() {
 }
 
 #[tokio::test]
-async fn when_no_further_proof_can_be_remembered_none_is_accepted_of_that_key_or_of_any() {
+async fn when_no_further_proof_can_be_remembered_none_is_accepted_of_that_caller_or_of_any() {
     let few = |builder: Builder| builder.dpop(Dpop::default().remembered_proofs(9));
     let mut api = api_with(|issuer| issuer, few).await;
     for n in 0..6 {
-        api.holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
-        let token = api.bound();
-        // One key can take an eighth, rounded up: two of nine; together they can take nine.
+        // One caller can take an eighth, rounded up, with any number of keys: two of nine; together they can take
+        // nine.
         let expected = if n < 4 { [200, 200, 503] } else { [200, 503, 503] };
         let expected = if n < 5 { expected } else { [503; 3] };
         for status in expected {
+            api.holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+            let token = api.idp.token().claim("amr", json!(["mfa"]));
+            let token = token.claim("sub", format!("user-{n}")).bound_to(&api.holder).mint();
             let answer = api.show("DPoP", &token, &[api.proof(&token).sign()]).await;
-            assert_eq!(answer.status, status, "key {n}: {answer:?}");
+            assert_eq!(answer.status, status, "user {n}: {answer:?}");
         }
     }
 }

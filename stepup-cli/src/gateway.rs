@@ -90,13 +90,20 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
     if let Some(url) = &options.resource_metadata {
         builder = builder.resource_metadata(url);
     }
+    let identity = Identity::new(&options.identity, &options.tell)?;
+    if issuers.len() > 1 && identity.is_of_one_issuer() {
+        tracing::warn!(
+            "the service is told subjects and not their issuers, of which there are several: a subject of one can \
+             have the name of another's; tell the issuer, too"
+        );
+    }
     let step_up = builder.contract(contract.clone()).build().await.map_err(Box::new)?;
 
     let metrics = Arc::new(Metrics::new());
     let live = Live::new(path, &contract, step_up, Arc::clone(&metrics));
     let authorizer = Arc::new(Authorizer::new(
         live.enforcer(),
-        Identity::new(&options.identity, &options.tell)?,
+        identity,
         Arc::clone(&metrics),
         options.concurrency(),
         usize::try_from(options.limits().header_bytes).unwrap_or(usize::MAX),

@@ -5,7 +5,7 @@
 use serde_json::json;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
 use stepup_tests::command::{run, stepup, workspace};
-use stepup_tests::gateways::{Gateway, Kind, Proxy};
+use stepup_tests::gateways::{Gateway, Kind, MODES, Proxy};
 use stepup_tests::upstream::{Upstream, raw};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -226,6 +226,71 @@ async fn no_header_holds_another_path() {
             let (status, _) =
                 call(&proxy, "OPTIONS /pay", &[&preflight[..], &[more]].concat()).await;
             assert_eq!((status, upstream.take().len()), (403, 0), "{kind:?}: {more:?}");
+        }
+    }
+}
+
+/// A service may be led by its client to name another path, as Rack and Plack can be, which nobody has judged.
+#[tokio::test]
+#[ignore = "needs nginx; tests/run installs it"]
+async fn nginx_serves_no_other_path_in_place_of_the_one_that_was_judged() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let gateway = bank(&idp).await;
+    let bearer = format!("Bearer {}", idp.token().mint());
+    let (upstream, mut heads) = answering("X-Accel-Redirect: /pay\r\n").await;
+    let proxy = Proxy::start(Kind::Nginx, &gateway, upstream).await;
+    let asked = [
+        ("Authorization", &*bearer),
+        ("X-Sendfile-Type", "x-accel-redirect"),
+        ("X-Accel-Mapping", "/=/pay"),
+    ];
+    assert_eq!(call(&proxy, "GET /me", &asked).await.0, 200);
+    let head = heads.recv().await.expect("it was reached");
+    assert!(head.starts_with("get /me "), "{head}");
+    assert!(!head.contains("sendfile") && !head.contains("x-accel"), "{head}");
+    assert!(heads.try_recv().is_err(), "another path is served");
+}
+
+/// An upstream that gives one answer, with these header fields, and tells what it was asked.
+async fn answering(
+    fields: &'static str,
+) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<String>) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, receiver) = tokio::sync::mpsc::channel(64);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut bytes = [0; 4096];
+            let length = stream.read(&mut bytes).await.unwrap_or_default();
+            let head = String::from_utf8_lossy(&bytes[..length]).to_lowercase();
+            let _ = sender.send(head).await;
+            let answer =
+                format!("HTTP/1.1 200 x\r\nConnection: close\r\n{fields}Content-Length: 0\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, receiver)
+}
+
+/// A gateway that asks at the port of another mode, which then believes what the question's own line says.
+#[tokio::test]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+async fn who_asks_at_a_wrong_port_is_let_through_nowhere() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = json!({
+        "contract": 1, "service": "bank", "version": "1", "unlisted": "allow", "endpoints": [
+            {"method": "POST", "path": "/pay", "security": {"step-up": true, "methods": ["mfa"]}},
+        ],
+    });
+    let settings = format!("[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", idp.url());
+    let gateway = Gateway::start(&contract.to_string(), &settings, None).await;
+    for kind in Kind::ALL {
+        for mode in MODES.into_iter().filter(|mode| *mode != kind.mode()) {
+            let upstream = Upstream::start().await;
+            let proxy = Proxy::asking(kind, mode, &gateway, upstream.address()).await;
+            let (status, answer) = call(&proxy, "POST /pay", &[]).await;
+            assert!(status >= 400, "{kind:?} at {mode}: {answer}");
+            assert!(upstream.take().is_empty(), "{kind:?} at {mode}: {answer}");
         }
     }
 }

@@ -181,6 +181,12 @@ impl Identity {
         })
     }
 
+    /// Whether the upstream is told a subject and not whose it is, which is enough for one issuer only.
+    pub(crate) fn is_of_one_issuer(&self) -> bool {
+        let tells = |one| self.told.iter().any(|(what, _)| *what == one);
+        tells(What::Subject) && !tells(What::Issuer)
+    }
+
     /// The names of the headers that are told.
     pub(crate) fn told(&self) -> impl ExactSizeIterator<Item = &HeaderName> {
         self.told.iter().map(|(_, header)| header)
@@ -278,11 +284,13 @@ mod tests {
         let told: Vec<_> = identity.of(&Admission::Unlisted).map(|(name, _)| name).collect();
         assert_eq!(told, ["x-step-up-subject", "x-step-up-amr"]);
         assert_eq!(identity.names().count(), ALL.len());
+        assert!(identity.is_of_one_issuer());
         assert!(identity.untold().any(|name| name == "x-client"));
         assert!(identity.is_mimicked_by("x_client"));
 
         let nothing = Identity::new(&[], &[Told::Nothing]).unwrap();
         assert_eq!(nothing.of(&Admission::Unlisted).count(), 0);
+        assert!(!nothing.is_of_one_issuer());
         assert_eq!(nothing.untold().len(), ALL.len());
         assert!(Identity::new(&[], &[Told::Nothing, Told::What(What::Acr)]).is_err());
         assert!("who".parse::<Told>().unwrap_err().contains("auth-time, or nothing"));

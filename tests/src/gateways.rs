@@ -149,6 +149,16 @@ impl Gateway {
         assert!(run(Path::new("kill"), &["-TERM", &id]).status.success());
     }
 
+    /// Lets it have so many files and connections open from now on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn limit_files(&self, number: u32) {
+        let id = self.process.id().expect("it runs").to_string();
+        let limit = format!("--nofile={number}:");
+        assert!(run(Path::new("prlimit"), &["--pid", &id, &limit]).status.success());
+    }
+
     /// Waits until it has ended, and tells whether it ended well.
     ///
     /// # Panics
@@ -175,9 +185,20 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if let Some(id) = self.process.id() {
-            run(Path::new("kill"), &["-KILL", "--", &format!("-{id}")]);
-        }
+        kill_group(&self.process);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        kill_group(&self.process);
+    }
+}
+
+/// Ends a process and all that it has started.
+fn kill_group(process: &Child) {
+    if let Some(id) = process.id() {
+        run(Path::new("kill"), &["-KILL", "--", &format!("-{id}")]);
     }
 }
 
@@ -223,7 +244,7 @@ impl Kind {
 pub struct Proxy {
     /// Where clients come in.
     pub address: SocketAddr,
-    _process: Child,
+    process: Child,
     _folder: TempDir,
 }
 
@@ -369,11 +390,13 @@ impl Proxy {
                 command
             }
         };
+        // nginx has a worker, which outlives a master that is killed.
+        command.process_group(0);
         let command = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let process = command.spawn().expect("it starts; tests/run installs it");
         for _ in 0..200 {
             if answers(kind, listen).await {
-                return Self { address: listen, _process: process, _folder: folder };
+                return Self { address: listen, process, _folder: folder };
             }
             sleep(Duration::from_millis(50)).await;
         }

@@ -107,6 +107,58 @@ async fn a_question_that_has_no_end_is_not_waited_for() {
     }
 }
 
+/// What could not be read for a moment is read again, although it looks the same as before.
+#[tokio::test]
+async fn a_contract_that_cannot_be_read_at_once_is_not_given_up() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let gateway = bank(&idp).await;
+    let weak = idp.password_token();
+    replace(&gateway, &contract(&json!(["pwd"])).to_string());
+    gateway.logs("a new contract is in force").await;
+    // No file can be opened, but files can be looked at.
+    gateway.limit_files(3);
+    replace(&gateway, &contract(&json!(["mfa"])).to_string());
+    gateway.logs("the old one stays in force").await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(gateway.log().matches("the old one stays in force").count(), 1, "it is told once");
+    gateway.limit_files(1024);
+    let asked = Instant::now();
+    while status(&gateway, "POST", "/pay", &weak).await != 401 {
+        assert!(asked.elapsed() < Duration::from_secs(10), "{}", gateway.log());
+    }
+}
+
+/// Questions that a gateway's clients have broken off, at once and many, leave its connection to the others.
+#[tokio::test]
+async fn questions_that_are_taken_back_cost_the_others_nothing() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let gateway = bank(&idp).await;
+    let stream = TcpStream::connect(gateway.address("envoy-grpc")).await.expect("connected");
+    let (client, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let question = || {
+        http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .expect("a request")
+    };
+    for _ in 0..20 {
+        let mut client = client.clone().ready().await.expect("the connection is there");
+        for _ in 0..100 {
+            let (_, mut body) = client.send_request(question(), false).expect("sent");
+            body.send_reset(h2::Reason::CANCEL);
+        }
+        tokio::task::yield_now().await;
+    }
+    let mut client = client.ready().await.expect("the connection is there");
+    let (answer, mut body) = client.send_request(question(), false).expect("sent");
+    body.send_data(vec![0; 5].into(), true).expect("sent");
+    let answer =
+        timeout(Duration::from_secs(10), answer).await.expect("in time").expect("an answer");
+    assert_eq!(answer.headers()["grpc-status"], "3", "a question about no request");
+}
+
 #[tokio::test]
 async fn a_pipe_in_place_of_the_contract_is_not_waited_for() {
     let idp = TestIssuer::start().await.expect("an issuer");

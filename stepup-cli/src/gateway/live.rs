@@ -1,6 +1,7 @@
 //! The contract at hand: read again when its file changes. A file that is not a contract, or that cannot be
 //! enforced, changes nothing.
 
+use crate::failure::Failure;
 use crate::gateway::metrics::Metrics;
 use crate::input;
 use arc_swap::ArcSwap;
@@ -18,9 +19,24 @@ pub(crate) struct Live {
     /// What the file looked like when it was last read; nothing where there was none.
     seen: Option<Look>,
     digest: String,
+    /// Why the file could not even be read.
+    unread: Option<String>,
     enforcer: Arc<ArcSwap<Enforcer>>,
     step_up: StepUp,
     metrics: Arc<Metrics>,
+}
+
+/// Why a changed file is not in force.
+struct Rejected {
+    why: String,
+    /// Whether it could not be read, for which the moment may be to blame and not the file.
+    unread: bool,
+}
+
+impl From<String> for Rejected {
+    fn from(why: String) -> Self {
+        Self { why, unread: false }
+    }
 }
 
 /// After this time the questions that an old contract was asked for are answered. Whoever lets go of it last has to
@@ -46,6 +62,7 @@ impl Live {
             path,
             seen: None,
             digest,
+            unread: None,
             enforcer: Arc::new(ArcSwap::from_pointee(enforcer)),
             step_up,
             metrics,
@@ -63,7 +80,7 @@ impl Live {
             let path = self.path.clone();
             let look = spawn_blocking(move || look(&path)).await.ok().flatten();
             // One that is gone is read as well, to be told of.
-            if look != self.seen {
+            if look != self.seen || self.unread.is_some() {
                 self.seen = look;
                 self.read().await;
             }
@@ -77,20 +94,25 @@ impl Live {
         let read = spawn_blocking(move || {
             // A pipe would be waited for.
             if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
-                return Err(format!("{} is not a regular file", path.display()));
+                return Err(format!("{} is not a regular file", path.display()).into());
             }
-            let contract = input::contract(&path).map_err(|why| why.to_string())?;
+            let contract = input::contract(&path).map_err(|why| Rejected {
+                why: why.to_string(),
+                unread: matches!(why, Failure::Unreadable { .. }),
+            })?;
             let digest = contract.digest();
             if digest == old {
                 return Ok(None);
             }
             step_up.check_contract(&contract).map_err(|why| why.to_string())?;
             let enforcer = Enforcer::new(&contract, step_up);
-            Ok::<_, String>(Some((contract, digest, enforcer)))
+            Ok::<_, Rejected>(Some((contract, digest, enforcer)))
         });
-        match read.await.map_err(|why| why.to_string()).and_then(|read| read) {
+        let read = read.await.map_err(|why| why.to_string().into()).and_then(|read| read);
+        let before = self.unread.take();
+        match read {
             Ok(None) => {
-                tracing::info!(digest = self.digest, "the contract's file holds what is in force");
+                tracing::debug!(digest = self.digest, "the contract's file holds what is in force");
             }
             Ok(Some((contract, digest, enforcer))) => {
                 self.digest = digest;
@@ -107,16 +129,31 @@ impl Live {
                     spawn_blocking(move || drop((contract, old)));
                 });
             }
-            Err(why) => {
+            Err(Rejected { why, unread }) => {
+                self.unread = unread.then(|| why.clone());
+                // It is told once.
+                if before.as_ref() == Some(&why) {
+                    return;
+                }
                 self.metrics.reloaded(false);
                 tracing::error!(
-                    why,
+                    why = shortened(&why),
                     digest = self.digest,
                     "the changed contract was rejected; the old one stays in force"
                 );
             }
         }
     }
+}
+
+/// The first of these lines as one.
+fn shortened(lines: &str) -> String {
+    const SHOWN: usize = 4;
+    let line = |line: &str| line.strip_prefix("error: ").unwrap_or(line).to_owned();
+    let mut shown: Vec<String> = lines.lines().take(SHOWN).map(line).collect();
+    let more = lines.lines().skip(SHOWN).count();
+    shown.extend((more > 0).then(|| format!("and {more} more, which `stepup check` tells")));
+    shown.join("; ")
 }
 
 fn look(path: &std::path::Path) -> Option<Look> {
@@ -133,4 +170,16 @@ fn identity(metadata: &fs::Metadata) -> (u64, i64, i64) {
 #[cfg(not(unix))]
 fn identity(_: &fs::Metadata) -> (u64, i64, i64) {
     (0, 0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_one_line_of_a_log() {
+        assert_eq!(shortened("error: a.json:1: x"), "a.json:1: x");
+        let many = "error: 1\nerror: 2\nerror: 3\nerror: 4\nerror: 5\nerror: 6";
+        assert_eq!(shortened(many), "1; 2; 3; 4; and 2 more, which `stepup check` tells");
+    }
 }

@@ -62,6 +62,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// even begin is asked none.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// The most questions at once on one HTTP/2 connection, of which a gateway has few.
+const STREAMS: u32 = 1024;
+
+/// How many questions may be taken back before they are looked at. A gateway takes back what its clients break off,
+/// so that it is no sign of an attack by the gateway itself, whose connection others need.
+const TAKEN_BACK: usize = 8 * 1024;
+
 /// What is spoken on a listener. Finding it out would give a client that says nothing all the time it wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -108,7 +115,12 @@ impl Listener {
             .auto_date_header(false)
             .max_buf_size(usize::try_from(bytes).unwrap_or(usize::MAX));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).max_header_list_size(bytes);
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEP_ALIVE)
+            .max_header_list_size(bytes)
+            .max_concurrent_streams(STREAMS)
+            .max_pending_accept_reset_streams(TAKEN_BACK);
         let connections = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
         loop {

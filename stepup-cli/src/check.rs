@@ -93,6 +93,7 @@ fn wrong(Located { line, error }: &Located) -> Item {
         route: None,
         message: error.to_string(),
         position: Position { pointer: error.pointer().map(str::to_owned), line: *line },
+        file: None,
         fingerprint: String::new(),
         waived: Waived::No,
     }
@@ -120,11 +121,12 @@ fn linted(source: &Source, settings: &Settings) -> Vec<Item> {
                 level: settings.lints.level(lint.rule),
                 route: endpoint.map(|endpoint| contract.route(endpoint)),
                 message: format!("{}; {}", lint.problem, lint.fix),
-                position: match (lint.endpoint, lint.rule) {
-                    (Some(index), _) => positions.endpoint(index),
+                position: match (lint.endpoint.zip(endpoint), lint.rule) {
+                    (Some((index, endpoint)), _) => positions.within(index, lint.within(endpoint)),
                     (None, Rule::UnlistedAllow) => positions.at("/unlisted"),
                     (None, _) => positions.at(""),
                 },
+                file: None,
                 waived: Waived::by(&settings.waivers, &fingerprint),
                 fingerprint,
             }
@@ -141,7 +143,9 @@ fn unsatisfied(issuer: &str, found: &[Finding], source: &Source, settings: &Sett
         endpoints.map(|(index, endpoint)| (contract.route(endpoint), index)).collect();
     let items = found.iter().map(|finding| {
         let route = finding.endpoint.as_deref().unwrap_or_default();
-        let fingerprint = fingerprint(&format!("issuer {issuer}\n{route}\n{}", finding.problem));
+        let endpoint = indices.get(route).and_then(|index| contract.endpoints().get(*index));
+        let place = endpoint.map(|endpoint| contract.nameless_route(endpoint)).unwrap_or_default();
+        let fingerprint = fingerprint(&format!("issuer {issuer}\n{place}\n{}", finding.problem));
         Item {
             rule: "issuer".into(),
             describes: "The issuer cannot satisfy the contract, or may not".into(),
@@ -155,6 +159,7 @@ fn unsatisfied(issuer: &str, found: &[Finding], source: &Source, settings: &Sett
                 Some(index) => positions.endpoint(*index),
                 None => positions.at(""),
             },
+            file: None,
             waived: Waived::by(&settings.waivers, &fingerprint),
             fingerprint,
         }

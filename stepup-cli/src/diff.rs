@@ -1,7 +1,7 @@
 //! `stepup diff`: what changed between two contracts, and whether it may.
 
 use crate::failure::Failure;
-use crate::input::{Position, Source, contract, source};
+use crate::input::{Position, Positions, Source, source};
 use crate::report::{Form, Item, Level, Report, pretty};
 use crate::settings;
 use crate::waivers::Waived;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use stepup_contract::{Axis, Change, Contract, Field, Kind, compare};
+use stepup_contract::{Axis, Change, Contract, Endpoint, Field, HttpMethod, Kind, compare};
 
 /// Compare two contracts.
 #[derive(Debug, clap::Args)]
@@ -46,10 +46,55 @@ enum Output {
     Github,
 }
 
-/// A change, and whether it may stay.
+/// A change, where it stands, and whether it may stay.
 struct Found {
     change: Change,
+    /// The file, where it is not the new contract's: of what that does not have any more.
+    file: Option<String>,
+    position: Position,
     waived: Waived,
+}
+
+/// Where changes stand in the two contracts.
+struct Places<'a> {
+    old: Side<'a>,
+    new: Side<'a>,
+}
+
+/// Where the endpoints of one contract stand in its text, by method and whole path: each stands once.
+struct Side<'a> {
+    positions: Positions<'a>,
+    indices: HashMap<(Option<HttpMethod>, String), usize>,
+}
+
+impl<'a> Side<'a> {
+    fn of(source: &'a Source) -> Self {
+        let whole = |endpoint| source.contract.whole_path(endpoint).into_owned();
+        let endpoints = source.contract.endpoints().iter().enumerate();
+        let indices = endpoints.map(|(index, one)| ((one.method, whole(one)), index)).collect();
+        Self { positions: source.positions(), indices }
+    }
+
+    fn position(&mut self, endpoint: &Endpoint, pointer: &str) -> Option<Position> {
+        let index = self.indices.get(&(endpoint.method, endpoint.path.clone()))?;
+        Some(self.positions.within(*index, pointer))
+    }
+}
+
+impl Places<'_> {
+    /// Where it stands, and whether that is in the old contract.
+    fn of(&mut self, change: &Change) -> (Position, bool) {
+        let first = change.weakened.first().or(change.tightened.first());
+        let pointer = first.map(|field| format!("/security/{}", field.key())).unwrap_or_default();
+        match (change.kind, &change.new, &change.old) {
+            (Kind::UnlistedOpened | Kind::UnlistedClosed, ..) => {
+                (self.new.positions.at("/unlisted"), false)
+            }
+            (_, Some(new), _) => (self.new.position(new, &pointer).unwrap_or_default(), false),
+            (_, None, Some(old)) => (self.old.position(old, "").unwrap_or_default(), true),
+            (_, None, None) => (Position::default(), false),
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -59,20 +104,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "only one of the two contracts can be on standard input".into(),
         ));
     }
-    let (old, new) = (contract(&arguments.old)?, source(&arguments.new)?);
-    let changes: Vec<Found> = compare(&old, &new.contract)?
+    let (old, new) = (source(&arguments.old)?, source(&arguments.new)?);
+    let mut places = Places { old: Side::of(&old), new: Side::of(&new) };
+    let changes: Vec<Found> = compare(&old.contract, &new.contract)?
         .into_iter()
-        .map(|change| Found {
-            waived: Waived::by(&settings.waivers, &change.fingerprint()),
-            change,
+        .map(|change| {
+            let (position, in_old) = places.of(&change);
+            Found {
+                waived: Waived::by(&settings.waivers, &change.fingerprint()),
+                file: in_old.then(|| arguments.old.display().to_string()),
+                position,
+                change,
+            }
         })
         .collect();
     let text = match arguments.output {
         Output::Text => text(&changes),
-        Output::Json => json(&old, &new.contract, &changes),
+        Output::Json => json(&old.contract, &new.contract, &changes),
         Output::Markdown => markdown(&changes),
-        Output::Sarif => report(arguments, &new, &changes).written(Form::Sarif),
-        Output::Github => report(arguments, &new, &changes).written(Form::Github),
+        Output::Sarif => report(arguments, &changes).written(Form::Sarif),
+        Output::Github => report(arguments, &changes).written(Form::Github),
     };
     io::stdout().lock().write_all(text.as_bytes())?;
     let count = |axis| {
@@ -95,7 +146,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn text(changes: &[Found]) -> String {
     let mut text = String::new();
-    for Found { change, waived } in changes {
+    for Found { change, waived, .. } in changes {
         let (axis, route, fingerprint) =
             (change.axis().as_str(), visible(&change.subject()), change.fingerprint());
         let _ = writeln!(text, "{axis}: {route} [{fingerprint}]");
@@ -119,7 +170,7 @@ fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
     let keys = |fields: &[Field]| fields.iter().map(|field| field.key()).collect::<Vec<_>>();
     let changes: Vec<Value> = changes
         .iter()
-        .map(|Found { change, waived }| {
+        .map(|Found { change, waived, file, position }| {
             let (waived, expired) = waived.told();
             json!({
                 "axis": change.axis().as_str(),
@@ -131,6 +182,9 @@ fn json(old: &Contract, new: &Contract, changes: &[Found]) -> String {
                 "twins": change.twins.iter().map(|twin| json!({
                     "route": twin.route, "weakened": keys(&twin.weakened),
                 })).collect::<Vec<_>>(),
+                "in": if file.is_some() { "old" } else { "new" },
+                "pointer": position.pointer,
+                "line": position.line,
                 "old": change.old,
                 "new": change.new,
                 "fingerprint": change.fingerprint(),
@@ -151,7 +205,7 @@ fn markdown(changes: &[Found]) -> String {
         return "The step-up contract has not changed.\n".into();
     }
     let mut text = String::from("| | requests | change | fingerprint |\n|---|---|---|---|\n");
-    for Found { change, waived } in changes {
+    for Found { change, waived, .. } in changes {
         let mut said = change.sentences();
         match waived {
             Waived::No => {}
@@ -168,40 +222,27 @@ fn markdown(changes: &[Found]) -> String {
     text
 }
 
-/// The changes as findings in the new contract.
-fn report(arguments: &Arguments, new: &Source, changes: &[Found]) -> Report {
-    let mut positions = new.positions();
-    // Each method and path stands once in a contract.
-    let whole = |endpoint| new.contract.whole_path(endpoint).into_owned();
-    let endpoints = new.contract.endpoints().iter().enumerate();
-    let indices: HashMap<_, _> =
-        endpoints.map(|(index, known)| ((known.method, whole(known)), index)).collect();
-    let items = changes.iter().map(|Found { change, waived }| {
-        let index =
-            change.new.as_ref().and_then(|at| indices.get(&(at.method, at.path.clone())).copied());
-        Item {
-            rule: change.axis().as_str().to_owned(),
-            describes: match change.axis() {
-                Axis::Weakened => "The new contract lets somebody in whom the old one refuses",
-                Axis::Tightened => "The new contract refuses somebody whom the old one lets in",
-                Axis::Neutral => "The contract has changed, and lets the same people in",
-            }
-            .to_owned(),
-            level: match change.axis() {
-                Axis::Weakened => Level::Error,
-                Axis::Tightened => Level::Warning,
-                Axis::Neutral => Level::Note,
-            },
-            route: Some(change.subject()),
-            message: change.sentences().join("; "),
-            position: match (index, change.kind) {
-                (Some(index), _) => positions.endpoint(index),
-                (None, Kind::UnlistedOpened | Kind::UnlistedClosed) => positions.at("/unlisted"),
-                (None, _) => Position::default(),
-            },
-            fingerprint: change.fingerprint(),
-            waived: waived.clone(),
+/// The changes as findings in the contracts.
+fn report(arguments: &Arguments, changes: &[Found]) -> Report {
+    let items = changes.iter().map(|Found { change, file, position, waived }| Item {
+        rule: change.axis().as_str().to_owned(),
+        describes: match change.axis() {
+            Axis::Weakened => "The new contract lets somebody in whom the old one refuses",
+            Axis::Tightened => "The new contract refuses somebody whom the old one lets in",
+            Axis::Neutral => "The contract has changed, and lets the same people in",
         }
+        .to_owned(),
+        level: match change.axis() {
+            Axis::Weakened => Level::Error,
+            Axis::Tightened => Level::Warning,
+            Axis::Neutral => Level::Note,
+        },
+        route: Some(change.subject()),
+        message: change.sentences().join("; "),
+        position: position.clone(),
+        file: file.clone(),
+        fingerprint: change.fingerprint(),
+        waived: waived.clone(),
     });
     Report { file: arguments.new.display().to_string(), items: items.collect() }
 }

@@ -40,8 +40,13 @@ pub(crate) struct Positions<'a>(Option<(Lines<'a>, &'a [String])>);
 impl Positions<'_> {
     /// That of an endpoint, by its index in the contract.
     pub(crate) fn endpoint(&mut self, index: usize) -> Position {
-        let pointer = self.0.as_ref().and_then(|(_, pointers)| pointers.get(index).cloned());
-        pointer.map_or_else(Position::default, |pointer| self.at(&pointer))
+        self.within(index, "")
+    }
+
+    /// That of what this pointer points at in an endpoint.
+    pub(crate) fn within(&mut self, index: usize, pointer: &str) -> Position {
+        let endpoint = self.0.as_ref().and_then(|(_, pointers)| pointers.get(index).cloned());
+        endpoint.map_or_else(Position::default, |endpoint| self.at(&(endpoint + pointer)))
     }
 
     /// That of what this pointer points at.

@@ -66,6 +66,8 @@ pub(crate) struct Item {
     pub(crate) route: Option<String>,
     pub(crate) message: String,
     pub(crate) position: Position,
+    /// The file in which it stands, where it is not the report's.
+    pub(crate) file: Option<String>,
     /// What a waiver names; empty where nothing can be waived.
     pub(crate) fingerprint: String,
     pub(crate) waived: Waived,
@@ -105,18 +107,13 @@ impl Report {
             Waived::No | Waived::Expired(_) => format!("{}: ", item.level.as_str()),
         };
         text.push_str(&visible(&item.sentence()));
-        let place = item
-            .position
-            .line
-            .map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file));
-        let _ = write!(text, " ({place}, {}", item.rule);
-        if !item.fingerprint.is_empty() {
-            let _ = write!(text, ", {}", item.fingerprint);
+        let file = item.file.as_ref().unwrap_or(&self.file);
+        let _ = write!(text, " ({file}");
+        if let Some(line) = item.position.line {
+            let _ = write!(text, ":{line}");
         }
-        if let Waived::Expired(day) = &item.waived {
-            let _ = write!(text, ", its waiver ended on {day}");
-        }
-        text.push(')');
+        let more = item.more();
+        let _ = write!(text, ", {}{}{more})", item.rule, if more.is_empty() { "" } else { ", " });
         text
     }
 
@@ -143,7 +140,8 @@ impl Report {
     }
 
     fn result(&self, item: &Item) -> Value {
-        let mut place = json!({"artifactLocation": {"uri": reference(&self.file)}});
+        let file = item.file.as_ref().unwrap_or(&self.file);
+        let mut place = json!({"artifactLocation": {"uri": reference(file)}});
         if let Some(line) = item.position.line {
             place["region"] = json!({"startLine": line});
         }
@@ -177,12 +175,15 @@ impl Report {
                 Level::Warning => "warning",
                 Level::Note | Level::Off => "notice",
             };
-            let _ = write!(text, "::{level} file={}", property(&self.file));
+            let file = item.file.as_ref().unwrap_or(&self.file);
+            let _ = write!(text, "::{level} file={}", property(file));
             if let Some(line) = item.position.line {
                 let _ = write!(text, ",line={line}");
             }
             let (rule, sentence) = (property(&item.rule), escaped(&item.sentence()));
-            let _ = writeln!(text, ",title=Step-up {rule}::{sentence}");
+            let _ = write!(text, ",title=Step-up {rule}::{sentence}");
+            let more = escaped(&item.more());
+            let _ = writeln!(text, "{}", if more.is_empty() { more } else { format!(" ({more})") });
         }
         text
     }
@@ -193,6 +194,21 @@ impl Item {
     fn sentence(&self) -> String {
         let route = self.route.as_ref().map(|route| format!("{route}: ")).unwrap_or_default();
         format!("{route}{}", self.message)
+    }
+
+    /// Where in the document it stands, the name for a waiver, and that one has ended; nothing of what is said in
+    /// the message and cannot be waived.
+    fn more(&self) -> String {
+        if self.fingerprint.is_empty() {
+            return String::new();
+        }
+        let pointer = self.position.pointer.clone().filter(|pointer| !pointer.is_empty());
+        let mut more = Vec::from_iter(pointer);
+        more.push(self.fingerprint.clone());
+        if let Waived::Expired(day) = &self.waived {
+            more.push(format!("its waiver ended on {day}"));
+        }
+        more.join(", ")
     }
 }
 

@@ -159,6 +159,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
                 change.requests.push(format!("{method} {}", readable(path)));
             }
         }
+        0
     })?;
     for (change, concerned) in concerned {
         changes[change].concerned = text_of(concerned);
@@ -278,13 +279,18 @@ impl Change {
         let side = |endpoint: &Option<Endpoint>| {
             let endpoint = endpoint.as_ref().map(|endpoint| {
                 let path = without_names(&endpoint.path);
-                (endpoint.method.map(HttpMethod::as_str), path, &endpoint.requirement)
+                (endpoint.method.map(HttpMethod::as_str), path, endpoint.requirement.sorted())
             });
             serde_json::to_string(&endpoint).unwrap_or_default()
         };
         let twins = self.twins.iter().map(|twin| nameless(&twin.route)).collect::<Vec<_>>();
         let (old, new, twins) = (side(&self.old), side(&self.new), twins.join("\n"));
-        let text = format!("{:?}\n{old}\n{new}\n{}\n{twins}", self.kind, self.concerned);
+        // Where a handler stands, and what a parameter is called, is no part of it.
+        let kind = match self.kind {
+            Kind::Moved | Kind::Renamed => "same",
+            kind => kind.as_str(),
+        };
+        let text = format!("{kind}\n{old}\n{new}\n{}\n{twins}", self.concerned);
         fingerprint(&text)
     }
 }

@@ -3,8 +3,10 @@
 use crate::document;
 use crate::endpoint::Endpoint;
 use crate::error::{ContractError, ContractErrors};
+use crate::http_method::HttpMethod;
 use crate::json::{Unknown, check_endpoint};
 use crate::path::{check_path, joined};
+use crate::samples::without_names;
 use crate::table::Table;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
@@ -131,6 +133,13 @@ impl Contract {
     /// Method and whole path of one of its endpoints, as in `POST /api/transfers/{id}`.
     pub fn route(&self, endpoint: &Endpoint) -> String {
         endpoint.route_at(&self.whole_path(endpoint))
+    }
+
+    /// Method and whole path of one of its endpoints without the names of its parameters: what a waiver's
+    /// fingerprint holds of it. It is not for people.
+    pub fn nameless_route(&self, endpoint: &Endpoint) -> String {
+        let method = endpoint.method.map_or("any", HttpMethod::as_str);
+        format!("{method} {}", without_names(&self.whole_path(endpoint)))
     }
 
     /// The endpoints, sorted by path, then method.

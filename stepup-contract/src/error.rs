@@ -21,11 +21,14 @@ pub struct Suggestion<'a>(Option<&'a str>);
 impl<'a> Suggestion<'a> {
     /// The nearest of the known names, if it is near enough to be what was meant.
     pub fn among(given: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let farthest = |name: &str| 1 + name.len().min(given.len()) / 4;
         let near = known
             .into_iter()
+            // So many letters more or less are at least as many changes, and are not worth counting.
+            .filter(|name| name.len().abs_diff(given.len()) <= 4 * farthest(name))
             .map(|name| (strsim::damerau_levenshtein(given, name), name))
             .min_by_key(|(distance, _)| *distance)
-            .filter(|(distance, name)| *distance <= 1 + name.len().min(given.len()) / 4)
+            .filter(|(distance, name)| *distance <= farthest(name))
             .map(|(_, name)| name);
         Self(near)
     }

@@ -5,7 +5,7 @@
 //! Evidence is any that a token could bring, whatever its issuer's profile lets its acr values prove; a
 //! group may be proven by itself. At one issuer a change may weaken less than is said here, never more.
 
-use crate::method::{Method, MethodSet};
+use crate::method::Method;
 use crate::requirement::{Field, Requirement, Trust};
 use crate::risk::RiskLevel;
 use std::collections::HashSet;
@@ -24,8 +24,11 @@ pub fn gaps(old: &Requirement, new: &Requirement) -> Vec<Field> {
         return gaps;
     }
     let asks = old.trust() == Trust::Sensitive;
+    // An issuer's users that may not step up are let in by it.
+    let trusts = asks && new.trust() == Trust::Standard;
     let both_ask = open.contains(&(Stance::Asks, Stance::Asks));
     for (field, gap) in [
+        (Field::StepUp, trusts),
         (Field::Methods, both_ask && methods(old, new)),
         (Field::AnyMethods, both_ask && any_methods(old, new)),
         (Field::Acr, both_ask && acr(old, new)),
@@ -64,34 +67,56 @@ impl Stance {
     }
 }
 
-/// The smallest sets of methods that satisfy a requirement: everything else that does holds one.
-fn smallest(requirement: &Requirement) -> Vec<MethodSet> {
-    let Requirement { methods, any_methods, .. } = requirement;
-    let with = |one: Option<&Method>| {
-        let mut set: MethodSet = methods.iter().chain(one).cloned().collect();
-        set.close(false);
-        set
-    };
-    let all = with(None);
-    if any_methods.is_empty() || any_methods.iter().any(|method| all.contains(method)) {
-        return vec![all];
+/// The smallest sets of methods that satisfy a requirement: everything else that does holds one. They are all that
+/// `methods` asks for, and beside it one of `alternatives`, if there are any.
+struct Smallest<'a> {
+    all: HashSet<&'a Method>,
+    alternatives: &'a [Method],
+}
+
+impl<'a> Smallest<'a> {
+    fn of(requirement: &'a Requirement) -> Self {
+        let all = HashSet::from_iter(&requirement.methods);
+        let holds_one = requirement.any_methods.iter().any(|method| proven(&all, method));
+        let alternatives = if holds_one { &[][..] } else { &requirement.any_methods };
+        Self { all, alternatives }
     }
-    any_methods.iter().map(|method| with(Some(method))).collect()
+
+    /// Whether one of the sets holds not all of these.
+    fn lacks_some(&self, methods: &[Method]) -> bool {
+        let lacking = || methods.iter().filter(|method| !proven(&self.all, method));
+        let proves_all = |one| lacking().all(|method| proven(&HashSet::from([one]), method));
+        lacking().next().is_some()
+            && (self.alternatives.is_empty() || !self.alternatives.iter().all(proves_all))
+    }
+
+    /// Whether one of the sets holds none of these.
+    fn lacks_all(&self, methods: &[Method]) -> bool {
+        let those: HashSet<&Method> = methods.iter().collect();
+        let one_of_those = |one: &Method| {
+            those.contains(one) || (those.contains(&Method::Biometric) && one.is_inherence())
+        };
+        !methods.iter().any(|method| proven(&self.all, method))
+            && (self.alternatives.is_empty() || !self.alternatives.iter().all(one_of_those))
+    }
+}
+
+/// Whether these methods prove this one, the group `biometric` by any of its own.
+fn proven(by: &HashSet<&Method>, method: &Method) -> bool {
+    by.contains(method) || (*method == Method::Biometric && by.iter().any(|one| one.is_inherence()))
 }
 
 fn methods(old: &Requirement, new: &Requirement) -> bool {
-    smallest(new).iter().any(|set| !old.methods.iter().all(|method| set.contains(method)))
+    Smallest::of(new).lacks_some(&old.methods)
 }
 
 fn any_methods(old: &Requirement, new: &Requirement) -> bool {
-    !old.any_methods.is_empty()
-        && smallest(new)
-            .iter()
-            .any(|set| !old.any_methods.iter().any(|method| set.contains(method)))
+    !old.any_methods.is_empty() && Smallest::of(new).lacks_all(&old.any_methods)
 }
 
 fn acr(old: &Requirement, new: &Requirement) -> bool {
-    !old.acr.is_empty() && (new.acr.is_empty() || !new.acr.iter().all(|acr| old.acr.contains(acr)))
+    let known: HashSet<&String> = old.acr.iter().collect();
+    !known.is_empty() && (new.acr.is_empty() || !new.acr.iter().all(|acr| known.contains(acr)))
 }
 
 fn scopes(old: &Requirement, new: &Requirement) -> bool {

@@ -8,7 +8,7 @@ use crate::method::Method;
 use crate::overlap::{in_the_way, lacking, twins};
 use crate::requirement::Trust;
 use crate::rule::Rule;
-use crate::samples::{Tangled, without_names};
+use crate::samples::Tangled;
 use crate::text::{fingerprint, nameless};
 
 /// What a rule has found.
@@ -95,14 +95,26 @@ impl Lint {
         }
     }
 
+    /// What of its endpoint it is about, as the end of a JSON pointer (RFC 6901).
+    pub fn within(&self, endpoint: &Endpoint) -> &'static str {
+        let asked = &endpoint.requirement;
+        match self.rule {
+            Rule::LongMaxAge | Rule::ZeroMaxAge => "/security/max-age",
+            Rule::SmsOnly if asked.methods.is_empty() => "/security/any-methods",
+            Rule::SmsOnly => "/security/methods",
+            Rule::Unenforceable if asked.per_action => "/security/per-action",
+            Rule::Unenforceable => "/security/risk",
+            Rule::StateChangingStandard | Rule::NoMaxAge | Rule::NoScopes => "/security",
+            Rule::Shadowed | Rule::Alike => "/path",
+            Rule::NoRoute | Rule::UnlistedAllow => "",
+        }
+    }
+
     /// What a waiver names: the same as long as this very thing is found at this endpoint, whatever else
     /// changes. `contract` is the one that it was found in.
     pub fn fingerprint(&self, contract: &Contract) -> String {
         let endpoint = self.endpoint.and_then(|index| contract.endpoints().get(index));
-        let place = endpoint.map(|endpoint| {
-            let method = endpoint.method.map_or("any", HttpMethod::as_str);
-            format!("{method} {}", without_names(&contract.whole_path(endpoint)))
-        });
+        let place = endpoint.map(|endpoint| contract.nameless_route(endpoint));
         let (place, problem) = (place.unwrap_or_default(), nameless(&self.problem));
         let text = format!("{}\n{place}\n{problem}", self.rule);
         fingerprint(&text)

@@ -133,6 +133,11 @@ impl Method {
         matches!(self, Self::Biometric | Self::PhishingResistant)
     }
 
+    /// Whether it shows something that the user is, and so proves the group `biometric`.
+    pub(crate) fn is_inherence(&self) -> bool {
+        self.bit().is_some_and(|bit| NAMED[bit].2 == Factor::Inherence)
+    }
+
     /// The method that a value of a token's `amr` claim states. A group's name states nothing.
     pub(crate) fn from_amr(value: &str) -> Option<Self> {
         match NAMED.iter().find(|(name, ..)| *name == value) {

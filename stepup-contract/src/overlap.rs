@@ -15,6 +15,9 @@ use std::ptr;
 /// Stands for every method without a name of its own in a contract.
 const OTHER: &str = "A-METHOD-OF-ITS-OWN";
 
+/// How many pairs of endpoints are looked at that one request can be taken for.
+const MOST_PAIRS: usize = 4096;
+
 /// What each endpoint takes away from more general ones and should not, by its place in the contract.
 ///
 /// # Errors
@@ -36,7 +39,7 @@ pub(crate) fn in_the_way(
         let matching = table.matching(path);
         let Some((&first, generals)) = matching.split_first().filter(|(_, rest)| !rest.is_empty())
         else {
-            return;
+            return 0;
         };
         let of_first = without_names(&first.path);
         let others = generals.iter().filter(|general| without_names(&general.path) != of_first);
@@ -65,6 +68,7 @@ pub(crate) fn in_the_way(
                 find(first, problem);
             }
         }
+        generals.len()
     })?;
     for problems in problems.values_mut() {
         problems.sort_unstable();
@@ -90,9 +94,12 @@ pub(crate) fn twins<'a>(
     let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
     samples(wholes.iter().map(|whole| carelessly(whole, true)), |path| {
         let taking: Vec<usize> = careless.matching(path).into_iter().filter_map(place).collect();
-        for one in &taking {
+        let count = taking.len() * taking.len().saturating_sub(1);
+        // What is too much is not begun.
+        for one in taking.iter().filter(|_| count <= MOST_PAIRS) {
             pairs.extend(taking.iter().filter(|other| *other != one).map(|other| (*one, *other)));
         }
+        if count > MOST_PAIRS { usize::MAX } else { count }
     })?;
     // For what it is written as the matcher believes it; some servers take more off its end.
     for (index, whole) in wholes.iter().enumerate().filter(|(_, whole)| !is_read_alike(whole)) {

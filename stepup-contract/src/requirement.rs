@@ -68,6 +68,18 @@ pub enum Field {
 }
 
 impl Field {
+    /// Those that have a value of their own.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Methods,
+        Self::AnyMethods,
+        Self::Acr,
+        Self::MaxAge,
+        Self::Scopes,
+        Self::Risk,
+        Self::Bound,
+        Self::PerAction,
+    ];
+
     /// The key in the contract.
     pub const fn key(self) -> &'static str {
         match self {
@@ -104,6 +116,17 @@ impl fmt::Display for RequirementError {
 impl std::error::Error for RequirementError {}
 
 impl Requirement {
+    /// The same with its lists in order, which is all the same to who is let in.
+    pub(crate) fn sorted(&self) -> Self {
+        let mut sorted = self.clone();
+        for methods in [&mut sorted.methods, &mut sorted.any_methods] {
+            methods.sort_by_cached_key(Method::to_string);
+        }
+        sorted.acr.sort_unstable();
+        sorted.scopes.sort_unstable();
+        sorted
+    }
+
     /// What it says of a field, as its JSON has it, or `not required`.
     pub fn said(&self, field: Field) -> String {
         let name = field.key().split('/').next().unwrap_or_default();

@@ -14,6 +14,7 @@ use crate::http_method::HttpMethod;
 use crate::path::{Segment, segments};
 use crate::readings::{decoded, folded, trimmed_segment};
 use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ struct Node {
     /// The endpoints whose wildcard begins here.
     wildcard: Group,
     parameter: Option<u32>,
-    /// `v-{version}`: longer prefixes first.
+    /// `v-{version}`: longer prefixes first, those of one length in order.
     prefixed: Vec<(Box<str>, u32)>,
 }
 
@@ -148,14 +149,17 @@ impl Table {
                 }
                 Segment::Parameter(prefix) => {
                     let prefixed = &self.nodes[place(at)].prefixed;
-                    let known = prefixed.iter().find(|(known, _)| **known == *prefix);
-                    known.map(|(_, node)| *node).unwrap_or_else(|| {
-                        let node = add(&mut self.nodes);
-                        let prefixed = &mut self.nodes[place(at)].prefixed;
-                        prefixed.push((prefix.into_boxed_str(), node));
-                        prefixed.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-                        node
-                    })
+                    let key = |text: &str| (Reverse(text.len()), text.to_owned());
+                    let wanted = key(&prefix);
+                    match prefixed.binary_search_by(|(known, _)| key(known).cmp(&wanted)) {
+                        Ok(known) => prefixed[known].1,
+                        Err(place_of) => {
+                            let node = add(&mut self.nodes);
+                            let prefixed = &mut self.nodes[place(at)].prefixed;
+                            prefixed.insert(place_of, (prefix.into_boxed_str(), node));
+                            node
+                        }
+                    }
                 }
             };
         }
@@ -180,29 +184,26 @@ impl Table {
     ) -> impl Iterator<Item = &'a Endpoint> + use<'a> {
         let group =
             self.search(0, path.strip_prefix('/')).map_or(&[][..], |group| self.group(group));
-        let named = HttpMethod::ALL.into_iter().find(|known| known.as_str() == method);
-        let head = (named == Some(HttpMethod::Head)).then_some(Some(HttpMethod::Get));
-        let wanted = named.map(Some).into_iter().chain(head).chain([None]);
-        wanted.flat_map(move |wanted| {
+        wanted(method).flat_map(move |wanted| {
             let members = group.iter().filter(move |member| member.method == wanted);
             members.filter_map(|member| self.endpoints.get(place(member.endpoint)))
         })
     }
 
-    /// The endpoints of the most specific path of those that take this method: what a server finds that goes on
-    /// looking where axum says that the method is not allowed.
+    /// The endpoints of the most specific path of those that take this method, in the order of
+    /// [`taking`](Self::taking): what a server finds that goes on looking where axum says that the method is not
+    /// allowed.
     pub(crate) fn falling_through(&self, method: &str, path: &str) -> Vec<&Endpoint> {
-        let takes = |member: &&Member| match member.method {
-            None => true,
-            Some(HttpMethod::Get) => method == "GET" || method == "HEAD",
-            Some(own) => own.as_str() == method,
+        let taken = |group| {
+            let members = wanted(method).flat_map(move |wanted| {
+                self.group(group).iter().filter(move |member| member.method == wanted)
+            });
+            members.filter_map(|member| self.endpoints.get(place(member.endpoint)))
         };
         let found = self.walk(0, path.strip_prefix('/'), &mut |group| {
-            let members = self.group(group);
-            members.iter().any(|member| takes(&member)).then_some(members)
+            taken(group).next().is_some().then_some(group)
         });
-        let members = found.unwrap_or_default().iter().filter(takes);
-        members.filter_map(|member| self.endpoints.get(place(member.endpoint))).collect()
+        found.map(taken).into_iter().flatten().collect()
     }
 
     /// The contract's endpoints, in its order.
@@ -273,6 +274,13 @@ impl Table {
         let wildcard = node_at.wildcard.length > 0 && (self.takes_nothing || !rest.is_empty());
         wildcard.then(|| visit(node_at.wildcard))?
     }
+}
+
+/// What endpoints have for their method that take a request with this one, the most specific first.
+fn wanted(method: &str) -> impl Iterator<Item = Option<HttpMethod>> + use<> {
+    let named = HttpMethod::ALL.into_iter().find(|known| known.as_str() == method);
+    let head = (named == Some(HttpMethod::Head)).then_some(Some(HttpMethod::Get));
+    named.map(Some).into_iter().chain(head).chain([None])
 }
 
 /// The segments of a whole template as a careless server has them.

@@ -2,7 +2,8 @@
 
 use crate::compare::{Change, Kind, Twin};
 use crate::endpoint::Endpoint;
-use crate::requirement::Field;
+use crate::requirement::{Field, Trust};
+use crate::samples::without_names;
 
 impl Change {
     /// The requests that are concerned: their route, or those that match no endpoint.
@@ -12,12 +13,6 @@ impl Change {
 
     /// What happened, in one sentence for each thing.
     pub fn sentences(&self) -> Vec<String> {
-        let handler = |endpoint: &Option<Endpoint>| {
-            endpoint.as_ref().and_then(|endpoint| endpoint.handler.clone()).unwrap_or("none".into())
-        };
-        let path = |endpoint: &Option<Endpoint>| {
-            endpoint.as_ref().map(|endpoint| endpoint.path.clone()).unwrap_or_default()
-        };
         let mut sentences = match self.kind {
             Kind::UnlistedOpened => vec!["are now let through; they were refused before".into()],
             Kind::UnlistedClosed => vec!["are now refused; they were let through before".into()],
@@ -33,17 +28,31 @@ impl Change {
             Kind::Covered => vec![
                 "is new; its requests matched no endpoint before, and such were let through".into(),
             ],
-            Kind::Moved => {
-                vec![format!("moved from {} to {}", handler(&self.old), handler(&self.new))]
-            }
-            Kind::Renamed => {
-                vec![format!("renamed from {} to {}", path(&self.old), path(&self.new))]
-            }
+            Kind::Moved | Kind::Renamed => Vec::new(),
             _ => changed(self),
         };
+        if let (Some(old), Some(new)) = (&self.old, &self.new) {
+            sentences.extend(moved(old, new));
+        }
         sentences.extend(self.twins.iter().map(mistaken));
         sentences
     }
+}
+
+/// What is another's now, or has another name.
+fn moved(old: &Endpoint, new: &Endpoint) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let handler = |endpoint: &Endpoint| endpoint.handler.clone().unwrap_or_else(|| "none".into());
+    if old.handler != new.handler {
+        sentences.push(format!("moved from {} to {}", handler(old), handler(new)));
+    }
+    if without_names(&old.path) == without_names(&new.path) && old.method == new.method {
+        let renamed = old.path != new.path;
+        sentences.extend(renamed.then(|| format!("renamed from {} to {}", old.path, new.path)));
+    } else {
+        sentences.push(format!("its requests matched {} before", old.route()));
+    }
+    sentences
 }
 
 /// For what servers may take a new endpoint.
@@ -54,24 +63,31 @@ fn mistaken(Twin { route, weakened }: &Twin) -> String {
 }
 
 fn changed(change: &Change) -> Vec<String> {
-    let fields = change.weakened.iter().map(|field| ("weakened", *field));
-    let fields = fields.chain(change.tightened.iter().map(|field| ("tightened", *field)));
-    let value = |endpoint: &Option<Endpoint>, field: Field| {
-        endpoint.as_ref().map(|endpoint| endpoint.requirement.said(field)).unwrap_or_default()
+    let (Some(old), Some(new)) = (&change.old, &change.new) else { return Vec::new() };
+    let said = |endpoint: &Endpoint, field: Field| match field {
+        Field::StepUp if endpoint.trust() == Trust::Sensitive => "sensitive".to_owned(),
+        Field::StepUp => "standard".to_owned(),
+        field => endpoint.requirement.said(field),
     };
-    let mut sentences: Vec<String> = fields
-        .map(|(axis, field)| {
-            let (old, new) = (value(&change.old, field), value(&change.new, field));
-            format!("{} {axis}: {old} → {new}", field.key())
-        })
-        .collect();
+    let sentence = |field: Field, axis: &str| {
+        let name = if field == Field::StepUp { "trust" } else { field.key() };
+        format!("{name}{axis}: {} → {}", said(old, field), said(new, field))
+    };
+    let Change { weakened, tightened, .. } = change;
+    let mut sentences: Vec<String> = weakened.iter().map(|f| sentence(*f, " weakened")).collect();
+    sentences.extend(tightened.iter().map(|field| sentence(*field, " tightened")));
     if sentences.is_empty() {
-        sentences.push("requires the same in other words".into());
+        sentences.push("lets the same people in".into());
     }
-    if let (Some(old), Some(new)) = (&change.old, &change.new)
-        && old.route() != new.route()
-    {
-        sentences.push(format!("its requests matched {} before", old.route()));
-    }
+    // What stands beside it, or in its place.
+    let told = |field| {
+        weakened.contains(&field)
+            || tightened.contains(&field)
+            || (field == Field::Risk
+                && [weakened, tightened].iter().any(|f| f.contains(&Field::RiskDeny)))
+    };
+    let others = Field::ALL.into_iter().filter(|field| !told(*field));
+    let others = others.filter(|field| said(old, *field) != said(new, *field));
+    sentences.extend(others.map(|field| sentence(field, "")));
     sentences
 }

@@ -33,7 +33,7 @@ fn each_part_of_a_requirement_weakens_one_way_and_tightens_the_other() {
     };
     let standard = || json!({"step-up": false});
     for (strict, loose, field) in [
-        (mfa(json!({})), standard(), "methods"),
+        (mfa(json!({})), standard(), "step-up methods"),
         (mfa(json!({"max-age": 300})), mfa(json!({"max-age": 600})), "max-age"),
         (mfa(json!({"max-age": 300})), mfa(json!({})), "max-age"),
         (mfa(json!({"acr": ["gold"]})), mfa(json!({"acr": ["gold", "silver"]})), "acr"),
@@ -71,6 +71,110 @@ fn each_part_of_a_requirement_weakens_one_way_and_tightens_the_other() {
         );
         assert_eq!(changes(&strict, &strict), []);
     }
+}
+
+#[test]
+fn a_change_is_told_with_all_that_differs() {
+    let of = |path: &str, handler: &str, security: Value| {
+        let mut endpoint = endpoint("POST", path, &security);
+        endpoint["handler"] = handler.into();
+        contract("deny", &[endpoint])
+    };
+    let said = |old: &Contract, new: &Contract| {
+        let changes = compare(old, new).expect("compared");
+        changes.iter().flat_map(|change| change.sentences()).collect::<Vec<_>>()
+    };
+    let hwk = of("/a/{id}", "h::a", json!({"step-up": true, "methods": ["hwk"]}));
+    let any = json!({"step-up": true, "any-methods": ["hwk", "face"]});
+    assert_eq!(
+        said(&hwk, &of("/a/{key}", "h::b", any)),
+        [
+            "methods weakened: [\"hwk\"] → not required",
+            "any-methods: not required → [\"hwk\",\"face\"]",
+            "moved from h::a to h::b",
+            "renamed from /a/{id} to /a/{key}",
+        ]
+    );
+    let standard = of("/a/{id}", "h::a", json!({"step-up": false}));
+    assert_eq!(said(&hwk, &standard)[0], "trust weakened: sensitive → standard");
+    assert_eq!(said(&standard, &hwk)[0], "trust tightened: standard → sensitive");
+    let one = of("/a/{id}", "h::a", json!({"step-up": true, "acr": ["a", "b"]}));
+    let two = of("/a/{id}", "h::a", json!({"step-up": true, "acr": ["b", "a"]}));
+    assert_eq!(said(&one, &two), ["lets the same people in", "acr: [\"a\",\"b\"] → [\"b\",\"a\"]"]);
+}
+
+/// Where the path did not take the method, servers that look further find the endpoint that has it for its own before
+/// one that takes any, whatever its parameters are called.
+#[test]
+fn what_a_server_goes_on_to_is_compared_by_its_own_method() {
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    for (name, strict, loose) in [("id", true, false), ("z", true, false), ("a", false, true)] {
+        let mut any = json!({"path": format!("/a/{{{name}}}")});
+        any["security"] = if strict { standard.clone() } else { mfa.clone() };
+        let own = endpoint("POST", "/a/{key}", if strict { &mfa } else { &standard });
+        let old = [endpoint("GET", "/a/me", &standard), any, own];
+        let new = [&old[..], &[endpoint("POST", "/a/me", &standard)]].concat();
+        let found = changes(&contract("deny", &old), &contract("deny", &new));
+        let axis = if loose { Axis::Neutral } else { Axis::Weakened };
+        let of_me = found.iter().find(|(.., route, _)| route == "POST /a/me").expect("it is told");
+        assert_eq!(of_me.0, axis, "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn a_fingerprint_is_the_same_however_lists_are_ordered_and_handlers_are_called() {
+    let print = |methods: Value, handler: &str| {
+        let of = |age: u32| {
+            let security = json!({"step-up": true, "methods": methods, "max-age": age});
+            let mut endpoint = endpoint("POST", "/pay", &security);
+            endpoint["handler"] = handler.into();
+            contract("deny", &[endpoint])
+        };
+        compare(&of(300), &of(900)).expect("compared")[0].fingerprint()
+    };
+    assert_eq!(print(json!(["hwk", "mfa"]), "a"), print(json!(["mfa", "hwk"]), "b"));
+    // Of one that is weakened by what it may be taken for alone, where its handler stands is no part.
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let print = |handler: &str| {
+        let general = json!({"path": "/{x}", "handler": "h::any", "security": {"step-up": false}});
+        let mut twin = endpoint("GET", "/Pay", &json!({"step-up": false}));
+        twin["handler"] = handler.into();
+        let old = [endpoint("GET", "/pay", &mfa), general];
+        let new = [&old[..], &[twin]].concat();
+        let changes = compare(&contract("deny", &old), &contract("deny", &new)).expect("compared");
+        assert_eq!(changes[0].axis(), Axis::Weakened);
+        changes[0].fingerprint()
+    };
+    assert_eq!(print("h::any"), print("h::other"));
+}
+
+/// A small contract can hold more pairs than can be looked at, which is never called equal.
+#[test]
+fn endpoints_that_nobody_could_tell_apart_are_not_compared_for_ever() {
+    let standard = json!({"step-up": false});
+    let spelled = (0..1024).map(|bits: u32| {
+        let letter = |at: u32| if bits & (1 << at) == 0 { 'a' } else { 'A' };
+        let path: String = (0..10).map(letter).collect();
+        endpoint("GET", &format!("/{path}"), &standard)
+    });
+    let contract = contract("deny", &spelled.collect::<Vec<_>>());
+    assert!(compare(&contract, &contract).is_err());
+    let many = (0..2000).map(|at| stepup_contract::Method::custom(&format!("m{at}")).expect("one"));
+    let many: Vec<_> = many.collect();
+    let (half, rest) = (many[..1000].to_vec(), many[1000..].to_vec());
+    let old = stepup_contract::Requirement {
+        methods: half.clone(),
+        any_methods: rest.clone(),
+        ..Default::default()
+    };
+    let backwards = |list: Vec<_>| list.into_iter().rev().collect();
+    let new = stepup_contract::Requirement {
+        methods: backwards(half),
+        any_methods: backwards(rest),
+        ..Default::default()
+    };
+    assert!(stepup_contract::gaps(&old, &new).is_empty());
 }
 
 #[test]

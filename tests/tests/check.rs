@@ -62,15 +62,26 @@ fn every_lint_has_its_line_and_its_level() {
         rules(&findings(&folder, &[])),
         [
             "warning shadowed 12",
-            "warning long-max-age 9",
-            "warning sms-only 9",
-            "warning state-changing-standard 7",
+            "warning long-max-age 11",
+            "warning sms-only 10",
+            "warning state-changing-standard 8",
             "note no-scopes 12",
             "note no-scopes 9",
-            "note no-scopes 7",
+            "note no-scopes 8",
         ]
     );
-    assert_eq!(findings(&folder, &[])[3]["pointer"], "/endpoints/0");
+    let pointers = findings(&folder, &[]);
+    let pointers: Vec<&str> =
+        pointers.iter().map(|one| one["pointer"].as_str().expect("a pointer")).collect();
+    assert_eq!(
+        pointers[..4],
+        [
+            "/endpoints/2/path",
+            "/endpoints/1/security/max-age",
+            "/endpoints/1/security/methods",
+            "/endpoints/0/security",
+        ]
+    );
     let (code, _, err) = run_in(folder.path(), &["check", "contract.json"]);
     assert_eq!((code, err.as_str()), (0, "3 endpoints, 0 errors, 4 warnings\n"));
     let (code, ..) = run_in(folder.path(), &["check", "contract.json", "--deny", "warnings"]);
@@ -83,12 +94,12 @@ fn the_settings_say_how_much_each_matters() {
     let folder = folder(settings);
     assert_eq!(
         rules(&findings(&folder, &[])),
-        ["error sms-only 9", "warning shadowed 12", "warning state-changing-standard 7"]
+        ["error sms-only 10", "warning shadowed 12", "warning state-changing-standard 8"]
     );
     let (code, out, err) = run_in(folder.path(), &["check", "contract.json"]);
     assert_eq!((code, err.as_str()), (1, "3 endpoints, 1 error, 2 warnings\n"));
     assert!(out.starts_with("error: GET /accounts/{id}: a code sent by text message"), "{out}");
-    assert!(out.contains("(contract.json:9, sms-only, "), "{out}");
+    assert!(out.contains("(contract.json:10, sms-only, /endpoints/1/security/methods, "), "{out}");
 
     let twice = "[[issuers]]\nissuer = \"https://a\"\nacr-claim = \"a\"\nacr-list-claim = \"b\"\n";
     fs::write(folder.path().join("twice.toml"), twice).expect("a file");
@@ -120,7 +131,7 @@ fn what_cannot_be_enforced_is_an_error() {
     let asking = CONTRACT.replace("\"max-age\": 7200", "\"max-age\": 300, \"per-action\": true");
     fs::write(folder.path().join("contract.json"), asking).expect("a file");
     let findings = findings(&folder, &[]);
-    assert_eq!(rules(&findings)[0], "error unenforceable 9");
+    assert_eq!(rules(&findings)[0], "error unenforceable 11");
     let message = findings[0]["message"].as_str().expect("a message");
     assert!(message.contains("per_action") && message.ends_with("leave it out"), "{message}");
 }
@@ -234,7 +245,7 @@ fn a_report_is_written_for_code_scanning_and_for_pull_requests() {
     assert_eq!(results[0]["locations"][0]["physicalLocation"]["region"]["startLine"], 12);
     assert!(results[0]["partialFingerprints"]["stepup/v1"].is_string());
     let logical = &results[0]["locations"][0]["logicalLocations"][0];
-    assert_eq!(logical["fullyQualifiedName"], "/endpoints/2");
+    assert_eq!(logical["fullyQualifiedName"], "/endpoints/2/path");
 
     let (_, github, _) = run_in(folder.path(), &["check", "contract.json", "--output", "github"]);
     let first = github.lines().next().expect("a line");
@@ -242,6 +253,8 @@ fn a_report_is_written_for_code_scanning_and_for_pull_requests() {
         first.starts_with("::warning file=contract.json,line=12,title=Step-up shadowed::GET "),
         "{first}"
     );
+    let print = results[0]["partialFingerprints"]["stepup/v1"].as_str().expect("text");
+    assert!(first.ends_with(&format!(" (/endpoints/2/path, {print})")), "{first}");
     assert_eq!(github.lines().count(), 4);
 
     let weaker = CONTRACT.replace("7200", "9000");
@@ -253,10 +266,10 @@ fn a_report_is_written_for_code_scanning_and_for_pull_requests() {
         (code, &result["ruleId"], &result["level"]),
         (1, &json!("weakened"), &json!("error"))
     );
-    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 9);
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 11);
     let (_, github, _) = run_in(folder.path(), &[&diff[..], &["github"]].concat());
     assert!(
-        github.starts_with("::error file=new.json,line=9,title=Step-up weakened::"),
+        github.starts_with("::error file=new.json,line=11,title=Step-up weakened::"),
         "{github}"
     );
 }

@@ -49,6 +49,8 @@ fn the_command_says_what_changed_in_each_form_and_exits_with_it() {
     let change = &document["changes"][0];
     assert_eq!((&change["axis"], &change["weakened"]), (&json!("weakened"), &json!(["max-age"])));
     assert_eq!(change["new"]["security"]["max-age"], 600);
+    assert_eq!((&change["in"], &change["line"]), (&json!("new"), &json!(16)));
+    assert_eq!(change["pointer"], "/endpoints/0/security/max-age");
     assert_eq!(document["old"]["digest"], of(300).digest());
     let (_, out, _) = diff(&of(300), &of(600), &["--output", "markdown"]);
     assert!(
@@ -60,13 +62,35 @@ fn the_command_says_what_changed_in_each_form_and_exits_with_it() {
     let (_, out, _) = diff(&of(300), &of(600), &["--output", "github"]);
     assert!(out.starts_with("::error file="), "{out}");
     assert!(
-        out.ends_with(",line=7,title=Step-up weakened::POST /pay: max-age weakened: 300 → 600\n"),
+        out.ends_with(&format!(
+            ",line=16,title=Step-up weakened::POST /pay: max-age weakened: 300 → 600 \
+             (/endpoints/0/security/max-age, {print})\n"
+        )),
         "{out}"
     );
     for usage in [&["diff"][..], &["diff", "a"], &["diff", "no-such", "no-such"]] {
         let (code, out, _) = said(run(stepup(), usage));
         assert_eq!((code, out.as_str()), (2, ""), "{usage:?}");
     }
+}
+
+#[test]
+fn what_is_gone_stands_in_the_old_contract() {
+    let standard = json!({"step-up": false});
+    let (pay, me) = (endpoint("POST", "/pay", &standard), endpoint("GET", "/me", &standard));
+    let (old, new) = (contract("deny", &[me.clone(), pay]), contract("deny", &[me]));
+    let (_, out, _) = diff(&old, &new, &["--output", "json"]);
+    let change = &serde_json::from_str::<Value>(&out).expect("JSON")["changes"][0];
+    assert_eq!((&change["in"], &change["pointer"]), (&json!("old"), &json!("/endpoints/1")));
+    let (_, out, _) = diff(&old, &new, &["--output", "github"]);
+    let place =
+        format!("old.json,line={},title=Step-up weakened::POST /pay: is gone", change["line"]);
+    assert!(change["line"].is_number() && out.contains(&place), "{place}: {out}");
+    let (_, out, _) = diff(&old, &new, &["--output", "sarif"]);
+    let log: Value = serde_json::from_str(&out).expect("JSON");
+    let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert!(place["artifactLocation"]["uri"].as_str().expect("text").ends_with("old.json"));
+    assert_eq!(place["region"]["startLine"], change["line"]);
 }
 
 #[test]

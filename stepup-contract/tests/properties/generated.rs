@@ -215,6 +215,7 @@ pub(super) enum Stricter {
     Bound,
     PerAction,
     DenyLower,
+    NoRisk,
     AlwaysStepUp,
 }
 
@@ -228,6 +229,7 @@ pub(super) fn stricter() -> impl Strategy<Value = Stricter> {
         Just(Stricter::Bound),
         Just(Stricter::PerAction),
         Just(Stricter::DenyLower),
+        Just(Stricter::NoRisk),
         Just(Stricter::AlwaysStepUp),
     ]
 }
@@ -254,6 +256,10 @@ pub(super) fn tighten(requirement: &mut Requirement, step: Stricter) {
             if let Some(rule) = &mut requirement.risk {
                 rule.deny = rule.step_up.or(Some(RiskLevel::Low));
             }
+        }
+        // Whom a risk refuses as well, it may not let in.
+        Stricter::NoRisk => {
+            requirement.risk = requirement.risk.take().filter(|rule| rule.deny.is_some());
         }
         Stricter::AlwaysStepUp => {
             // An unknown risk counts as the level to step up from: where that is the one to deny from, it
@@ -290,14 +296,19 @@ pub(super) fn template() -> impl Strategy<Value = String> {
     })
 }
 
+/// The method that an endpoint takes, if it is one.
+pub(super) fn taken() -> impl Strategy<Value = Option<HttpMethod>> {
+    let methods = [None, Some(HttpMethod::Get), Some(HttpMethod::Post), Some(HttpMethod::Head)];
+    proptest::sample::select(methods.to_vec())
+}
+
 /// Methods and templates that servers tell apart or not.
 pub(super) fn many_spelled() -> impl Strategy<Value = (Option<HttpMethod>, String)> {
     let words =
         ["a", "A", "a.json", "b", "a%20", "x.php", "v-{s}", "{p}", "{q}", "%C3%A9", "%C3%89"];
     let segment = proptest::sample::select(words.to_vec());
     let end = prop_oneof![4 => "", 1 => "/", 2 => "/\\{\\*rest\\}"];
-    let methods = vec![None, Some(HttpMethod::Get), Some(HttpMethod::Post), Some(HttpMethod::Head)];
-    (proptest::sample::select(methods), vec(segment, 0..3), end)
+    (taken(), vec(segment, 0..3), end)
         .prop_map(|(method, segments, end)| {
             let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
             (method, if path.is_empty() && end.is_empty() { "/".to_owned() } else { path + &end })

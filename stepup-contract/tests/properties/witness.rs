@@ -40,14 +40,14 @@ pub(super) fn witness(old: &Requirement, new: &Requirement) -> Option<Proof> {
             for age in &ages {
                 for risk in &risks {
                     for scopes in &scopes {
-                        for flags in 0..4 {
+                        for flags in 0..8 {
                             let proof = Proof {
                                 authentication: Authentication {
                                     methods: methods.clone(),
                                     acr: acr.iter().map(|acr| (*acr).clone()).collect(),
                                     auth_time: age.map(|age| NOW - age),
                                     scopes: scopes.clone(),
-                                    may_step_up: true,
+                                    may_step_up: flags & 4 == 0,
                                     clock_skew: 0,
                                 },
                                 risk: *risk,

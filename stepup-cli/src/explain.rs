@@ -2,6 +2,7 @@
 
 mod presented;
 mod unverified;
+mod verdict;
 
 use crate::failure::Failure;
 use crate::gateway::{head, target_of};
@@ -18,11 +19,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 use stepup_contract::{
-    Challenge, Contract, Decision, Endpoint, Evidence, Field, Matcher, Profile, Reason, decide,
-    numeric_date, steps,
+    Contract, Decision, Evidence, Field, Matcher, Profile, decide, numeric_date, steps,
 };
 use stepup_runtime::{Cause, Enforcer, Found, Refusal, StepUp, check_credential, unenforceable};
 use unverified::Unverified;
+use verdict::verdict;
 
 /// Explain a decision.
 #[derive(Debug, clap::Args)]
@@ -269,7 +270,7 @@ impl Explanation<'_> {
         let claims = &self.presented.claims;
         let authentication = self.profile.authentication(claims);
         // What introspection says need not have an end.
-        let standing = self.trust.check(self.presented);
+        let standing = self.trust.check(self.presented, self.request.headers.contains_key("dpop"));
         let bound = standing.and_then(|standing| {
             standing.times.check(self.now, authentication.clock_skew)?;
             Ok(standing.bound_to.is_some())
@@ -277,7 +278,10 @@ impl Explanation<'_> {
         let bound = match bound {
             Ok(bound) => bound,
             Err(cause) => {
-                say(format!("refused with {}", short(&cause.into())));
+                say(format!(
+                    "refused with {}; to cure it, request another token",
+                    short(&cause.into())
+                ));
                 return (text, false);
             }
         };
@@ -337,28 +341,4 @@ fn token(presented: &Presented, verified: Option<&Answer>, now: u64) -> String {
         Some(end) => format!("expired {} s ago", now - end),
     };
     format!("iss {}, aud {}, sub {}, {expires}", text("iss"), text("aud"), text("sub"))
-}
-
-fn verdict(decision: Decision, endpoint: &Endpoint, profile: &Profile) -> String {
-    let Decision::Refuse(reason) = decision else { return "allowed".into() };
-    let Some(cure) = Challenge::for_reason(reason, &endpoint.requirement, profile) else {
-        let why = match reason {
-            Reason::NotBound => "the token is not bound to a key",
-            Reason::IssuerBarred => "users of this issuer may not step up",
-            _ => "the session's risk",
-        };
-        return format!("refused: {why}; no login can cure that");
-    };
-    let mut text = String::from("refused; to cure it, request a token with");
-    let Challenge { acr_values, max_age, scope } = cure;
-    if !acr_values.is_empty() {
-        let _ = write!(text, " acr_values={:?}", acr_values.join(" "));
-    }
-    if let Some(max_age) = max_age {
-        let _ = write!(text, " max_age={max_age}");
-    }
-    if !scope.is_empty() {
-        let _ = write!(text, " scope={:?}", scope.join(" "));
-    }
-    text
 }

@@ -178,6 +178,22 @@ impl Proofs {
     }
 }
 
+/// Whether a token may be presented in this way: `by_dpop` or as a bearer token, `bound` to a key or not, of an issuer
+/// that must bind its tokens or need not (RFC 9449 §7.1). The proof is another question.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_scheme(by_dpop: bool, bound: bool, must_be_bound: bool) -> Result<(), Cause> {
+    Err(Cause::InvalidToken(match (by_dpop, bound) {
+        (false, false) if must_be_bound => {
+            "the token is not bound to a key, as its issuer's must be"
+        }
+        (false, true) => "the token is bound to a key; send it with its DPoP proof",
+        (true, false) => "the token is not bound to a key; send it as Bearer",
+        (false, false) | (true, true) => return Ok(()),
+    }))
+}
+
 /// Whether the token is bound to a key and was shown with a proof of it. A bound token without its
 /// proof is refused, and so is an issuer's unbound token where the issuer must bind.
 pub(crate) fn check_binding(
@@ -187,32 +203,21 @@ pub(crate) fn check_binding(
     verified: &Verified,
     now: u64,
 ) -> Result<bool, Cause> {
-    match (credential.scheme, &verified.bound_to, proofs) {
-        (Scheme::Bearer, None, _) if verified.issuer.dpop_required => {
-            Err(Cause::InvalidToken("the token is not bound to a key, as its issuer's must be"))
-        }
-        (Scheme::Bearer, None, _) => Ok(false),
-        (Scheme::Bearer, Some(_), _) => {
-            Err(Cause::InvalidToken("the token is bound to a key; send it with its DPoP proof"))
-        }
-        (Scheme::Dpop, None, _) => {
-            Err(Cause::InvalidToken("the token is not bound to a key; send it as Bearer"))
-        }
-        (Scheme::Dpop, Some(jkt), Some(proofs)) => {
-            // Keys cost nothing, so that the room is shared among subjects.
-            let caller = format!("{} {}", verified.issuer.name, verified.subject);
-            proofs.check(head, credential.token, (jkt, &caller), now).map(|()| true)
-        }
-        (Scheme::Dpop, Some(_), None) => {
-            tracing::error!(
-                "a DPoP-bound token was refused, since proofs cannot be checked; say \
-                 StepUp::builder().resource(\"https://…\")"
-            );
-            Err(Cause::InvalidToken(
-                "the token is bound to a key, and no proof of it can be checked here",
-            ))
-        }
-    }
+    let by_dpop = credential.scheme == Scheme::Dpop;
+    check_scheme(by_dpop, verified.bound_to.is_some(), verified.issuer.dpop_required)?;
+    let Some(jkt) = &verified.bound_to else { return Ok(false) };
+    let Some(proofs) = proofs else {
+        tracing::error!(
+            "a DPoP-bound token was refused, since proofs cannot be checked; say \
+             StepUp::builder().resource(\"https://…\")"
+        );
+        return Err(Cause::InvalidToken(
+            "the token is bound to a key, and no proof of it can be checked here",
+        ));
+    };
+    // Keys cost nothing, so that the room is shared among subjects.
+    let caller = format!("{} {}", verified.issuer.name, verified.subject);
+    proofs.check(head, credential.token, (jkt, &caller), now).map(|()| true)
 }
 
 /// The key's SHA-256 thumbprint (RFC 7638).

@@ -75,7 +75,7 @@ mod unmet;
 
 pub use clock::{Clock, SystemClock};
 pub use credential::check_credential;
-pub use dpop::Dpop;
+pub use dpop::{Dpop, check_scheme};
 pub use enforce::unenforceable;
 pub use enforcer::{Admission, Enforcer};
 pub use found::{Found, reads_as};

@@ -3,7 +3,7 @@
 use super::presented::Presented;
 use crate::issuer::IssuerArguments;
 use serde_json::Value;
-use stepup_runtime::{Cause, Issuer, Standing};
+use stepup_runtime::{Cause, Issuer, Standing, check_scheme};
 
 /// See the module.
 pub(super) struct Unverified {
@@ -25,8 +25,9 @@ impl Unverified {
         }
     }
 
-    /// Whether what is presented, once verified, would be taken for one of the issuer's access tokens.
-    pub(super) fn check(&self, presented: &Presented) -> Result<Standing, Cause> {
+    /// Whether what is presented, once verified, would be taken for one of the issuer's access tokens; `by_dpop` says
+    /// that a proof came with it.
+    pub(super) fn check(&self, presented: &Presented, by_dpop: bool) -> Result<Standing, Cause> {
         let (claims, signed) = (&presented.claims, presented.token.is_some());
         if !signed && claims.get("active").is_some_and(|active| active != &Value::Bool(true)) {
             return Err(Cause::InvalidToken("the token is not active"));
@@ -45,11 +46,9 @@ impl Unverified {
         if self.issuer.as_ref().is_some_and(|issuer| !issuer.is_audience_of(claims)) {
             return Err(Cause::InvalidToken("the token is for another audience"));
         }
-        if self.must_be_bound && standing.bound_to.is_none() {
-            return Err(Cause::InvalidToken(
-                "the token is not bound to a key, as its issuer's must be",
-            ));
-        }
+        // A bound token is taken to come with its proof.
+        let bound = standing.bound_to.is_some();
+        check_scheme(by_dpop || bound, bound, self.must_be_bound)?;
         Ok(standing)
     }
 }

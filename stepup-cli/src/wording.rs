@@ -6,7 +6,9 @@ use stepup_contract::{ContractView, Method, Requirement};
 /// would obey, and characters that change the direction of others, are escaped.
 pub(crate) fn visible(text: &str) -> String {
     let hidden = |c: char| {
+        // The last two code points of each plane are no characters.
         c.is_control()
+            || u32::from(c) & 0xfffe == 0xfffe
             || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     let mut shown = String::with_capacity(text.len());
@@ -57,24 +59,39 @@ pub(crate) fn asks(requirement: &Requirement) -> Vec<String> {
     asks.extend(list(methods(&requirement.methods), " and "));
     asks.extend(list(methods(&requirement.any_methods), " or "));
     asks.extend(list(requirement.acr.clone(), " or ").map(|acr| format!("acr {acr}")));
-    asks.extend(requirement.max_age.map(|seconds| format!("at most {} ago", age(seconds))));
+    asks.extend(requirement.max_age.map(|seconds| format!("login at most {} old", age(seconds))));
     asks.extend(list(requirement.scopes.clone(), " and ").map(|scopes| format!("scope {scopes}")));
     asks.extend(requirement.per_action.then(|| "confirmed call by call".to_owned()));
     asks
 }
 
-/// A text in a cell of a Markdown table: no HTML, no code, no further cell, no link or picture, and nobody who is
-/// called by name.
+/// A text in a cell of a Markdown table: no HTML, no code, no further cell, no link or picture, nothing that is struck
+/// out, and nobody and no issue that is called by name.
 pub(crate) fn cell(text: &str) -> String {
+    /// A zero-width space; in HTML, so that no editor hides it.
+    const APART: &str = "&#8203;";
     let mut shown = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {
             '&' => shown.push_str("&amp;"),
             '<' => shown.push_str("&lt;"),
             '`' => shown.push('\''),
-            '|' | '[' | ']' | '!' | '*' | '_' | '\\' => shown.extend(['\\', c]),
-            // A zero-width space behind it; in HTML, so that no editor hides it.
-            '@' => shown.push_str("@&#8203;"),
+            '|' | '[' | ']' | '!' | '*' | '_' | '~' | '\\' => shown.extend(['\\', c]),
+            '@' | '#' => {
+                shown.push(c);
+                shown.push_str(APART);
+            }
+            // What begins an address.
+            '/' if shown.ends_with(':') => {
+                shown.push_str(APART);
+                shown.push(c);
+            }
+            '.' if shown.len() >= 3
+                && shown.as_bytes()[shown.len() - 3..].eq_ignore_ascii_case(b"www") =>
+            {
+                shown.push_str(APART);
+                shown.push(c);
+            }
             c => shown.push(c),
         }
     }
@@ -101,6 +118,11 @@ mod tests {
             cell("![i](x) <b> a|b @acme `c`"),
             "\\!\\[i\\](x) &lt;b> a\\|b @&#8203;acme 'c'"
         );
+        assert_eq!(
+            cell("https://a.b WWW.c ~~d~~ #1 urn:x/y"),
+            "https:&#8203;//a.b WWW&#8203;.c \\~\\~d\\~\\~ #&#8203;1 urn:x/y"
+        );
+        assert_eq!(visible("a\u{ffff}\u{1fffe}"), "a\\u{ffff}\\u{1fffe}");
         assert_eq!(code("/a|b`/{*rest}\n"), "`/a\\|b'/{*rest}\\u{a}`");
     }
 }

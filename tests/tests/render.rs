@@ -289,7 +289,7 @@ fn a_table_has_what_each_endpoint_asks() {
     for line in [
         "# The step-up contract of bank 2",
         "Requests that match no endpoint are ",
-        "| POST | `/api/transfers/{id}/cancel` | mfa, at most 5 min ago, scope pay and cancel | `bank::cancel` |",
+        "| POST | `/api/transfers/{id}/cancel` | mfa, login at most 5 min old, scope pay and cancel | `bank::cancel` |",
         "| any | `/api/any` | bound token, hwk or face |  |",
         "| GET | `/api/files/{*rest}` |  |  |",
     ] {

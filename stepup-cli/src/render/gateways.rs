@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::gateway::{Identity, Mode, Named, Told};
 use crate::render::place::Place;
 use crate::settings;
+use crate::wording::visible;
 use http::HeaderName;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -240,8 +241,8 @@ fn protected(contract: &Contract) -> String {
     text
 }
 
-/// A text of the contract as part of a comment: one line of it, for every reader of lines.
+/// A text of the contract as part of a comment: one line of it, for every reader of lines. Caddy looks for its
+/// environment's variables in comments, too.
 fn comment(text: &str) -> String {
-    let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    text.chars().map(|c| if ends(c) { ' ' } else { c }).collect()
+    visible(text).replace("{$", "{ $")
 }

@@ -6,7 +6,7 @@ use crate::wording::{asks, not_shown, visible};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use stepup_contract::{Axis, Change, ContractView, Endpoint, Trust, Unlisted, compare};
+use stepup_contract::{Axis, Change, ContractView, Endpoint, Method, Trust, Unlisted, compare};
 
 /// See the module.
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ fn page(now: &ContractView, since: Option<(&str, &[Change])>) -> String {
             Trust::Sensitive,
             "sensitive",
             "Sensitive",
-            "How, and how long ago, the caller proved who they are is looked at.",
+            "How, and how recently, the caller logged in is checked.",
         ),
         (Trust::Standard, "standard", "Standard", "A valid token is enough."),
     ] {
@@ -93,7 +93,10 @@ fn page(now: &ContractView, since: Option<(&str, &[Change])>) -> String {
          <div class=\"search\"><label for=\"q\">Search</label>\
          <input id=\"q\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" \
          placeholder=\"path, method, handler, what is asked\" aria-describedby=\"shown\">\
-         <kbd aria-hidden=\"true\">/</kbd><output id=\"shown\" for=\"q\"></output></div></header>\n\
+         <kbd aria-hidden=\"true\">/</kbd><output id=\"shown\" for=\"q\"></output>\
+         <label class=\"sort\">Sort by <select id=\"sort\"><option value=\"path\">path</option>\
+         <option value=\"age\">oldest login</option><option value=\"methods\">methods</option></select></label>\
+         </div></header>\n\
          <main>\n{main}<p id=\"nothing\" hidden>Nothing is found.</p></main>\n\
          <script>\n{js}</script>\n</body>\n</html>\n",
         count(Trust::Sensitive),
@@ -117,9 +120,11 @@ fn changed(changes: &[Change], version: &str) -> String {
     for change in changes {
         let axis = change.axis().as_str();
         let said: Vec<String> = change.sentences().iter().map(|said| escaped(said)).collect();
+        let words = format!("{axis} {} {}", change.subject(), change.sentences().join(" "));
         let _ = writeln!(
             text,
-            "<li class=\"{axis}\"><span class=\"axis\">{axis}</span> <code>{}</code> {}</li>",
+            "<li class=\"{axis}\" data-words=\"{}\"><span class=\"axis\">{axis}</span> <code>{}</code> {}</li>",
+            escaped(&words.to_lowercase()),
             escaped(&change.subject()),
             said.join("; ")
         );
@@ -133,17 +138,28 @@ fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> Stri
     let whole = contract.whole_path(endpoint);
     let asks = asks(&endpoint.requirement);
     let handler = endpoint.handler.as_deref().unwrap_or_default();
-    let words = format!("{method} {whole} {handler} {}", asks.join(" ")).to_lowercase();
+    // What is seen, and what the contract says.
+    let trust = if endpoint.trust() == Trust::Sensitive { "sensitive" } else { "standard" };
+    let written = serde_json::to_string(&endpoint.requirement).unwrap_or_default();
+    let written = written.replace(['{', '}', '[', ']', '"', ':', ','], " ");
+    let changed = axis.map(Axis::as_str).unwrap_or_default();
+    let shown = asks.join(" ");
+    let words = format!("{method} {whole} {handler} {trust} {changed} {shown} {written}");
+    // Any age at all is the longest.
+    let age = endpoint.requirement.max_age.map(|age| age.to_string()).unwrap_or_default();
+    let methods = [&endpoint.requirement.methods[..], &endpoint.requirement.any_methods].concat();
+    let methods = methods.iter().map(Method::to_string).collect::<Vec<_>>().join(" ");
     let chips: Vec<String> =
         asks.iter().map(|ask| format!("<span class=\"ask\">{}</span>", escaped(ask))).collect();
     let axis = axis
         .filter(|axis| *axis != Axis::Neutral)
         .map(|axis| format!("<span class=\"axis {0}\">{0}</span>", axis.as_str()));
     format!(
-        "<li data-words=\"{}\"><span class=\"method {}\">{method}</span><span class=\"where\">\
+        "<li data-words=\"{}\" data-age=\"{age}\" data-methods=\"{}\"><span class=\"method {}\">{method}</span><span class=\"where\">\
          <code class=\"path\">{}</code><span class=\"handler\">{}</span></span>\
          <span class=\"asks\">{}{}</span></li>\n",
-        escaped(&words),
+        escaped(&words.to_lowercase()),
+        escaped(&methods),
         method.to_lowercase(),
         path(&whole),
         escaped(handler),

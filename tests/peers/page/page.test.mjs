@@ -19,6 +19,8 @@ const contract = (maxAge, extra = []) => ({
     ...extra,
   ],
 });
+const old = { method: 'GET', path: '/gone', handler: 'bank::gone', security: { 'step-up': false } };
+const hwk = { method: 'PUT', path: '/keys', handler: 'bank::keys', security: { 'step-up': true, 'any-methods': ['hwk', 'face'] } };
 const script = { path: '/x', handler: '</script><script>window.owned = 1</script>', security: { 'step-up': false } };
 
 let browser;
@@ -30,7 +32,7 @@ before(async () => {
     writeFileSync(join(folder, name), JSON.stringify(document));
     return join(folder, name);
   };
-  const [now, then] = [file('new.json', contract(600, [script])), file('old.json', contract(300))];
+  const [now, then] = [file('new.json', contract(600, [script, hwk])), file('old.json', contract(300, [hwk, old]))];
   const html = execFileSync(process.env.STEPUP, ['render', 'html', now, '--since', then]);
   writeFileSync(join(folder, 'page.html'), html);
   url = pathToFileURL(join(folder, 'page.html')).href;
@@ -50,11 +52,13 @@ after(async () => {
 
 const visible = () => page.locator('.endpoints li:visible .path').allInnerTexts();
 
+const all = ['/api/approve', '/api/keys', '/api/accounts/{id}', '/api/x'];
+
 test('the search narrows to what has every word, and says how many', async () => {
-  assert.deepEqual(await visible(), ['/api/approve', '/api/accounts/{id}', '/api/x']);
+  assert.deepEqual(await visible(), all);
   await page.fill('#q', 'MFA post');
   assert.deepEqual(await visible(), ['/api/approve']);
-  assert.equal(await page.innerText('#shown'), '1 of 3');
+  assert.equal(await page.innerText('#shown'), '1 of 4');
   assert.equal(await page.isVisible('section.standard'), false, 'a section without a row is gone');
   await page.fill('#q', 'bank::account');
   assert.deepEqual(await visible(), ['/api/accounts/{id}']);
@@ -62,7 +66,47 @@ test('the search narrows to what has every word, and says how many', async () =>
   assert.deepEqual(await visible(), []);
   assert.equal(await page.isVisible('#nothing'), true);
   await page.fill('#q', '');
-  assert.equal((await visible()).length, 3);
+  assert.equal((await visible()).length, all.length);
+});
+
+test('the search knows what is seen and what the contract says', async () => {
+  for (const [words, found] of [
+    ['weakened', ['/api/approve']],
+    ['sensitive', ['/api/approve', '/api/keys']],
+    ['standard get', ['/api/accounts/{id}']],
+    ['max-age 600', ['/api/approve']],
+    ['10 min', ['/api/approve']],
+    ['any-methods face', ['/api/keys']],
+    ['payments:approve', ['/api/approve']],
+  ]) {
+    await page.fill('#q', words);
+    assert.deepEqual(await visible(), found, words);
+  }
+  await page.fill('#q', '');
+});
+
+test('the search narrows what has changed as well', async () => {
+  const changed = () => page.locator('.changes li:visible code').allInnerTexts();
+  assert.deepEqual(await changed(), ['GET /api/gone', 'POST /api/approve', 'any method /api/x']);
+  await page.fill('#q', 'gone');
+  assert.deepEqual([await visible(), await changed()], [[], ['GET /api/gone']]);
+  assert.equal(await page.isVisible('#nothing'), false);
+  await page.fill('#q', 'bank::keys');
+  assert.deepEqual([await visible(), await changed()], [['/api/keys'], []]);
+  assert.equal(await page.isVisible('section.changes'), false);
+  await page.fill('#q', '');
+  assert.equal((await changed()).length, 3);
+});
+
+test('each endpoint shows what it asks, and they are in the order that is asked for', async () => {
+  const asks = await page.locator('li', { hasText: '/api/approve' }).locator('.ask').allInnerTexts();
+  assert.deepEqual(asks, ['mfa', 'login at most 10 min old', 'scope payments:approve']);
+  await page.selectOption('#sort', 'age');
+  assert.deepEqual((await visible()).slice(0, 2), ['/api/keys', '/api/approve'], 'any age is the oldest');
+  await page.selectOption('#sort', 'methods');
+  assert.deepEqual((await visible()).slice(0, 2), ['/api/keys', '/api/approve'], 'hwk, face before mfa');
+  await page.selectOption('#sort', 'path');
+  assert.deepEqual(await visible(), all);
 });
 
 test('the keyboard reaches the search and leaves it', async () => {
@@ -72,7 +116,7 @@ test('the keyboard reaches the search and leaves it', async () => {
   assert.deepEqual(await visible(), [], 'a slash is a letter there');
   await page.keyboard.press('Escape');
   assert.equal(await page.inputValue('#q'), '');
-  assert.equal((await visible()).length, 3);
+  assert.equal((await visible()).length, all.length);
   await page.goto(url);
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'by the tab key as well');
@@ -80,8 +124,9 @@ test('the keyboard reaches the search and leaves it', async () => {
 
 test('what has changed stands above everything and at its endpoint', async () => {
   const changes = await page.locator('.changes li').allInnerTexts();
-  assert.match(changes[0], /^weakened POST \/api\/approve max-age weakened: 300 → 600/);
-  assert.match(await page.locator('li[data-words*="/api/approve"]').innerText(), /weakened/);
+  assert.match(changes[0], /^weakened GET \/api\/gone is gone/);
+  assert.match(changes[1], /^weakened POST \/api\/approve max-age weakened: 300 → 600/);
+  assert.match(await page.locator('.endpoints li[data-words*="/api/approve"]').innerText(), /weakened/);
 });
 
 test('text of the contract is text, whatever stands in it', async () => {
@@ -102,9 +147,9 @@ function luminance(colour) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-for (const colorScheme of ['light', 'dark']) {
-  test(`every text can be read in ${colorScheme}`, async () => {
-    await page.emulateMedia({ colorScheme });
+for (const [colorScheme, media] of [['light', 'screen'], ['dark', 'screen'], ['light', 'print'], ['dark', 'print']]) {
+  test(`every text can be read in ${colorScheme} on ${media}`, async () => {
+    await page.emulateMedia({ colorScheme, media });
     const pairs = await page.evaluate(() => {
       const behind = (element) => {
         for (let at = element; at; at = at.parentElement) {
@@ -124,7 +169,8 @@ for (const colorScheme of ['light', 'dark']) {
       assert.ok((light + 0.05) / (dark + 0.05) >= 4.5, `${text}: ${ink} on ${paper}`);
     }
     const paper = luminance(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
-    assert.equal(paper > 0.5, colorScheme === 'light');
+    assert.equal(paper > 0.5, colorScheme === 'light' || media === 'print');
+    await page.emulateMedia({ colorScheme: null, media: null });
   });
 }
 
@@ -140,7 +186,8 @@ test('on paper there is no search, and nothing is left out by one', async () => 
   assert.equal((await visible()).length, 0);
   await page.emulateMedia({ media: 'print' });
   assert.equal(await page.isVisible('#q'), false);
-  assert.equal((await visible()).length, 3);
+  assert.equal((await visible()).length, all.length);
+  assert.equal(await page.locator('.changes li:visible').count(), 3);
   assert.equal(await page.isVisible('#nothing'), false);
   await page.emulateMedia({ media: 'screen' });
   await page.fill('#q', '');

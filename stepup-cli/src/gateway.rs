@@ -46,8 +46,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let settings = arguments.settings.named()?;
+    let settings = arguments.settings.near()?;
     let options = arguments.options.clone().over(settings.gateway);
+    options.check()?;
     // An issuer by flags or by the environment stands for those of the file.
     let issuers = match &arguments.issuer.issuer {
         Some(_) => vec![arguments.issuer.clone()],
@@ -73,7 +74,10 @@ fn log() {
 
 async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Failure> {
     let path = options.contract.clone().ok_or_else(|| {
-        Failure::Usage("no contract; say --contract contract.json, or gateway.contract".into())
+        Failure::Usage(
+            "no contract; say --contract contract.json, or contract = \"contract.json\" under [gateway] in stepup.toml"
+                .into(),
+        )
     })?;
     let none = [IssuerArguments::default()];
     // Without any, the error that says what to write.

@@ -80,23 +80,19 @@ fn levels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Rule, Level)>, D::E
 /// Where a command finds its settings.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct From {
-    /// The settings, in TOML. `check`, `diff` and `explain` read stepup.toml unless this names another.
+    /// The settings, in TOML [default: stepup.toml in this folder, where there is one].
     #[arg(long, value_name = "FILE", env = "STEPUP_CONFIG")]
     config: Option<PathBuf>,
 }
 
 impl From {
-    /// The settings of the file that was named; none otherwise.
-    pub(crate) fn named(&self) -> Result<Settings, Failure> {
-        self.config.as_deref().map_or_else(|| Ok(Settings::default()), read)
-    }
-
     /// The settings of the file that was named, else of `stepup.toml` where there is one.
     pub(crate) fn near(&self) -> Result<Settings, Failure> {
         let near = Path::new("stepup.toml");
         // A link that leads nowhere is an error, not the absence of settings.
         let there = near.symlink_metadata().is_ok();
-        if self.config.is_none() && there { read(near) } else { self.named() }
+        let path = self.config.as_deref().or_else(|| there.then_some(near));
+        path.map_or_else(|| Ok(Settings::default()), read)
     }
 }
 

@@ -39,7 +39,7 @@ pub fn lints(contract: &Contract, longest_max_age: u32) -> Vec<Lint> {
     }
     let table = contract.table();
     let mut unknown = |rule, problem: &str, why: Tangled| {
-        let problem = format!("{problem} was not looked at");
+        let problem = format!("{problem} could not be checked");
         found.push(Lint { rule, endpoint: None, problem, fix: why.to_string() });
     };
     let in_front = in_the_way(contract, &table).map_err(|why| {

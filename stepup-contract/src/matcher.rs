@@ -31,7 +31,8 @@ const ENCODED: Ambiguous = Ambiguous::new(
     "the path is encoded where it need not be, and some servers route it to another endpoint",
 );
 const NEAR: Ambiguous = Ambiguous::new(
-    "some servers route this path to another endpoint, for its case, its encoding or its end",
+    "the path is not spelled as in the contract, and some servers route it to another endpoint: look at its case, its \
+     encoding and its end",
 );
 const ELSEWHERE: Ambiguous = Ambiguous::new(
     "the path does not take this method, and some servers go on to a more general one that does",

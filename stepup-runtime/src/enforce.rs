@@ -88,9 +88,9 @@ impl StepUp {
 /// with such a requirement refuses every request with 500.
 pub fn unenforceable(requirement: &Requirement, proofs: bool) -> Option<&'static str> {
     if requirement.per_action {
-        Some("per_action is registered and exported, but cannot be enforced yet; leave it out")
+        Some("this version cannot enforce per_action, and would refuse every request; leave it out")
     } else if requirement.risk.is_some() {
-        Some("risk is registered and exported, but cannot be enforced yet; leave it out")
+        Some("this version cannot enforce risk, and would refuse every request; leave it out")
     } else if requirement.bound && !proofs {
         Some(
             "bound needs the address for which DPoP proofs are made; say \

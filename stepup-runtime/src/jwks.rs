@@ -118,7 +118,8 @@ impl KeySet {
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.0).finish()
+        let keys: Vec<String> = self.0.iter().map(|key| format!("{key:?}")).collect();
+        f.write_str(&keys.join(", "))
     }
 }
 
@@ -186,7 +187,8 @@ impl Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let algorithms: Vec<&str> = self.verifiers.iter().map(|(known, _)| known.0).collect();
-        write!(f, "{:?} for {algorithms:?}", self.kid)
+        let kid = self.kid.as_deref().unwrap_or("a key without an id");
+        write!(f, "{} ({})", kid.escape_debug(), algorithms.join(", "))
     }
 }
 

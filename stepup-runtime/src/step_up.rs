@@ -317,7 +317,14 @@ fn check(issuer: &Trusted, contract: &Contract, allow: bool) -> Result<(), Build
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error && !allow);
     for finding in warnings {
-        tracing::warn!(issuer = issuer.name, %finding, "the contract may not be satisfiable");
+        let Finding { endpoint, problem, fix, .. } = finding;
+        tracing::warn!(
+            issuer = issuer.name,
+            endpoint,
+            problem,
+            fix,
+            "this issuer may be unable to satisfy the contract"
+        );
     }
     if errors.is_empty() {
         return Ok(());

@@ -464,7 +464,7 @@ fn what_cannot_be_enforced_yet_cannot_be_mounted() {
     for mount in mounts {
         let panic = std::panic::catch_unwind(mount).expect_err("it must not start");
         let message = panic.downcast_ref::<String>().expect("a message");
-        assert!(message.contains("cannot be enforced yet"), "{message}");
+        assert!(message.contains("this version cannot enforce"), "{message}");
         assert!(message.contains("POST /"), "{message}");
     }
 }

@@ -87,7 +87,7 @@ async fn what_is_written_like_a_header_of_ours_is_refused_in_every_mode() {
         };
         let answer = Answer::of(question).await;
         assert_eq!(answer.status, 400, "{mode}: {}", answer.body);
-        assert!(answer.body.contains("tells the upstream who calls"), "{mode}: {}", answer.body);
+        assert!(answer.body.contains("that of an identity header"), "{mode}: {}", answer.body);
     }
     let mut envoy = EnvoyClient::connect(gateway.address("envoy-grpc")).await;
     let headers = [("authorization", &*bearer), (name, "mallory")];
@@ -321,7 +321,8 @@ async fn what_keeps_it_from_starting_is_told_with_the_line() {
         (&good, "[lint]\n", &[], "unknown field `lint`"),
         (&good, "", &[], "no issuer; say --issuer"),
         (&good, auth, &[], "has no audience; say --audience"),
-        (per_action, &named, &[], "per_action is registered"),
+        (per_action, &named, &[], "this version cannot enforce per_action"),
+        (&good, &named, &["--max-header-bytes", "10"], "max-header-bytes is 10; the least is 8192"),
         (&phr, &named, &[], "nothing in this issuer's tokens proves `phishing_resistant`"),
         ("[]x", &named, &[], "not a contract"),
         (&good, &named, &["--identity", "subject=Host"], "`host` is needed for something else"),

@@ -52,7 +52,7 @@ impl Authorizer {
             Ok(head)
                 if head.headers.keys().any(|name| self.identity.is_mimicked_by(name.as_str())) =>
             {
-                let why = "a header is written like one that tells the upstream who calls";
+                let why = "the name of a header could be mistaken for that of an identity header";
                 Err(Cause::InvalidRequest(why).into())
             }
             Ok(head) => self.enforce(&head).await,

@@ -14,6 +14,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use stepup_runtime::Dpop;
 
+/// hyper's parser has no smaller buffer.
+const LEAST_HEADER_BYTES: u32 = 8192;
+
 /// See the module.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[command(next_help_heading = "The gateway")]
@@ -102,6 +105,25 @@ impl Options {
         }
     }
 
+    /// What has no meaning is no setting.
+    ///
+    /// # Errors
+    /// A number that is too low or none at all.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let bytes = self.max_header_bytes.filter(|bytes| *bytes < LEAST_HEADER_BYTES);
+        let seconds = self.reload_seconds.filter(|seconds| {
+            let time = Duration::try_from_secs_f32(*seconds);
+            !time.is_ok_and(|time| time >= SHORTEST_RELOAD)
+        });
+        let bytes = bytes
+            .map(|bytes| format!("max-header-bytes is {bytes}; the least is {LEAST_HEADER_BYTES}"));
+        let seconds = seconds.map(|seconds| {
+            let least = SHORTEST_RELOAD.as_secs_f32();
+            format!("reload-seconds is {seconds}; write a number of seconds from {least} on")
+        });
+        bytes.or(seconds).map_or(Ok(()), |why| Err(Failure::Usage(why)))
+    }
+
     /// How proofs of DPoP are checked.
     pub(crate) fn dpop(&self) -> Result<Dpop, Failure> {
         let Some(path) = &self.dpop_nonce_key else { return Ok(Dpop::default()) };
@@ -137,7 +159,7 @@ impl Options {
 
     pub(crate) fn limits(&self) -> Limits {
         Limits {
-            header_bytes: self.max_header_bytes.unwrap_or(32 * 1024).max(8192),
+            header_bytes: self.max_header_bytes.unwrap_or(32 * 1024),
             connections: size(self.max_connections, 4096),
         }
     }
@@ -148,7 +170,7 @@ impl Options {
 
     pub(crate) fn reload_interval(&self) -> Duration {
         let given = self.reload_seconds.map(Duration::try_from_secs_f32);
-        given.and_then(Result::ok).unwrap_or(Duration::from_secs(1)).max(SHORTEST_RELOAD)
+        given.and_then(Result::ok).unwrap_or(Duration::from_secs(1))
     }
 
     pub(crate) fn drain_time(&self) -> Duration {
@@ -163,4 +185,25 @@ impl Options {
 /// A number of things that each take memory.
 fn size(given: Option<NonZeroU32>, usual: usize) -> usize {
     given.map_or(usual, |given| usize::try_from(given.get()).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_means_nothing_is_no_setting() {
+        let of = |toml: &str| toml::from_str::<Options>(toml).unwrap().check();
+        for good in ["", "max-header-bytes = 8192\nreload-seconds = 0.05", "reload-seconds = 60"] {
+            assert!(of(good).is_ok(), "{good}");
+        }
+        for (odd, said) in [
+            ("max-header-bytes = 8191", "the least is 8192"),
+            ("reload-seconds = 0.01", "from 0.05 on"),
+            ("reload-seconds = -1", "from 0.05 on"),
+            ("reload-seconds = nan", "from 0.05 on"),
+        ] {
+            assert!(of(odd).unwrap_err().to_string().contains(said), "{odd}");
+        }
+    }
 }

@@ -58,7 +58,7 @@ enum Over {
 impl Arguments {
     /// The headers that tell who calls.
     fn identity(&self) -> Result<Identity, Failure> {
-        let settings = self.settings.named()?.gateway;
+        let settings = self.settings.near()?.gateway;
         let given = if self.identity.is_empty() { &settings.identity } else { &self.identity };
         let tell = if self.tell.is_empty() { &settings.tell } else { &self.tell };
         Identity::new(given, tell)

@@ -246,7 +246,10 @@ fn parameters(path: &str) -> Vec<Value> {
         let (_, name) = segment.strip_suffix('}')?.rsplit_once('{')?;
         Some(name.trim_start_matches('*'))
     });
+    // A literal brace, which a template cannot have in OpenAPI, makes no name.
+    let is_name = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     names
+        .filter(is_name)
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect()
 }
@@ -293,6 +296,7 @@ fn components(components: &CstObject, arguments: &Arguments) -> Result<(), Strin
             "acr_values": {"type": "string"},
             "max_age": {"type": "integer"},
             "scope": {"type": "string"},
+            "claims": {"type": "string"},
         },
     });
     put(&object(components, "schemas")?, "StepUpProblem", &marked(problem))

@@ -8,6 +8,7 @@ pub mod command;
 pub mod contracts;
 pub mod envoy;
 pub mod gateways;
+pub mod http2;
 pub mod peers;
 pub mod scripted;
 pub mod server;

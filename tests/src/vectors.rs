@@ -3,9 +3,11 @@
 
 use crate::server::Answer;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::{LazyLock, Mutex};
 use stepup_contract::{ClaimPath, Contract, Method, Profile, Requirement, RiskLevel};
 use stepup_runtime::testing::TestIssuer;
 
@@ -88,17 +90,50 @@ impl Vector {
         };
         let expected = |name| if self.comes_later() { None } else { text(name) };
         let names = ["acr_values", "max_age", "scope"];
+        let told = answer.challenge();
         let agrees = answer.status == status
             && (answer.body == reached) == (status == 200)
-            && answer.parameter("error").as_deref() == error
-            && names.iter().all(|name| answer.parameter(name) == expected(name))
+            && self.has_these_parameters(&told, error, names.map(|name| (name, expected(name))))
+            && *FIRST.lock().expect("no panic").entry(self.name.clone()).or_insert(told.clone())
+                == told
             && (status == 200
                 || self.comes_later()
                 || names.iter().all(|name| answer.json()[name] == challenge[name]));
         let (name, expect) = (&self.name, &self.expect);
         (!agrees).then(|| format!("{name}\n  expected {expect}\n  got {answer:?}"))
     }
+
+    /// Whether a challenge is in the right scheme and has these parameters, what is wrong in words, and no other.
+    fn has_these_parameters(
+        &self,
+        told: &Option<Told>,
+        error: Option<&str>,
+        expected: [(&str, Option<String>); 3],
+    ) -> bool {
+        let Some(error) = error else { return told.is_none() };
+        let bound = self.requirement.bound;
+        let mut names = vec!["error", "error_description"];
+        names.extend(bound.then_some("algs"));
+        names.extend(expected.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name));
+        told.as_ref().is_some_and(|(scheme, parameters)| {
+            let value = |name: &str| {
+                let mut values = parameters.iter().filter(|(known, _)| known == name);
+                values.next().map(|(_, value)| value.clone())
+            };
+            *scheme == if bound { "DPoP" } else { "Bearer" }
+                && parameters.len() == names.len()
+                && names.iter().all(|name| value(name).is_some_and(|value| !value.is_empty()))
+                && value("error").as_deref() == Some(error)
+                && expected.iter().all(|(name, expected)| value(name) == *expected)
+        })
+    }
 }
+
+/// A challenge's scheme and parameters.
+type Told = (String, Vec<(String, String)>);
+
+/// The first challenge of each vector: every later one has to be the same, word by word, by whatever way it came.
+static FIRST: LazyLock<Mutex<HashMap<String, Option<Told>>>> = LazyLock::new(Mutex::default);
 
 fn read(file: &str, value: &Value) -> Vector {
     let name = format!("{file}: {}", value["name"].as_str().expect("a name"));

@@ -13,6 +13,7 @@ use stepup_runtime::{Contract, ContractLayer, StepUp};
 use stepup_tests::careless::readings;
 use stepup_tests::envoy::{Asked, EnvoyClient};
 use stepup_tests::gateways::{Gateway, Kind, Proxy};
+use stepup_tests::http2;
 use stepup_tests::upstream::{REACHED, Reached, Upstream, raw};
 
 /// One spelling: a request line and header fields.
@@ -227,21 +228,55 @@ async fn no_spelling_reaches_a_protected_handler_behind_a_real_gateway() {
 async fn through(kind: Kind, gateway: &Gateway, weak: &str, strong: &str) -> Vec<String> {
     let upstream = Upstream::start().await;
     let proxy = Proxy::start(kind, gateway, upstream.address()).await;
-    let (mut wrong, mut reached, mut guarded) = (Vec::new(), 0, 0);
-    for spelling in spellings() {
-        let line = format!("{} {}", spelling.method, spelling.target);
-        raw(proxy.address, &bytes(&line, &[], &spelling, weak)).await;
-        for request in upstream.take().iter().filter(|request| is_protected(request)) {
-            wrong.push(format!("{kind:?}: {line} {:?} as {request:?}", spelling.headers));
+    let mut wrong = Vec::new();
+    // Those that speak both without more in their configuration.
+    let both = matches!(kind, Kind::Traefik | Kind::EnvoyHttp | Kind::EnvoyGrpc);
+    for http2 in [false, true].into_iter().filter(|http2| both || !http2) {
+        let (mut reached, mut guarded) = (0, 0);
+        let ask = async |spelling: &Spelling, token| {
+            if http2 {
+                over_http2(proxy.address, spelling, token).await;
+            } else {
+                let line = format!("{} {}", spelling.method, spelling.target);
+                raw(proxy.address, &bytes(&line, &[], spelling, token)).await;
+            }
+            upstream.take()
+        };
+        // Of another form is no path of HTTP/2 (RFC 9113 §8.3.1): Envoy answers by closing the connection, a second
+        // later.
+        let spellings = spellings().into_iter();
+        for spelling in spellings.filter(|one| !http2 || one.target.starts_with('/')) {
+            for request in ask(&spelling, weak).await.iter().filter(|one| is_protected(one)) {
+                let Spelling { method, target, headers } = &spelling;
+                wrong.push(format!("{kind:?}: {method} {target} {headers:?} as {request:?}"));
+            }
+            let requests = ask(&spelling, strong).await;
+            reached += requests.len();
+            guarded += requests.iter().filter(|request| is_protected(request)).count();
         }
-        raw(proxy.address, &bytes(&line, &[], &spelling, strong)).await;
-        let requests = upstream.take();
-        reached += requests.len();
-        guarded += requests.iter().filter(|request| is_protected(request)).count();
+        assert!(reached >= 20, "{kind:?}: only {reached} arrive with a strong token");
+        assert!(
+            guarded >= 10,
+            "{kind:?}: only {guarded} protected ones arrive with a strong token"
+        );
     }
-    assert!(reached >= 20, "{kind:?}: only {reached} arrive with a strong token");
-    assert!(guarded >= 10, "{kind:?}: only {guarded} protected ones arrive with a strong token");
     wrong
+}
+
+/// The same request in the frames of HTTP/2.
+async fn over_http2(proxy: SocketAddr, spelling: &Spelling, token: &str) {
+    let bearer = format!("Bearer {token}");
+    let mut fields = vec![
+        (":method".to_owned(), spelling.method.as_bytes()),
+        (":scheme".to_owned(), b"http"),
+        (":authority".to_owned(), b"api"),
+        (":path".to_owned(), spelling.target.as_bytes()),
+    ];
+    let headers = spelling.headers.iter();
+    fields.extend(headers.map(|(name, value)| (name.to_lowercase(), value.as_bytes())));
+    fields.push(("authorization".to_owned(), bearer.as_bytes()));
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    http2::send(proxy, &fields).await;
 }
 
 #[tokio::test]

@@ -8,9 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use stepup_contract::Matcher;
 use stepup_runtime::testing::{AUDIENCE, TestIssuer};
 use stepup_runtime::{Contract, ContractLayer, StepUp};
 use stepup_tests::careless::readings;
+use stepup_tests::command::workspace;
 use stepup_tests::envoy::{Asked, EnvoyClient};
 use stepup_tests::gateways::{Gateway, Kind, Proxy};
 use stepup_tests::http2;
@@ -63,6 +65,40 @@ fn there_are_many_spellings_of_protected_paths_and_no_two_alike() {
     assert!(protected >= 200, "{protected}");
     let different = spellings.iter().map(of).collect::<BTreeSet<_>>().len();
     assert_eq!(different, spellings.len());
+}
+
+/// What stands in code in a cell of a table.
+fn codes(cell: &str) -> impl Iterator<Item = (&str, &str)> {
+    let codes = cell.split('`').skip(1).step_by(2);
+    codes.map(|code| code.split_once(' ').unwrap_or(("", code)))
+}
+
+/// The table of the page, row by row.
+#[test]
+fn the_page_says_what_is_refused_beside_what() {
+    let page = std::fs::read_to_string(workspace().join("docs/gateways.md")).expect("the page");
+    let table = page.split("| some servers overlook |").nth(1).expect("the table");
+    let rows = table.split("\n\n").next().expect("its end").lines().skip(2);
+    let mut count = 0;
+    for row in rows {
+        let mut cells = row.trim_matches('|').split(" | ").skip(1);
+        let mut next = || cells.next().unwrap_or_else(|| panic!("a cell more in {row}"));
+        let endpoints = codes(next()).map(|(method, path)| {
+            let mut endpoint = json!({"path": path, "security": {"step-up": false}});
+            if !method.is_empty() {
+                endpoint["method"] = method.into();
+            }
+            endpoint
+        });
+        let contract = Contract::parse(endpoints.collect::<Value>().to_string());
+        let matcher = Matcher::new(&contract.expect("a contract"));
+        for (method, path) in codes(next()) {
+            let method = if method.is_empty() { "GET" } else { method };
+            assert!(matcher.find(method, path).is_err(), "{method} {path} in {row}");
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "{count}");
 }
 
 fn contract(unlisted: &str) -> Value {

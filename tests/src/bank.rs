@@ -28,6 +28,31 @@ pub async fn bank(idp: &TestIssuer) -> Gateway {
     Gateway::start(&contract(&json!(["mfa"])).to_string(), &issuer(idp.url()), None).await
 }
 
+/// Where the bank is, for proofs of DPoP.
+pub const RESOURCE: &str = "https://api.example";
+
+/// Its gateway at [`RESOURCE`], which asks for `mfa` just now and for a scope; with this in the settings, which go to
+/// what is rendered as well.
+pub async fn resource_bank(idp: &TestIssuer, more: &str) -> Gateway {
+    let mfa = json!({"step-up": true, "methods": ["mfa"], "max-age": 300, "scopes": ["pay"]});
+    let contract = json!([
+        {"method": "POST", "path": "/pay", "security": mfa},
+        {"method": "GET", "path": "/me", "security": {"step-up": false}},
+    ]);
+    let settings = format!("{}\n[gateway]\nresource = \"{RESOURCE}\"\n{more}", issuer(idp.url()));
+    Gateway::start(&contract.to_string(), &settings, None).await
+}
+
+/// The gateway of one that lets through what its contract does not list.
+pub async fn open_bank(idp: &TestIssuer) -> Gateway {
+    let contract = json!({
+        "contract": 1, "service": "bank", "version": "1", "unlisted": "allow", "endpoints": [
+            {"method": "POST", "path": "/pay", "security": {"step-up": true, "methods": ["mfa"]}},
+        ],
+    });
+    Gateway::start(&contract.to_string(), &issuer(idp.url()), None).await
+}
+
 /// A question in nginx's way.
 pub fn question(gateway: &Gateway, method: &str, target: &str) -> reqwest::RequestBuilder {
     reqwest::Client::new()

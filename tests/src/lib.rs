@@ -10,6 +10,7 @@ pub mod envoy;
 pub mod gateways;
 pub mod http2;
 pub mod peers;
+pub mod proxy;
 pub mod scripted;
 pub mod server;
 pub mod seven_arguments;

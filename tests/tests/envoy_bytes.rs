@@ -5,8 +5,9 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use stepup_runtime::testing::{AUDIENCE, TestIssuer};
-use stepup_tests::gateways::{Gateway, Kind, Proxy};
+use stepup_tests::gateways::Gateway;
 use stepup_tests::http2::send;
+use stepup_tests::proxy::{Kind, Proxy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -84,6 +84,15 @@ async fn a_changed_contract_is_taken_without_a_pause_and_a_bad_one_is_not() {
     }
 }
 
+/// The head of a question over gRPC.
+fn grpc_question() -> http::Request<()> {
+    http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .expect("a request")
+}
+
 /// One that sends a part of its question, and answers every sign of life that it is asked for.
 #[tokio::test]
 async fn a_question_that_has_no_end_is_not_waited_for() {
@@ -94,12 +103,7 @@ async fn a_question_that_has_no_end_is_not_waited_for() {
     tokio::spawn(connection);
     // The first five bytes say how long the message is.
     for (length, status, time) in [([0, 8, 0, 0], "11", 5), ([0, 0, 4, 0], "4", 45)] {
-        let request = http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())
-            .expect("a request");
-        let (answer, mut body) = client.send_request(request, false).expect("sent");
+        let (answer, mut body) = client.send_request(grpc_question(), false).expect("sent");
         let begun = [&[0][..], &length, &[0; 8]].concat();
         body.send_data(begun.into(), false).expect("sent");
         let answer = timeout(Duration::from_secs(time), answer).await.expect("in time");
@@ -136,23 +140,16 @@ async fn questions_that_are_taken_back_cost_the_others_nothing() {
     let stream = TcpStream::connect(gateway.address("envoy-grpc")).await.expect("connected");
     let (client, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
     tokio::spawn(connection);
-    let question = || {
-        http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())
-            .expect("a request")
-    };
     for _ in 0..20 {
         let mut client = client.clone().ready().await.expect("the connection is there");
         for _ in 0..100 {
-            let (_, mut body) = client.send_request(question(), false).expect("sent");
+            let (_, mut body) = client.send_request(grpc_question(), false).expect("sent");
             body.send_reset(h2::Reason::CANCEL);
         }
         tokio::task::yield_now().await;
     }
     let mut client = client.ready().await.expect("the connection is there");
-    let (answer, mut body) = client.send_request(question(), false).expect("sent");
+    let (answer, mut body) = client.send_request(grpc_question(), false).expect("sent");
     body.send_data(vec![0; 5].into(), true).expect("sent");
     let answer =
         timeout(Duration::from_secs(10), answer).await.expect("in time").expect("an answer");

@@ -14,8 +14,9 @@ use stepup_runtime::{Contract, ContractLayer, StepUp};
 use stepup_tests::careless::readings;
 use stepup_tests::command::workspace;
 use stepup_tests::envoy::{Asked, EnvoyClient};
-use stepup_tests::gateways::{Gateway, Kind, Proxy};
+use stepup_tests::gateways::Gateway;
 use stepup_tests::http2;
+use stepup_tests::proxy::{Kind, Proxy};
 use stepup_tests::upstream::{REACHED, Reached, Upstream, raw};
 
 /// One spelling: a request line and header fields.

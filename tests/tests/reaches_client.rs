@@ -6,7 +6,8 @@ use serde_json::json;
 use std::path::Path;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
 use stepup_tests::command::workspace;
-use stepup_tests::gateways::{Gateway, Kind, Proxy};
+use stepup_tests::gateways::Gateway;
+use stepup_tests::proxy::{Kind, Proxy};
 use stepup_tests::server::Answer;
 use stepup_tests::upstream::{Upstream, raw};
 

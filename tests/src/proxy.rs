@@ -1,0 +1,255 @@
+//! The real nginx, Caddy, Traefik and Envoy, each a process of its own in front of an upstream, as `stepup render`
+//! configures it. It stops when it is dropped.
+
+use crate::command::{run, stepup};
+use crate::gateways::{Gateway, kill_group};
+use crate::upstream::raw;
+use std::fs;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::sleep;
+
+/// A gateway of somebody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// nginx with `auth_request`.
+    Nginx,
+    /// Caddy with `forward_auth`.
+    Caddy,
+    /// Traefik with `forwardAuth`.
+    Traefik,
+    /// Envoy with `ext_authz` over HTTP.
+    EnvoyHttp,
+    /// Envoy with `ext_authz` over gRPC.
+    EnvoyGrpc,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Nginx, Self::Caddy, Self::Traefik, Self::EnvoyHttp, Self::EnvoyGrpc];
+
+    /// How it asks.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Caddy | Self::Traefik => "forward-auth",
+            Self::EnvoyHttp => "envoy-http",
+            Self::EnvoyGrpc => "envoy-grpc",
+        }
+    }
+}
+
+/// A real gateway, configured by `stepup render`.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where clients come in.
+    pub address: SocketAddr,
+    process: Child,
+    _folder: TempDir,
+}
+
+impl Proxy {
+    /// Starts one in front of an upstream.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        Self::started(kind, "", (gateway, kind.mode()), "127.0.0.1", upstream).await
+    }
+
+    /// Starts one that asks where another mode is listened in.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn asking(kind: Kind, mode: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        Self::started(kind, "", (gateway, mode), "127.0.0.1", upstream).await
+    }
+
+    /// Starts one that finds the upstream and the gateway by the name of this machine.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_by_name(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        Self::started(kind, "", (gateway, kind.mode()), "localhost", upstream).await
+    }
+
+    /// Starts nginx with these directives in its `http` block, before those that are rendered; `{folder}` is
+    /// its own.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn nginx_with(inherited: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
+        let asked = (gateway, Kind::Nginx.mode());
+        Self::started(Kind::Nginx, inherited, asked, "127.0.0.1", upstream).await
+    }
+
+    /// Writes a request with these header fields, and reads the answer's status and all of it.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn call(&self, line: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        let mut request = format!("{line} HTTP/1.1\r\nHost: api\r\nContent-Length: 0\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        let answer = raw(self.address, request.as_bytes()).await;
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.unwrap_or_else(|| panic!("{line}: {answer:?}")), answer)
+    }
+
+    async fn started(
+        kind: Kind,
+        inherited: &str,
+        (gateway, mode): (&Gateway, &str),
+        host: &str,
+        upstream: SocketAddr,
+    ) -> Self {
+        let listen = free_port();
+        let (name, over) = match kind {
+            Kind::Nginx => ("nginx", None),
+            Kind::Caddy => ("caddy", None),
+            Kind::Traefik => ("traefik", None),
+            Kind::EnvoyHttp => ("envoy", Some("http")),
+            Kind::EnvoyGrpc => ("envoy", Some("grpc")),
+        };
+        let contract = gateway.contract.to_str().expect("a path of text");
+        let at = |address: SocketAddr| format!("{host}:{}", address.port());
+        let (listen_at, upstream, asked) =
+            (listen.to_string(), at(upstream), at(gateway.address(mode)));
+        let mut arguments = vec!["render", name, contract, "--listen", &listen_at];
+        arguments.extend(["--upstream", &upstream, "--gateway", &asked]);
+        arguments.extend(over.iter().flat_map(|over| ["--over", over]));
+        let settings = gateway.settings.to_str().expect("a path of text");
+        arguments.extend(["--config", settings]);
+        let rendered = run(stepup(), &arguments);
+        assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+        let text = String::from_utf8(rendered.stdout).expect("text");
+        Self::configured(kind, inherited, &text, listen).await
+    }
+
+    /// Starts one with the configuration that the text says: of ports, those of clients, of the upstream and of the
+    /// gateway are put in place of these.
+    ///
+    /// # Panics
+    /// When it does not start, or the text does not have these ports.
+    pub async fn written(
+        kind: Kind,
+        text: &str,
+        ports: [&str; 3],
+        gateway: &Gateway,
+        upstream: SocketAddr,
+    ) -> Self {
+        let listen = free_port();
+        let mut text = text.to_owned();
+        let marks = ["\u{1}", "\u{2}", "\u{3}"];
+        for (port, mark) in ports.into_iter().zip(marks) {
+            assert!(text.contains(port), "{port} is not in:\n{text}");
+            text = text.replace(port, mark);
+        }
+        // One of the new ports may have another of the old ones in it.
+        for (mark, address) in
+            marks.into_iter().zip([listen, upstream, gateway.address(kind.mode())])
+        {
+            text = text.replace(mark, &address.port().to_string());
+        }
+        Self::configured(kind, "", &text, listen).await
+    }
+
+    async fn configured(kind: Kind, inherited: &str, text: &str, listen: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join(match kind {
+            Kind::Nginx | Kind::Caddy => "config",
+            // By this name it finds the half that is read again when it changes.
+            Kind::Traefik => "traefik.yml",
+            Kind::EnvoyHttp | Kind::EnvoyGrpc => "config.yaml",
+        });
+        fs::write(&config, text).expect("a file");
+        let mut command = match kind {
+            Kind::Nginx => {
+                let here = folder.path().display();
+                let main = folder.path().join("nginx.conf");
+                let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+                    .iter()
+                    .fold(String::new(), |text, what| {
+                        format!("{text}{what}_temp_path {here}/{what}; ")
+                    });
+                let text = format!(
+                    "daemon off; pid {here}/pid; error_log {here}/error.log; events {{}}\n\
+                     http {{ access_log off; {temporary} {} include {}; }}\n",
+                    inherited.replace("{folder}", &here.to_string()),
+                    config.display()
+                );
+                fs::write(&main, text).expect("a file");
+                let mut command = Command::new("nginx");
+                command.arg("-e").arg(folder.path().join("error.log")).arg("-c").arg(main);
+                command
+            }
+            Kind::Caddy => {
+                let mut command = Command::new("caddy");
+                // Its own port for operators is not asked for here.
+                fs::write(&config, format!("{{\n\tadmin off\n}}\n{text}")).expect("a file");
+                command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&config);
+                command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path());
+                command
+            }
+            Kind::Traefik => {
+                let mut command = Command::new("traefik");
+                command.arg("--configFile=traefik.yml").current_dir(folder.path());
+                command
+            }
+            Kind::EnvoyHttp | Kind::EnvoyGrpc => {
+                let mut command = Command::new("envoy");
+                command.arg("-c").arg(&config).args(["--concurrency", "1", "-l", "warn"]);
+                command.arg("--disable-hot-restart");
+                command
+            }
+        };
+        // nginx has a worker, which outlives a master that is killed.
+        command.process_group(0);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let process = command.spawn().expect("it starts; tests/run installs it");
+        for _ in 0..200 {
+            if answers(kind, listen).await {
+                return Self { address: listen, process, _folder: folder };
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{kind:?} does not listen");
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        kill_group(&self.process);
+    }
+}
+
+/// Whether it takes requests, and knows what to do with them: Traefik listens before it does, and says 404 then.
+async fn answers(kind: Kind, listen: SocketAddr) -> bool {
+    if TcpStream::connect(listen).await.is_err() {
+        return false;
+    }
+    // What the gateway refuses, so that it reaches no upstream.
+    let refused = reqwest::Client::new().get(format!("http://{listen}/;"));
+    kind != Kind::Traefik || refused.send().await.is_ok_and(|answer| answer.status() != 404)
+}
+
+/// A port that nobody has, and that nobody else here is given: below those that a system gives to who asks for any
+/// (RFC 6335 §6), or a server of another test could take it before it is used. Two Envoys would share it.
+fn free_port() -> SocketAddr {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    loop {
+        let port = first + GIVEN.fetch_add(1, Ordering::Relaxed);
+        if let Ok(listener) = StdListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().expect("its address");
+        }
+    }
+}

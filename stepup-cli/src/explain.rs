@@ -271,20 +271,19 @@ impl Explanation<'_> {
         let authentication = self.profile.authentication(claims);
         // What introspection says need not have an end.
         let standing = self.trust.check(self.presented, self.request.headers.contains_key("dpop"));
-        let bound = standing.and_then(|standing| {
-            standing.times.check(self.now, authentication.clock_skew)?;
-            Ok(standing.bound_to.is_some())
-        });
-        let bound = match bound {
-            Ok(bound) => bound,
+        let standing = match standing {
+            Ok(standing) => standing,
             Err(cause) => {
-                say(format!(
-                    "refused with {}; to cure it, request another token",
-                    short(&cause.into())
-                ));
+                say(format!("refused with {}", short(&cause.into())));
                 return (text, false);
             }
         };
+        let bound = standing.bound_to.is_some();
+        if let Err(cause) = standing.times.check(self.now, authentication.clock_skew) {
+            let why = short(&cause.into());
+            say(format!("refused with {why}; to cure it, request another token"));
+            return (text, false);
+        }
         say(format!("vocabulary: {}", self.vocabulary));
         let evidence = Evidence { bound, ..Evidence::of(&authentication) };
         if bound && self.verified.is_none() {

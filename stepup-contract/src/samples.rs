@@ -27,7 +27,7 @@ pub fn without_names(template: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "the paths overlap in so many ways that they cannot be compared; have fewer paths that have a parameter where \
-     others have a fixed segment"
+     others have a fixed segment, or that differ in their case or their end alone"
 )]
 pub struct Tangled;
 

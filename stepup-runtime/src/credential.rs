@@ -117,7 +117,9 @@ fn invalid(detail: &'static str) -> Refusal {
 fn has_access_token(query: &str) -> bool {
     let mut pairs =
         query.split(['&', ';']).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
-    pairs.any(|(key, _)| reads_as(&key, "access-token"))
+    // Spaces in front, and what stands behind a NUL or in brackets, some overlook.
+    let name = |key: &str| key.split(['\0', '[']).next().unwrap_or_default().trim().to_owned();
+    pairs.any(|(key, _)| reads_as(&name(&key), "access-token"))
 }
 
 /// Whether a header of another scheme has a credential of ours behind a comma.
@@ -183,8 +185,15 @@ mod tests {
             assert_eq!(of(values, None), Err(400), "{values:?}");
         }
         assert_eq!(of(&["Bearer a.b.c"], Some("x=1&access_token=d")), Err(400));
-        for query in ["access%5Ftoken=d", "x=1;access_token=d", "access.token=d", "Access%20Token"]
-        {
+        for query in [
+            "access%5Ftoken=d",
+            "x=1;access_token=d",
+            "access.token=d",
+            "Access%20Token",
+            "%20access_token",
+            "access_token%00x",
+            "access_token[]=d",
+        ] {
             assert_eq!(of(&["Bearer a.b.c"], Some(query)), Err(400), "{query}");
         }
         assert_eq!(of(&["Bearer a.b.c"], Some("access=token;accesstoken")), Ok("a.b.c".into()));

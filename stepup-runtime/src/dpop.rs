@@ -53,8 +53,8 @@ impl Dpop {
     }
 
     /// How many proofs are remembered, so that none is used twice: 200,000 unless given, which is
-    /// 2,200 a second for all clients together; one client's key can take an eighth of it. When there
-    /// are more within their lifetime, further ones are answered with 503.
+    /// 2,200 a second for all clients together; one caller (a subject of an issuer) can take an
+    /// eighth of it, with however many keys. When there are more within their lifetime, further ones are answered with 503.
     pub fn remembered_proofs(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self

@@ -10,7 +10,8 @@ use http::header::{
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
 use stepup_contract::{Endpoint, Matcher, Unlisted};
 
 /// What a request meets in a contract.
@@ -87,6 +88,9 @@ impl<'a> Found<'a> {
     /// 403 where no endpoint takes the request and it is to be refused, 400 where a program could take it for another
     /// one, and 500 where something else than nesting has changed its path behind the outermost router.
     pub fn of(matcher: &'a Matcher, head: &Parts) -> Result<Self, Refusal> {
+        let path = whole_path(head);
+        let found = matcher.find(head.method.as_str(), path);
+        let endpoint = found.map_err(|why| Cause::InvalidRequest(why.why()))?;
         if is_rewritten(head) {
             tracing::error!(
                 path = head.uri.path(),
@@ -95,9 +99,6 @@ impl<'a> Found<'a> {
             );
             return Err(Cause::Misconfigured("the path was changed on the way").into());
         }
-        let path = whole_path(head);
-        let found = matcher.find(head.method.as_str(), path);
-        let endpoint = found.map_err(|why| Cause::InvalidRequest(why.why()))?;
         check_overrides(head)?;
         check_upgrade(head)?;
         if let Some(endpoint) = endpoint {
@@ -131,8 +132,7 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
         if is(&PARTS) || (value != target && is(&TARGETS)) {
             return Err(Cause::InvalidRequest("the request names a second target").into());
         }
-        if is(&PREFIX) && value.split(|byte| *byte == b',').any(|prefix| begins(uri.path(), prefix))
-        {
+        if is(&PREFIX) && has_prefix(uri.path(), value) {
             let why = "the request names a prefix to be taken off its path, where it still is";
             return Err(Cause::InvalidRequest(why).into());
         }
@@ -150,17 +150,31 @@ fn check_overrides(head: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether this path lies below the prefix, for some server: as it is written or decoded, with or without regard to
-/// case.
-fn begins(path: &str, prefix: &[u8]) -> bool {
-    let prefix = prefix.trim_ascii();
-    let end = prefix.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-    let below = |path: &[u8]| {
-        let (begin, rest) = path.split_at_checked(end).unwrap_or_default();
-        end > 0 && begin.eq_ignore_ascii_case(&prefix[..end]) && matches!(rest, [] | [b'/', ..])
+/// Whether this path lies below a prefix of this list, or below the list as a whole, for some server: as both are
+/// written or decoded, with or without regard to case and to slashes around the prefix.
+fn has_prefix(path: &str, list: &[u8]) -> bool {
+    let path = path.as_bytes();
+    let decoded: Cow<'_, [u8]> = percent_decode(path).into();
+    let below = |path: &[u8], prefix: &[u8]| {
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        path.split_at_checked(prefix.len()).is_some_and(|(begin, rest)| {
+            begin.eq_ignore_ascii_case(prefix) && matches!(rest, [] | [b'/', ..])
+        })
     };
-    let decoded: Vec<u8> = percent_decode_str(path).collect();
-    [path.as_bytes(), &decoded].into_iter().any(below)
+    list.split(|byte| *byte == b',').chain([list]).map(without_slashes).any(|prefix| {
+        let read: Cow<'_, [u8]> = percent_decode(prefix).into();
+        let prefixes = [prefix, without_slashes(&read)].into_iter();
+        let mut prefixes = prefixes.filter(|prefix| !prefix.is_empty());
+        prefixes.any(|prefix| below(path, prefix) || below(&decoded, prefix))
+    })
+}
+
+/// A text without white space and slashes around it.
+fn without_slashes(text: &[u8]) -> &[u8] {
+    let around = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'/';
+    let begin = text.iter().position(|byte| !around(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !around(byte)).map_or(begin, |last| last + 1);
+    text.get(begin..end).unwrap_or_default()
 }
 
 /// Whether some server takes its method from the parameter of this name. `method` alone is one that many services
@@ -263,8 +277,13 @@ mod tests {
             ("/Public/admin", "/pUBLIC"),
             ("/p%75blic/admin", "/public"),
             ("/p%75blic/admin", "/p%75blic"),
+            ("/public/admin", "/%70ublic"),
+            ("/public/admin", "public"),
+            ("/public/admin", "/outer, /public"),
+            ("/a,b/admin", "/a,b"),
+            ("/a/b/admin", "/a/b"),
         ] {
-            assert!(begins(path, prefix.as_bytes()), "{path} {prefix}");
+            assert!(has_prefix(path, prefix.as_bytes()), "{path} {prefix}");
         }
         for (path, prefix) in [
             ("/admin", "/public"),
@@ -272,8 +291,9 @@ mod tests {
             ("/public/admin", "/"),
             ("/public/admin", ""),
             ("/p", "/public"),
+            ("/public/admin", ",,,"),
         ] {
-            assert!(!begins(path, prefix.as_bytes()), "{path} {prefix}");
+            assert!(!has_prefix(path, prefix.as_bytes()), "{path} {prefix}");
         }
     }
 

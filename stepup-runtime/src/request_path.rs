@@ -23,7 +23,14 @@ pub(crate) fn is_rewritten(head: &Parts) -> bool {
         (here.path() == "/").then(|| whole.path())
     });
     let segments = |path: &str| path.trim_end_matches('/').matches('/').count();
-    whole.query() != here.query() || taken.is_none_or(|taken| segments(taken) != segments(nested))
+    // axum leaves a part of which the parameter is not the whole (`/v-{version}`), and all behind it.
+    let partly = |part: &str| part.contains('{') && !(part.starts_with('{') && part.ends_with('}'));
+    let leaves_some = nested.split('/').any(partly);
+    let explains = |taken| match segments(nested).checked_sub(segments(taken)) {
+        Some(left) => left == 0 || leaves_some,
+        None => false,
+    };
+    whole.query() != here.query() || !taken.is_some_and(explains)
 }
 
 /// The whole path.
@@ -66,6 +73,8 @@ mod tests {
         for target in ["/1/api", "/1/api/a/b?c=d", "/api/api/a/b"] {
             assert!(!rewritten(nested.clone(), target).await, "{target}");
         }
+        let versions = Router::new().nest("/api", Router::new().nest("/v-{version}", inner()));
+        assert!(!rewritten(versions, "/api/v-1/a/b").await);
         let service = Router::new().nest_service("/api", inner());
         for target in ["/api", "/api/", "/api/a/b?c=d"] {
             assert!(!rewritten(service.clone(), target).await, "{target}");

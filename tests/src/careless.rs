@@ -46,7 +46,11 @@ pub fn readings(request: &Reached) -> BTreeSet<(String, String)> {
         "x_forwarded_prefix",
         "x-traversal-path",
     ] {
-        let scripts: Vec<String> = header(name);
+        let said: Vec<String> = header(name);
+        let read = |script: &String| {
+            [script.clone(), decoded(script), format!("/{}", script.trim_matches('/'))]
+        };
+        let scripts: Vec<String> = said.iter().flat_map(read).collect();
         let inner = scripts.iter().filter_map(|script| request.target.strip_prefix(&**script));
         targets.extend(inner.map(str::to_owned).collect::<Vec<_>>());
     }

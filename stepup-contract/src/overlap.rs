@@ -96,10 +96,13 @@ pub(crate) fn twins<'a>(
         let taking: Vec<usize> = careless.matching(path).into_iter().filter_map(place).collect();
         let count = taking.len() * taking.len().saturating_sub(1);
         // What is too much is not begun.
-        for one in taking.iter().filter(|_| count <= MOST_PAIRS) {
+        if count > MOST_PAIRS {
+            return usize::MAX;
+        }
+        for one in &taking {
             pairs.extend(taking.iter().filter(|other| *other != one).map(|other| (*one, *other)));
         }
-        if count > MOST_PAIRS { usize::MAX } else { count }
+        count
     })?;
     // For what it is written as the matcher believes it; some servers take more off its end.
     for (index, whole) in wholes.iter().enumerate().filter(|(_, whole)| !is_read_alike(whole)) {

@@ -19,6 +19,16 @@ pub enum Trust {
     Sensitive,
 }
 
+impl Trust {
+    /// Its name in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Sensitive => "sensitive",
+        }
+    }
+}
+
 /// What an endpoint asks of a caller. When several things are asked, all of them must hold.
 ///
 /// Whether a step-up is asked follows from what is asked; there is no flag that could contradict it.

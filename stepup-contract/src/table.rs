@@ -149,9 +149,11 @@ impl Table {
                 }
                 Segment::Parameter(prefix) => {
                     let prefixed = &self.nodes[place(at)].prefixed;
-                    let key = |text: &str| (Reverse(text.len()), text.to_owned());
-                    let wanted = key(&prefix);
-                    match prefixed.binary_search_by(|(known, _)| key(known).cmp(&wanted)) {
+                    let wanted = (Reverse(prefix.len()), &*prefix);
+                    let place_of = |(known, _): &(Box<str>, u32)| {
+                        (Reverse(known.len()), &**known).cmp(&wanted)
+                    };
+                    match prefixed.binary_search_by(place_of) {
                         Ok(known) => prefixed[known].1,
                         Err(place_of) => {
                             let node = add(&mut self.nodes);

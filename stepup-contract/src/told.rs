@@ -2,7 +2,7 @@
 
 use crate::compare::{Change, Kind, Twin};
 use crate::endpoint::Endpoint;
-use crate::requirement::{Field, Trust};
+use crate::requirement::Field;
 use crate::samples::without_names;
 
 impl Change {
@@ -65,8 +65,7 @@ fn mistaken(Twin { route, weakened }: &Twin) -> String {
 fn changed(change: &Change) -> Vec<String> {
     let (Some(old), Some(new)) = (&change.old, &change.new) else { return Vec::new() };
     let said = |endpoint: &Endpoint, field: Field| match field {
-        Field::StepUp if endpoint.trust() == Trust::Sensitive => "sensitive".to_owned(),
-        Field::StepUp => "standard".to_owned(),
+        Field::StepUp => endpoint.trust().as_str().to_owned(),
         field => endpoint.requirement.said(field),
     };
     let sentence = |field: Field, axis: &str| {

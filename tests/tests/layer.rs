@@ -211,3 +211,23 @@ async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
     }
     assert!(!misused.load(Ordering::SeqCst));
 }
+
+/// What something between the routers has made of a request is another request than the layer would judge.
+#[tokio::test]
+async fn a_path_that_is_changed_in_front_of_the_layer_is_refused() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let guarded = app().layer(ContractLayer::new(contract("allow", None), built(&idp).await));
+    let strip = |mut request: Request<Body>| {
+        let path = request.uri().path();
+        let inner = path.strip_prefix("/t").unwrap_or(path).parse().expect("a path");
+        *request.uri_mut() = inner;
+        request
+    };
+    let stripped = tower::util::MapRequestLayer::new(strip).layer(guarded);
+    let server = Server::start(Router::new().fallback_service(stripped)).await;
+    let weak = idp.password_token();
+    // A handler that asks for no principal: one that does would refuse by itself.
+    for (path, status) in [("/open", 200), ("/t/open", 500), ("/t/open?x", 500)] {
+        assert_eq!(server.call("GET", path, Some(&weak)).await.status, status, "{path}");
+    }
+}

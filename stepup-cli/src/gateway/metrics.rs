@@ -74,10 +74,10 @@ impl Metrics {
     }
 
     pub(crate) fn in_force(&self, contract: &Contract) {
-        for (trust, name) in [(Trust::Standard, "standard"), (Trust::Sensitive, "sensitive")] {
+        for trust in [Trust::Standard, Trust::Sensitive] {
             let endpoints = contract.endpoints().iter().filter(|one| one.trust() == trust);
             let number = i64::try_from(endpoints.count()).unwrap_or(i64::MAX);
-            self.endpoints.get_or_create(&[("trust", name)]).set(number);
+            self.endpoints.get_or_create(&[("trust", trust.as_str())]).set(number);
         }
     }
 

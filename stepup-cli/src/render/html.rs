@@ -139,7 +139,7 @@ fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> Stri
     let asks = asks(&endpoint.requirement);
     let handler = endpoint.handler.as_deref().unwrap_or_default();
     // What is seen, and what the contract says.
-    let trust = if endpoint.trust() == Trust::Sensitive { "sensitive" } else { "standard" };
+    let trust = endpoint.trust().as_str();
     let written = serde_json::to_string(&endpoint.requirement).unwrap_or_default();
     let written = written.replace(['{', '}', '[', ']', '"', ':', ','], " ");
     let changed = axis.map(Axis::as_str).unwrap_or_default();

@@ -4,7 +4,7 @@
 use crate::command::{run, stepup};
 use crate::gateways::{Gateway, kill_group};
 use crate::upstream::raw;
-use std::fs;
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -45,13 +45,16 @@ impl Kind {
     }
 }
 
+/// Where it logs, in its folder.
+const LOG: &str = "error.log";
+
 /// A real gateway, configured by `stepup render`.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where clients come in.
     pub address: SocketAddr,
     process: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Proxy {
@@ -102,6 +105,15 @@ impl Proxy {
         let answer = raw(self.address, request.as_bytes()).await;
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.unwrap_or_else(|| panic!("{line}: {answer:?}")), answer)
+    }
+
+    /// What it has logged.
+    ///
+    /// # Panics
+    /// When that cannot be read.
+    pub fn log(&self) -> String {
+        let log = fs::read(self.folder.path().join(LOG)).expect("a file");
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     async fn started(
@@ -181,14 +193,14 @@ impl Proxy {
                         format!("{text}{what}_temp_path {here}/{what}; ")
                     });
                 let text = format!(
-                    "daemon off; pid {here}/pid; error_log {here}/error.log; events {{}}\n\
+                    "daemon off; pid {here}/pid; error_log {here}/{LOG}; events {{}}\n\
                      http {{ access_log off; {temporary} {} include {}; }}\n",
                     inherited.replace("{folder}", &here.to_string()),
                     config.display()
                 );
                 fs::write(&main, text).expect("a file");
                 let mut command = Command::new("nginx");
-                command.arg("-e").arg(folder.path().join("error.log")).arg("-c").arg(main);
+                command.arg("-e").arg(folder.path().join(LOG)).arg("-c").arg(main);
                 command
             }
             Kind::Caddy => {
@@ -213,15 +225,17 @@ impl Proxy {
         };
         // nginx has a worker, which outlives a master that is killed.
         command.process_group(0);
-        let command = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let log = File::options().create(true).append(true).open(folder.path().join(LOG));
+        let command = command.stdout(Stdio::null()).stderr(log.expect("a file")).kill_on_drop(true);
         let process = command.spawn().expect("it starts; tests/run installs it");
         for _ in 0..200 {
             if answers(kind, listen).await {
-                return Self { address: listen, process, _folder: folder };
+                return Self { address: listen, process, folder };
             }
             sleep(Duration::from_millis(50)).await;
         }
-        panic!("{kind:?} does not listen");
+        let started = Self { address: listen, process, folder };
+        panic!("{kind:?} does not listen:\n{}", started.log());
     }
 }
 

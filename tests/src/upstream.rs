@@ -2,8 +2,9 @@
 
 use crate::server::Server;
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use http::Request;
+use http::{HeaderMap, Request};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub struct Reached {
     /// The target as it was sent.
     pub target: String,
     /// The headers.
-    pub headers: http::HeaderMap,
+    pub headers: HeaderMap,
 }
 
 /// A plain upstream, which answers everything with [`REACHED`] and remembers it.
@@ -32,6 +33,9 @@ pub struct Upstream {
 /// What the upstream says.
 pub const REACHED: &str = "the upstream was reached";
 
+/// The header in which it says how long the body was that has reached it.
+pub const REACHED_BYTES: &str = "reached-bytes";
+
 impl Upstream {
     /// Starts one on a free port.
     pub async fn start() -> Self {
@@ -42,13 +46,17 @@ impl Upstream {
     pub async fn behind(wrap: impl FnOnce(Router) -> Router) -> Self {
         async fn remember(
             State(reached): State<Arc<Mutex<Vec<Reached>>>>,
-            request: Request<axum::body::Body>,
-        ) -> &'static str {
-            let (head, _) = request.into_parts();
+            request: Request<Body>,
+        ) -> ([(&'static str, String); 1], &'static str) {
+            let (head, body) = request.into_parts();
             let (method, target) = (head.method.to_string(), head.uri.to_string());
             let seen = Reached { method, target, headers: head.headers };
+            // It has been reached, whether or not a body follows.
             reached.lock().expect("no panic").push(seen);
-            REACHED
+            // One that is not read may have the connection closed after the answer, while the gateway is using it
+            // again.
+            let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+            ([(REACHED_BYTES, body.len().to_string())], REACHED)
         }
         let reached = Arc::new(Mutex::new(Vec::new()));
         let app = Router::new().fallback(remember).with_state(Arc::clone(&reached));

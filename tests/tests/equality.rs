@@ -9,7 +9,7 @@ use stepup_tests::envoy::{Asked, EnvoyClient};
 use stepup_tests::gateways::{Gateway, settings_of};
 use stepup_tests::proxy::{Kind, Proxy};
 use stepup_tests::server::Answer;
-use stepup_tests::upstream::{REACHED, Upstream};
+use stepup_tests::upstream::{REACHED, REACHED_BYTES, Upstream};
 use stepup_tests::vectors::{Vector, all};
 
 /// The vectors that a gateway can enforce, each with its path and its token; one issuer for each vocabulary.
@@ -151,10 +151,13 @@ async fn nginx_caddy_traefik_and_envoy_agree_with_every_vector() {
         for (vector, path, token) in &cases.cases {
             let request = client.post(format!("http://{}{path}", proxy.address));
             let answer = Answer::of(request.bearer_auth(token).body("a body")).await;
-            let reached = upstream.take().len();
-            assert_eq!(reached, usize::from(answer.status == 200), "{kind:?}: {}", vector.name);
+            let (reached, name) = (upstream.take().len(), &vector.name);
+            assert_eq!(reached, usize::from(answer.status == 200), "{kind:?}: {name}");
+            if answer.status == 200 {
+                assert_eq!(answer.headers[REACHED_BYTES], "6", "{kind:?}: {name}: the body");
+            }
             let wrongly = vector.disagrees(&answer, REACHED);
-            wrong.extend(wrongly.map(|wrongly| format!("{kind:?}: {wrongly}")));
+            wrong.extend(wrongly.map(|wrongly| format!("{kind:?}: {wrongly}\n{}", proxy.log())));
         }
     }
     report(&wrong);

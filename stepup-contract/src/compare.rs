@@ -2,19 +2,16 @@
 //! *tightened*, somebody is refused who was let in. Endpoints are compared by the requests that they
 //! take, so that a route which is put in front of another is seen for what it does.
 
+use crate::concerned::{Pair, Side, concerned};
 use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
-use crate::http_method::HttpMethod;
-use crate::overlap::{places, twins};
-use crate::path::segments;
+use crate::http_method::{HttpMethod, methods};
+use crate::overlap::twins;
 use crate::requirement::Field;
 use crate::samples::{Tangled, readable, samples, without_names};
 use crate::text::{fingerprint, nameless};
-use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::ptr;
 
 /// One change, of the requests that one endpoint of the old contract and one of the new take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +32,7 @@ pub struct Change {
     /// The stricter endpoints that some servers take a new one for: requests in which they cannot be told apart
     /// were refused before.
     pub twins: Vec<Twin>,
-    /// The digest of all requests that are concerned.
+    /// All requests that are concerned.
     concerned: String,
 }
 
@@ -120,83 +117,63 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
         (Unlisted::Allow, Unlisted::Deny) => changes.push(Change::whole(Kind::UnlistedClosed)),
         _ => {}
     }
-    let (old_table, new_table) = (old.table(), new.table());
-    // By identity: each endpoint stands in its table once.
-    let identity = |endpoint: Option<&Endpoint>| endpoint.map(ptr::from_ref);
-    let mut seen: HashMap<_, Option<usize>> = HashMap::new();
+    let (before, after) = (Side::new(old), Side::new(new));
+    let mut seen: HashMap<Pair, Option<usize>> = HashMap::new();
     let mut going_on = HashSet::new();
-    let mut concerned: HashMap<usize, Sha256> = HashMap::new();
-    let templates: Vec<_> = [old, new].into_iter().flat_map(templates).collect();
-    // A change stands without its contract.
-    let whole = |contract: &Contract, endpoint: Option<&Endpoint>| {
-        endpoint.map(|endpoint| {
-            let path = contract.whole_path(endpoint).into_owned();
-            Endpoint { path, ..endpoint.clone() }
-        })
-    };
-    samples(templates.iter().map(|template| segments(template)), |path| {
-        let named = HttpMethod::ALL.into_iter().map(HttpMethod::as_str);
-        for method in named.chain([OTHER]) {
-            let after = new_table.find(method, path);
+    samples(before.segments().chain(after.segments()), |path| {
+        for method in methods() {
+            let found = after.table.find(method, path);
             // Where the old path did not take the method, some servers went on to a more general one that did.
-            let before = old_table.find(method, path).or_else(|| {
-                let fallen = after.map(|_| old_table.falling_through(method, path));
+            let taken = before.table.find(method, path).or_else(|| {
+                let fallen = found.map(|_| before.table.falling_through(method, path));
                 fallen.into_iter().flatten().next()
             });
-            let change = *seen.entry((identity(before), identity(after))).or_insert_with(|| {
-                let pair = (whole(old, before), whole(new, after));
-                let change = Change::between(pair.0, pair.1, old.unlisted())?;
-                changes.push(change);
+            let pair = (
+                taken.and_then(|endpoint| before.place(endpoint)),
+                found.and_then(|endpoint| after.place(endpoint)),
+            );
+            let change = *seen.entry(pair).or_insert_with(|| {
+                let pair = (whole(old, taken), whole(new, found));
+                changes.push(Change::between(pair.0, pair.1, old.unlisted())?);
                 Some(changes.len() - 1)
             });
-            if let Some(change) = change {
-                let concerned = concerned.entry(change).or_default();
-                concerned.update(format!("{method} {path}\n"));
-            }
-            if after.is_some() {
-                going_on.extend(identity(before));
+            if found.is_some() {
+                going_on.extend(pair.0);
             } else if let Some(change) = change.and_then(|at| changes.get_mut(at)) {
                 change.requests.push(format!("{method} {}", readable(path)));
             }
         }
         0
     })?;
-    for (change, concerned) in concerned {
-        changes[change].concerned = text_of(concerned);
+    let stood: HashSet<usize> =
+        seen.keys().filter(|(old, _)| old.is_some()).filter_map(|(_, new)| *new).collect();
+    let changed: HashMap<Pair, usize> =
+        seen.into_iter().filter_map(|(pair, change)| Some((pair, change?))).collect();
+    for (change, concerned) in concerned(&before, &after, &changed)? {
+        changes[change].concerned = concerned;
     }
-    let twins = twins(new, &new_table)?;
-    let stood: HashSet<_> = seen
-        .keys()
-        .filter(|(before, _)| before.is_some())
-        .filter_map(|(_, after)| *after)
-        .collect();
-    let (old_places, new_places) = (places(&old_table), places(&new_table));
-    let template = |contract: &Contract, at: usize| {
-        contract.endpoints().get(at).map(|endpoint| without_names(&contract.whole_path(endpoint)))
-    };
-    for ((before, after), change) in &seen {
-        let Some(change) = change.and_then(|at| changes.get_mut(at)) else { continue };
-        let Some(&at) = after.as_ref().and_then(|after| new_places.get(after)) else { continue };
-        let before = before.as_ref().and_then(|before| old_places.get(before)).copied();
+    let twins = twins(new, &after.table)?;
+    for ((old_place, new_place), change) in changed {
+        let change = &mut changes[change];
+        let Some(at) = new_place else {
+            // Of one that is gone altogether, its route says it all.
+            if !old_place.is_some_and(|at| going_on.contains(&at)) {
+                change.requests.clear();
+            }
+            continue;
+        };
+        change.requests.clear();
         // Requests that the old contract had stated in this spelling were not refused for it.
-        if before.and_then(|before| template(old, before)) == template(new, at) {
+        if old_place.is_some_and(|old| before.template(old) == after.template(at)) {
             continue;
         }
-        let (twins, endpoint) = (twins.get(&at).into_iter().flatten(), &new.endpoints()[at]);
-        let twins = twins.filter(|twin| stood.contains(&ptr::from_ref::<Endpoint>(twin)));
+        let endpoint = &new.endpoints()[at];
+        let twins = twins.get(&at).into_iter().flatten();
+        let twins = twins.filter(|twin| after.place(twin).is_some_and(|at| stood.contains(&at)));
         change.twins.extend(twins.map(|twin| Twin {
             route: new.route(twin),
             weakened: gaps(&twin.requirement, &endpoint.requirement),
         }));
-    }
-    // Of one that is gone altogether, its route says it all.
-    for ((before, after), change) in seen {
-        let goes_on = before.is_some_and(|before| going_on.contains(&before));
-        if let Some(change) = change.and_then(|at| changes.get_mut(at))
-            && (after.is_some() || !goes_on)
-        {
-            change.requests.clear();
-        }
     }
     for change in &mut changes {
         change.requests.sort_unstable();
@@ -206,16 +183,12 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
     Ok(changes)
 }
 
-/// Stands for every method without a name of its own in a contract.
-const OTHER: &str = "other methods";
-
-/// The whole templates of a contract.
-fn templates(contract: &Contract) -> impl Iterator<Item = Cow<'_, str>> {
-    contract.endpoints().iter().map(move |endpoint| contract.whole_path(endpoint))
-}
-
-fn text_of(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// A change stands without its contract.
+fn whole(contract: &Contract, endpoint: Option<&Endpoint>) -> Option<Endpoint> {
+    endpoint.map(|endpoint| {
+        let path = contract.whole_path(endpoint).into_owned();
+        Endpoint { path, ..endpoint.clone() }
+    })
 }
 
 impl Change {

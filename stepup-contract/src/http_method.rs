@@ -43,6 +43,11 @@ impl HttpMethod {
     }
 }
 
+/// All methods that a contract tells apart: those with a name, and one for all others, which is none of any request.
+pub(crate) fn methods() -> impl Iterator<Item = &'static str> {
+    HttpMethod::ALL.into_iter().map(HttpMethod::as_str).chain(["other methods"])
+}
+
 impl fmt::Display for HttpMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -19,6 +19,7 @@ mod claims;
 #[doc(hidden)]
 pub mod collect;
 mod compare;
+mod concerned;
 mod contract;
 mod decide;
 mod document;

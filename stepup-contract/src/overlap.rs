@@ -4,16 +4,13 @@
 use crate::contract::{Contract, Unlisted};
 use crate::endpoint::Endpoint;
 use crate::gap::gaps;
-use crate::http_method::HttpMethod;
+use crate::http_method::methods;
 use crate::path::{overlap, segments};
 use crate::readings::{decoded, folded, is_read_alike, readings};
 use crate::samples::{Tangled, samples, without_names};
-use crate::table::{Table, carelessly};
+use crate::table::{Table, carelessly, rank};
 use std::collections::{BTreeSet, HashMap};
 use std::ptr;
-
-/// Stands for every method without a name of its own in a contract.
-const OTHER: &str = "A-METHOD-OF-ITS-OWN";
 
 /// How many pairs of endpoints are looked at that one request can be taken for.
 const MOST_PAIRS: usize = 4096;
@@ -45,7 +42,7 @@ pub(crate) fn in_the_way(
         let others = generals.iter().filter(|general| without_names(&general.path) != of_first);
         for &general in others {
             let mut lost = None;
-            for method in methods().filter(|method| takes(general, method)) {
+            for method in methods().filter(|method| rank(general, method).is_some()) {
                 match table.find(method, path) {
                     Some(taker) if without_names(&taker.path) != without_names(&general.path) => {
                         let less = lacking(taker, general);
@@ -61,7 +58,7 @@ pub(crate) fn in_the_way(
             }
             if let Some(method) = lost.filter(|_| contract.unlisted() == Unlisted::Allow) {
                 let problem = format!(
-                    "takes requests from {}, and {method} matches no endpoint there: a program that does not \
+                    "takes requests from {}, and no endpoint there takes {method}: a program that does not \
                      look for another route lets it through",
                     contract.route(general)
                 );
@@ -117,7 +114,8 @@ pub(crate) fn twins<'a>(
         let (endpoint, twin) = (&table.endpoints()[one], &table.endpoints()[other]);
         // What every server takes for both is compared by its samples.
         if !overlap(&exact[one], &exact[other])
-            && methods().any(|method| takes(endpoint, method) && takes(twin, method))
+            && methods()
+                .any(|method| [endpoint, twin].iter().all(|one| rank(one, method).is_some()))
             && !gaps(&twin.requirement, &endpoint.requirement).is_empty()
         {
             twins.entry(one).or_default().push(twin);
@@ -138,15 +136,4 @@ pub(crate) fn lacking(endpoint: &Endpoint, general: &Endpoint) -> String {
 /// Where in the contract each endpoint of its table stands.
 pub(crate) fn places(table: &Table) -> HashMap<*const Endpoint, usize> {
     table.endpoints().iter().enumerate().map(|(at, one)| (ptr::from_ref(one), at)).collect()
-}
-
-fn methods() -> impl Iterator<Item = &'static str> {
-    HttpMethod::ALL.into_iter().map(HttpMethod::as_str).chain([OTHER])
-}
-
-/// Whether an endpoint takes this method.
-fn takes(endpoint: &Endpoint, method: &str) -> bool {
-    endpoint.method.is_none_or(|own| {
-        own.as_str() == method || (own == HttpMethod::Get && method == HttpMethod::Head.as_str())
-    })
 }

@@ -285,6 +285,11 @@ fn wanted(method: &str) -> impl Iterator<Item = Option<HttpMethod>> + use<> {
     named.map(Some).into_iter().chain(head).chain([None])
 }
 
+/// Where an endpoint stands among those of its template that take a request with this method; `None` where it does not.
+pub(crate) fn rank(endpoint: &Endpoint, method: &str) -> Option<usize> {
+    wanted(method).position(|wanted| wanted == endpoint.method)
+}
+
 /// The segments of a whole template as a careless server has them.
 pub(crate) fn carelessly(template: &str, decode: bool) -> Vec<Segment> {
     let read = |text: &str| folded(&if decode { decoded(text) } else { text.into() });

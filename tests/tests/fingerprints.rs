@@ -86,6 +86,46 @@ fn a_fingerprint_stays_while_the_change_does_and_no_longer() {
     assert_ne!(raised, print(&of(300, "/b/{x}", &[]), &of(600, "/b/{x}", &[])));
 }
 
+/// What takes requests away, or gives them back, makes another change of it; what does neither is nothing to it.
+#[test]
+fn a_fingerprint_tells_these_requests_except_those() {
+    let (mfa, standard) = (json!({"step-up": true, "methods": ["mfa"]}), json!({"step-up": false}));
+    let get = |path: &str| endpoint("GET", path, &standard);
+    let print = |kind: Kind, old: &[Value], new: &[Value]| {
+        let changes = compare(&contract("deny", old), &contract("deny", new)).expect("compared");
+        let files = |change: &&stepup_contract::Change| {
+            let path = change.old.as_ref().map(|old| &*old.path);
+            change.kind == kind && path == Some("/files/{*rest}")
+        };
+        changes.iter().find(files).expect("one").fingerprint()
+    };
+    let (strict, loose) =
+        (endpoint("POST", "/files/{*rest}", &mfa), endpoint("POST", "/files/{*rest}", &standard));
+    // As they are with these endpoints beside the weakened one, on both sides.
+    let weakened = |others: &[Value]| {
+        let (strict, loose) = ([strict.clone()], [loose.clone()]);
+        print(Kind::Changed, &[&strict, others].concat(), &[&loose, others].concat())
+    };
+    let (alone, excepted) = (weakened(&[]), weakened(&[get("/files/{x}")]));
+    assert_ne!(alone, excepted);
+    // More general ones have none of the requests, whether or not they cross; neither has what is apart.
+    for other in ["/{*all}", "/{folder}/index", "/{folder}/{*rest}", "/file/{x}"] {
+        assert_eq!(weakened(&[get(other)]), alone, "{other}");
+    }
+    // Within what is excepted, nothing more is.
+    assert_eq!(weakened(&[get("/files/{x}"), get("/files/index")]), excepted);
+    assert_ne!(weakened(&[get("/files/{x}"), get("/files/a/b")]), excepted);
+    // What is gone, and what is gone but for another's requests.
+    let gone = |new: &[Value]| print(Kind::Gone, std::slice::from_ref(&strict), new);
+    let taken = endpoint("POST", "/files/{x}", &mfa);
+    assert_ne!(gone(&[]), gone(std::slice::from_ref(&taken)));
+    // A path that does not take the method leaves it without an endpoint, inside of what another takes.
+    assert_ne!(gone(std::slice::from_ref(&taken)), gone(&[taken.clone(), get("/files/index")]));
+    let old = [strict.clone(), get("/files/index")];
+    let whole = print(Kind::Gone, std::slice::from_ref(&strict), &[]);
+    assert_ne!(print(Kind::Gone, &old, &[get("/files/index")]), whole);
+}
+
 #[test]
 fn a_waiver_is_for_all_requests_that_a_change_concerns() {
     let mfa = json!({"step-up": true, "methods": ["mfa"]});

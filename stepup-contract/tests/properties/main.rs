@@ -1,6 +1,7 @@
 //! What holds for every contract and every decision.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod fingerprints;
 mod generated;
 mod witness;
 

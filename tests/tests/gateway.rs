@@ -338,3 +338,30 @@ async fn what_keeps_it_from_starting_is_told_with_the_line() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no contract; say --contract"));
 }
+
+/// Two issuers may each have an `alice`.
+#[tokio::test]
+async fn that_subjects_of_several_issuers_are_not_told_apart_is_said() {
+    let (one, other) = tokio::join!(TestIssuer::start(), TestIssuer::start());
+    let (one, other) = (one.expect("an issuer"), other.expect("an issuer"));
+    let contract = contract(&json!(["mfa"])).to_string();
+    let both = format!("{}{}", issuer(one.url()), issuer(other.url()));
+    for (settings, tell, said) in [
+        (&both, "subject", true),
+        (&both, "subject,issuer", false),
+        (&both, "scopes", false),
+        (&issuer(one.url()), "subject", false),
+    ] {
+        let arguments = ["--tell", tell];
+        let gateway = Gateway::try_start(&contract, settings, None, &arguments).await;
+        let (gateway, warning) =
+            (gateway.expect("it starts"), "a subject of one can have the name");
+        if said {
+            gateway.logs(warning).await;
+        } else {
+            // What is logged later than the warning would be has come.
+            gateway.logs("the contract is in force").await;
+            assert!(!gateway.log().contains(warning), "{tell}: {}", gateway.log());
+        }
+    }
+}

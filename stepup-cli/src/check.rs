@@ -4,11 +4,11 @@
 use crate::failure::{Failure, Located};
 use crate::input::{Position, Source, examined};
 use crate::issuer::IssuerArguments;
+use crate::output::{print, tell};
 use crate::report::{Form, Item, Level, Report};
 use crate::settings::{self, Settings};
 use crate::waivers::Waived;
 use std::collections::HashMap;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use stepup_contract::{Contract, Finding, Lint, Rule, Severity, fingerprint, lints};
 use stepup_runtime::unenforceable;
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// `endpoints` is how many there are, of a contract.
 fn told(report: &Report, arguments: &Arguments, endpoints: Option<usize>) -> Result<(), Failure> {
-    io::stdout().lock().write_all(report.written(arguments.output).as_bytes())?;
+    print(&report.written(arguments.output))?;
     let (errors, warnings) = (report.count(Level::Error), report.count(Level::Warning));
     let summary = format!(
         "{}, {}, {}",
@@ -76,7 +76,7 @@ fn told(report: &Report, arguments: &Arguments, endpoints: Option<usize>) -> Res
     if errors > 0 || (arguments.deny.is_some() && warnings > 0) {
         return Err(Failure::Found(summary));
     }
-    eprintln!("{summary}");
+    tell(summary);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::input::{Position, Positions, Source, source};
+use crate::output::{print, tell};
 use crate::report::{Form, Item, Level, Report, pretty};
 use crate::settings;
 use crate::waivers::Waived;
@@ -9,7 +10,6 @@ use crate::wording::{cell, code, visible};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use stepup_contract::{Axis, Change, Contract, Endpoint, Field, HttpMethod, Kind, compare};
 
@@ -125,7 +125,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Output::Sarif => report(arguments, &changes).written(Form::Sarif),
         Output::Github => report(arguments, &changes).written(Form::Github),
     };
-    io::stdout().lock().write_all(text.as_bytes())?;
+    print(&text)?;
     let count = |axis| {
         let stands = |found: &&Found| found.change.axis() == axis && !found.waived.is_waived();
         changes.iter().filter(stands).count()
@@ -140,7 +140,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if weakened > 0 || (arguments.deny.is_some() && tightened > 0) {
         return Err(Failure::Found(summary));
     }
-    eprintln!("{summary}");
+    tell(summary);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::gateway::{head, target_of};
 use crate::input::contract;
 use crate::issuer::IssuerArguments;
+use crate::output::print;
 use crate::settings;
 use crate::wording::visible;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +16,6 @@ use http::request::Parts;
 use presented::Presented;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 use stepup_contract::{
@@ -73,11 +73,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Ok(request) => request,
         Err(refusal) => {
             let not_verified = if arguments.verify { "" } else { NOT_VERIFIED };
-            let mut out = io::stdout().lock();
-            writeln!(out, "{not_verified}request: refused with {}", visible(&short(&refusal)))?;
+            let refused = visible(&short(&refusal));
+            let mut text = format!("{not_verified}request: refused with {refused}\n");
             if !arguments.target.starts_with('/') {
-                writeln!(out, "  write the path from its first `/` on, without scheme and host")?;
+                text.push_str("  write the path from its first `/` on, without scheme and host\n");
             }
+            print(&text)?;
             return Err(Failure::Found("refused".into()));
         }
     };
@@ -98,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         now: arguments.now.unwrap_or_else(now),
     };
     let (text, allowed) = explanation.told();
-    io::stdout().lock().write_all(text.as_bytes())?;
+    print(&text)?;
     if allowed { Ok(()) } else { Err(Failure::Found("refused".into())) }
 }
 

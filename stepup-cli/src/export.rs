@@ -3,7 +3,7 @@
 use crate::binary::section;
 use crate::build::{Target, program};
 use crate::failure::{Failure, Located};
-use std::io::{self, Write};
+use crate::output::print;
 use std::path::PathBuf;
 use stepup_contract::Contract;
 
@@ -29,6 +29,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let errors = errors.iter().map(|error| Located { line: None, error: error.clone() });
         Failure::Contract { path, errors: errors.collect() }
     })?;
-    io::stdout().lock().write_all(contract.to_json().as_bytes())?;
+    print(&contract.to_json())?;
     Ok(())
 }

@@ -50,11 +50,6 @@ impl Failure {
             _ => 2,
         }
     }
-
-    /// Whether it is only that nobody reads on.
-    pub(crate) fn is_no_reader(&self) -> bool {
-        matches!(self, Self::Output(why) if why.kind() == io::ErrorKind::BrokenPipe)
-    }
 }
 
 /// An error of a contract, and the line of its text.

@@ -24,12 +24,13 @@ pub(crate) use options::Options;
 
 use crate::failure::Failure;
 use crate::issuer::IssuerArguments;
+use crate::output::print;
 use crate::settings;
 use authorizer::Authorizer;
 use live::Live;
 use metrics::Metrics;
 use serve::{Listener, Protocol, Stop};
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use stepup_runtime::StepUp;
@@ -69,7 +70,9 @@ fn log() {
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
         .from_env_lossy();
     // A second call in one process would be the only failure.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let to = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A log that nobody reads on is no reason to end.
+    let _ = to.log_internal_errors(false).try_init();
 }
 
 async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Failure> {
@@ -122,13 +125,11 @@ async fn serve(options: Options, issuers: &[IssuerArguments]) -> Result<(), Fail
         listeners.push((mode, Listener::bind(address, protocol, options.limits()).await?));
     }
     let admin = Listener::bind(options.admin_address(), Protocol::Http1, options.limits()).await?;
-    let mut out = io::stdout().lock();
+    let mut ports = String::new();
     for (mode, listener) in &listeners {
-        writeln!(out, "{mode} on {}", listener.address)?;
+        ports.push_str(&format!("{mode} on {}\n", listener.address));
     }
-    writeln!(out, "admin on {}", admin.address)?;
-    out.flush()?;
-    drop(out);
+    print(&format!("{ports}admin on {}\n", admin.address))?;
 
     let stop = Stop::on_signals()?;
     // Who asks learns from `/readyz` that it is to ask elsewhere, before it finds nobody here.

@@ -3,6 +3,7 @@
 use crate::binary::section_of;
 use crate::failure::{Failure, Located};
 use crate::lines::Lines;
+use crate::output::tell;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -83,7 +84,7 @@ pub(crate) fn view(path: &Path) -> Result<ContractView, Failure> {
     let text = String::from_utf8_lossy(&bytes);
     let view = ContractView::parse(&bytes).map_err(|errors| wrong(path, &errors, &text))?;
     for warning in located(view.warnings(), &text) {
-        eprintln!("warning: {}; it is not shown", warning.at(path));
+        tell(format_args!("warning: {}; it is not shown", warning.at(path)));
     }
     Ok(view)
 }

@@ -17,6 +17,7 @@ mod gateway;
 mod input;
 mod issuer;
 mod lines;
+mod output;
 mod render;
 mod report;
 mod settings;
@@ -24,6 +25,7 @@ mod waivers;
 mod wording;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use output::tell;
 use std::process::ExitCode;
 
 /// Exports, examines and enforces step-up contracts.
@@ -65,9 +67,8 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.is_no_reader() => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            tell(&failure);
             ExitCode::from(failure.exit_code(contracts))
         }
     }

@@ -9,8 +9,8 @@ mod place;
 
 use crate::failure::Failure;
 use crate::input::{contract, view};
+use crate::output::print;
 use crate::report::pretty;
-use std::io::{self, Write};
 
 /// Write a contract in another form.
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments)?,
         Form::Traefik(arguments) => gateways::traefik(&contract(&arguments.contract)?, arguments)?,
     };
-    io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(print(&text)?)
 }

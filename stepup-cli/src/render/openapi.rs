@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use crate::input::view;
+use crate::output::tell;
 use crate::wording::unknown;
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
@@ -62,7 +63,8 @@ const MARK: &str = "x-step-up-added";
 
 fn warn(file: &Path, missing: &[String]) {
     for route in missing {
-        eprintln!("warning: {}: no operation for {route}; nothing was added", file.display());
+        let file = file.display();
+        tell(format_args!("warning: {file}: no operation for {route}; nothing was added"));
     }
 }
 

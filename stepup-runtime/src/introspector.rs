@@ -125,7 +125,8 @@ impl Introspector {
             } else {
                 let place = self.place(seen_before).ok_or(Cause::Unavailable { retry_after: 1 })?;
                 self.breaker.check().map_err(unavailable)?;
-                let work = introspection(Arc::clone(issuer), token.to_owned(), digest, now, place);
+                let token = Token { text: token.to_owned(), digest, seen_before };
+                let work = introspection(Arc::clone(issuer), token, now, place);
                 let flight = Flight::start(work);
                 flights.insert(digest, Asked { at: Instant::now(), flight: flight.clone() });
                 flight
@@ -143,7 +144,8 @@ impl Introspector {
     }
 
     async fn send(&self, issuer: &Arc<Trusted>, token: &str, now: u64) -> Result<Said, NoAnswer> {
-        let until = Instant::now() + self.how.cache;
+        let asked = Instant::now();
+        let until = asked + self.how.cache;
         let url = self.endpoint(issuer).ok_or(NoAnswer::NoEndpoint)?;
         let url = checked_url(&url)?;
         let shown = self.how.auth.show(&issuer.name, now).ok_or(NoAnswer::NotSigned)?;
@@ -171,11 +173,18 @@ impl Introspector {
         }
         let body = read(response, url).await?;
         let claims = if is_jwt {
+            // It was signed later than it was asked for.
+            let now = now.saturating_add(asked.elapsed().as_secs() + 1);
             signed(issuer, &self.how.auth.client_id, &body, now).await?
-        } else if self.how.signed {
-            return Err(NoAnswer::Odd("is not signed, which .signed_responses() asks"));
         } else {
             match parse_strict(&body) {
+                // Whoever says so, it can only be refused.
+                Ok(Value::Object(claims)) if claims.get("active") == Some(&Value::Bool(false)) => {
+                    claims
+                }
+                _ if self.how.signed => {
+                    return Err(NoAnswer::Odd("is not signed, which .signed_responses() asks"));
+                }
                 Ok(Value::Object(claims)) => claims,
                 _ => return Err(NoAnswer::Odd("is no JSON object")),
             }
@@ -189,16 +198,24 @@ impl Introspector {
     }
 }
 
+/// A token that is asked about.
+struct Token {
+    text: String,
+    digest: Digest,
+    /// Whether it was active not long ago.
+    seen_before: bool,
+}
+
 /// One introspection, for all who wait.
 async fn introspection(
     issuer: Arc<Trusted>,
-    token: String,
-    digest: Digest,
+    token: Token,
     now: u64,
     place: OwnedSemaphorePermit,
 ) -> Answer {
     let Some(this) = &issuer.introspector else { return Err(INACTIVE) };
-    let answer = match this.send(&issuer, &token, now).await {
+    let Token { text, digest, seen_before } = token;
+    let answer = match this.send(&issuer, &text, now).await {
         Ok(said) => {
             this.breaker.succeeded();
             Ok(Arc::new(said))
@@ -210,7 +227,7 @@ async fn introspection(
         }
         Err(error) => {
             tracing::error!(issuer = issuer.name, %error, "a token could not be introspected");
-            if error.is_the_endpoints() {
+            if error.is_the_endpoints(seen_before) {
                 this.breaker.failed();
             } else {
                 this.breaker.succeeded();

@@ -27,17 +27,16 @@ pub(crate) struct Jws<'a> {
 const EXTENSIONS: [&str; 4] = ["crit", "b64", "enc", "zip"];
 
 impl<'a> Jws<'a> {
-    /// Whether a token has the form of a JWS: three parts, and a header that names an algorithm. A
-    /// token of any other form can only be opaque.
+    /// Whether a token is a JWS, or would be one for somebody: it has three parts and begins with a JSON object, or any
+    /// other number of them and begins with the header of a JWS. Issuers overlook a dot at the end, say, and would
+    /// answer for the token with what they know of its user, which nobody has verified here. A token of any other
+    /// form can only be opaque; that of a JWE (RFC 7516 §3.1) is, to all but its issuer.
     pub(crate) fn has_form_of(token: &str) -> bool {
-        let mut parts = token.split('.');
-        let (Some(header), Some(_), Some(_), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return false;
-        };
+        let mut parts = token.split('.').skip_while(|part| part.is_empty());
+        let header = parts.next().unwrap_or_default();
+        let is_whole = token.split('.').count() == 3;
         // Base64 of `{"`, which every issuer begins with.
-        if header.starts_with("ey") {
+        if is_whole && header.starts_with("ey") {
             return true;
         }
         // Leniently, so that an odd JWS is refused as one and is not taken for an opaque token.
@@ -47,7 +46,12 @@ impl<'a> Jws<'a> {
                 .with_decode_allow_trailing_bits(true)
                 .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
         );
-        engine.decode(header).is_ok_and(|header| header.trim_ascii_start().starts_with(b"{"))
+        let Ok(header) = engine.decode(header) else { return false };
+        if is_whole {
+            return header.trim_ascii_start().starts_with(b"{");
+        }
+        let header = serde_json::from_slice::<Map<String, Value>>(&header).unwrap_or_default();
+        header.contains_key("alg") && !header.contains_key("enc")
     }
 
     /// Reads a token; its parts are base64url in the one canonical spelling, its header and claims

@@ -5,7 +5,8 @@ use crate::http_client::FetchError;
 use crate::issuer::Trusted;
 use crate::jws::Jws;
 use crate::refusal::Cause;
-use crate::token::{Source, Verified, kinds};
+use crate::times::Times;
+use crate::token::{Source, Verified, is_declared_bound, kinds, names};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use stepup_contract::{ClaimPath, numeric_date, parse_strict};
@@ -50,10 +51,19 @@ pub(crate) enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// Whether this says that the endpoint is out of order. A status that a token can cause does not,
-    /// since a client chooses the token.
-    pub(crate) fn is_the_endpoints(&self) -> bool {
-        !matches!(self, Self::NotTaken(_) | Self::Client(_) | Self::Refused(_))
+    /// Whether this says that the endpoint is out of order. What a token can cause does not, since a client chooses the
+    /// token: it could keep all others from being asked about. Of one that was `active` before, an odd answer is no
+    /// fault.
+    pub(crate) fn is_the_endpoints(&self, active: bool) -> bool {
+        match self {
+            Self::NotTaken(_) | Self::Client(_) | Self::Refused(_) => false,
+            // Of the server as a whole, or of what stands in front of it (RFC 9110 §15.6.3 to §15.6.5, RFC 6585 §4).
+            Self::Fetch(FetchError::Status { status: 429 | 502..=504, .. }) => true,
+            Self::Fetch(FetchError::Status { .. } | FetchError::TooLong(_)) | Self::Odd(_) => {
+                active
+            }
+            Self::Fetch(_) | Self::NoEndpoint | Self::NotSigned => true,
+        }
     }
 }
 
@@ -146,7 +156,8 @@ impl Said {
     }
 
     /// A JWT is what it says itself, once it is verified. What is said of its user, its key, its scopes
-    /// and its login must not differ: less may be left of them than the token says.
+    /// and its login must not differ: less may be left of them than the token says. It must be said to be for us, where
+    /// that is said, and both say when it may be used.
     pub(crate) fn confirms(&self, mut verified: Verified) -> Result<Verified, Cause> {
         let evidence = verified.issuer.profile.claim_paths();
         let same = |path: &ClaimPath| {
@@ -157,6 +168,16 @@ impl Said {
         if !(same_by_name.all(|path| same(&path)) && evidence.into_iter().all(same)) {
             return Err(Cause::InvalidToken("the token's issuer says otherwise of it"));
         }
+        if verified.bound_to.is_none() && is_declared_bound(&self.claims) {
+            return Err(Cause::InvalidToken("the token's issuer says that it is bound to a key"));
+        }
+        let issuer = &verified.issuer;
+        if names(self.claims.get(&issuer.audience_claim), &issuer.audiences) == Some(false) {
+            return Err(Cause::InvalidToken(
+                "the token's issuer says that it is for another audience",
+            ));
+        }
+        verified.times = verified.times.and(Times::of(&self.claims, false)?);
         verified.source.said_until = Some(self.until);
         Ok(verified)
     }

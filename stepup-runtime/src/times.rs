@@ -25,6 +25,12 @@ impl Times {
         Ok(Self { expires, not_before })
     }
 
+    /// The time in which both may be used.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let expires = [self.expires, other.expires].into_iter().flatten().min();
+        Self { expires, not_before: self.not_before.max(other.not_before) }
+    }
+
     /// Whether the token may be used now. Its end is exact; its beginning may be ahead of our clock by the issuer's
     /// skew, in seconds.
     ///

@@ -25,7 +25,7 @@ pub(crate) struct Verified {
     pub(crate) bound_to: Option<String>,
     /// All of the token before its signature, where it is kept; nothing of one that is no JWT.
     pub(crate) message: Box<[u8]>,
-    times: Times,
+    pub(crate) times: Times,
     pub(crate) source: Source,
 }
 
@@ -115,6 +115,12 @@ fn jkt(cnf: &Value) -> Result<String, Cause> {
     ))
 }
 
+/// Whether a token is said to be of DPoP (RFC 9449 §5), or says so itself, as Keycloak's do.
+pub(crate) fn is_declared_bound(claims: &Map<String, Value>) -> bool {
+    let kinds = ["token_type", "typ"].into_iter().filter_map(|name| claims.get(name)?.as_str());
+    kinds.into_iter().any(|kind| kind.eq_ignore_ascii_case("dpop"))
+}
+
 /// What must be there in every access token, whoever its issuer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -130,10 +136,15 @@ impl Standing {
     /// What these claims say, of a `signed` token or of one of which an issuer says them.
     ///
     /// # Errors
-    /// When there is no subject, when a date cannot be read or a signed token has no end, or when it is bound to a
-    /// key in another way than DPoP's.
+    /// When there is no subject, when a date cannot be read or a signed token has no end, when it is bound to a
+    /// key in another way than DPoP's, or when it is declared to be bound and names no key.
     pub fn of(claims: &Map<String, Value>, signed: bool) -> Result<Self, Cause> {
         let bound_to = claims.get("cnf").map(jkt).transpose()?;
+        if bound_to.is_none() && is_declared_bound(claims) {
+            return Err(Cause::InvalidToken(
+                "the token is declared to be bound to a key, and does not say to which",
+            ));
+        }
         let subject = match claims.get("sub") {
             Some(Value::String(subject)) if !subject.is_empty() => subject.clone(),
             _ => return Err(Cause::InvalidToken("the token names no subject")),

@@ -9,6 +9,7 @@ pub mod contracts;
 pub mod envoy;
 pub mod gateways;
 pub mod http2;
+pub mod introspected;
 pub mod peers;
 pub mod proxy;
 pub mod scripted;

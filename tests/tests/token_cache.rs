@@ -138,3 +138,45 @@ async fn the_cache_is_bounded_in_entries_and_in_bytes() {
         }
     }
 }
+
+/// Whatever they are made of: what is read from a claim is kept beside it, word by word. What waits to be evicted
+/// or freed, some hundred tokens at most, is not counted.
+#[tokio::test]
+async fn the_tokens_that_a_cache_keeps_take_about_as_many_bytes_as_it_may() {
+    const MOST: u64 = 2 << 20;
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let numbers = |to: u32| (0..to).map(|n| n.to_string()).collect::<Vec<_>>();
+    for (claim, value) in [
+        ("scope", json!("a ".repeat(5000))),
+        ("amr", json!([&["mfa".to_owned()][..], &numbers(1200)].concat())),
+        ("groups", json!(vec!["a"; 2500])),
+        ("roles", json!((0..1000).map(|n| json!({"a": n % 10})).collect::<Vec<_>>())),
+        ("address", json!("a".repeat(10_000))),
+    ] {
+        let limits = TokenCache::default().bytes(MOST);
+        let builder = StepUp::builder().issuer(idp.issuer()).token_cache(limits);
+        let step_up = builder.build().await.expect("built");
+        let endpoint = endpoint();
+        let minted = |n: u32| {
+            let token = idp.token().claim("amr", json!(["mfa"])).claim("n", n);
+            token.claim(claim, value.clone()).mint()
+        };
+        let tokens: Vec<String> = (0..300).map(minted).collect();
+        let kept = |token: &String| {
+            let head = head(token);
+            let measured = allocation_counter::measure(|| poll_once(&step_up, &endpoint, &head));
+            // Less than nothing where others were freed meanwhile.
+            u64::try_from(measured.bytes_current).ok()
+        };
+        let each = tokens.iter().take(9).filter_map(kept).min().expect("some of nine");
+        for token in &tokens {
+            let _ = kept(token);
+        }
+        // Evictions are done now and then.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let hits = tokens.iter().filter(|token| is_hit(&step_up, token)).count();
+        let bytes = each * u64::try_from(hits).expect("few");
+        assert!(bytes < MOST * 5 / 4, "{claim}: {hits} tokens of {each} bytes");
+        assert!(bytes > MOST / 16, "{claim}: {hits} tokens of {each} bytes");
+    }
+}

@@ -279,6 +279,8 @@ mod tests {
         let shadowed = ["GET /a/me shadowed"];
         assert_eq!(of(&[at("GET", "/a/{id}", true), at("GET", "/a/me", false)]), shadowed);
         assert_eq!(of(&[at("GET", "/{*rest}", true), at("GET", "/a/me", false)]), shadowed);
+        assert_eq!(of(&[at("GET", "/a", true), at("HEAD", "/a", false)]), ["HEAD /a shadowed"]);
+        assert_eq!(of(&[at("GET", "/a", false), at("HEAD", "/a", true)]), [""; 0]);
         assert!(of(&[at("GET", "/a/{id}", false), at("GET", "/a/me", true)]).is_empty());
         // Where each has a parameter that the other has not.
         let crossing = [at("GET", "/a/{x}/c", true), at("GET", "/a/b/{y}", false)];

@@ -34,17 +34,16 @@ pub(crate) fn in_the_way(
         contract.endpoints().iter().map(|endpoint| contract.whole_path(endpoint)).collect();
     samples(paths.iter().map(|path| segments(path)), |path| {
         let matching = table.matching(path);
-        let Some((&first, generals)) = matching.split_first().filter(|(_, rest)| !rest.is_empty())
+        let Some((&first, others)) = matching.split_first().filter(|(_, rest)| !rest.is_empty())
         else {
             return 0;
         };
-        let of_first = without_names(&first.path);
-        let others = generals.iter().filter(|general| without_names(&general.path) != of_first);
-        for &general in others {
+        for &general in &matching {
             let mut lost = None;
             for method in methods().filter(|method| rank(general, method).is_some()) {
                 match table.find(method, path) {
-                    Some(taker) if without_names(&taker.path) != without_names(&general.path) => {
+                    // Of another path, or beside it: HEAD has an endpoint of its own, or GET beside any method.
+                    Some(taker) if !ptr::eq(taker, general) => {
                         let less = lacking(taker, general);
                         if !less.is_empty() {
                             let general = contract.route(general);
@@ -65,7 +64,7 @@ pub(crate) fn in_the_way(
                 find(first, problem);
             }
         }
-        generals.len()
+        others.len()
     })?;
     for problems in problems.values_mut() {
         problems.sort_unstable();

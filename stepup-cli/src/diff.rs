@@ -229,7 +229,9 @@ fn report(arguments: &Arguments, changes: &[Found]) -> Report {
         describes: match change.axis() {
             Axis::Weakened => "The new contract lets somebody in whom the old one refuses",
             Axis::Tightened => "The new contract refuses somebody whom the old one lets in",
-            Axis::Neutral => "The contract has changed, and lets the same people in",
+            Axis::Neutral => {
+                "The contract has changed, and at no endpoint lets in whom it refused there"
+            }
         }
         .to_owned(),
         level: match change.axis() {

@@ -5,7 +5,7 @@ mod unverified;
 mod verdict;
 
 use crate::failure::Failure;
-use crate::gateway::{head, target_of};
+use crate::gateway::{Identity, head, target_of};
 use crate::input::contract;
 use crate::issuer::IssuerArguments;
 use crate::output::print;
@@ -27,6 +27,7 @@ use verdict::verdict;
 
 /// Explain a decision.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("presented").required(true).args(["token", "claims"])))]
 pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program.
     #[arg(value_name = "CONTRACT")]
@@ -38,12 +39,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "PATH")]
     target: String,
     /// The file with the token, a JWT; `-` is standard input.
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "claims",
-        conflicts_with = "claims"
-    )]
+    #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
     /// The file with the claims as JSON, or with the introspection response; `-` is standard input.
     #[arg(long, value_name = "FILE")]
@@ -67,6 +63,15 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let proof = arguments.token.as_ref().or(arguments.claims.as_ref());
+    if [Some(&arguments.contract), proof]
+        .iter()
+        .all(|path| path.is_some_and(|path| path.as_os_str() == "-"))
+    {
+        return Err(Failure::Usage(
+            "only one of the contract and what is presented can be on standard input".into(),
+        ));
+    }
     let contract = contract(&arguments.contract)?;
     let presented = Presented::read(arguments)?;
     let request = match request(arguments, &presented)? {
@@ -83,6 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     };
     let (issuer, named) = issuer(arguments, &presented)?;
+    let settings = arguments.settings.near()?.gateway;
     let verified = if arguments.verify {
         Some(verify(arguments, &issuer, &contract, &request)?)
     } else {
@@ -96,6 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         trust: Unverified::of(&issuer),
         vocabulary: named,
         verified,
+        identity: Identity::new(&settings.identity, &settings.tell)?,
         now: arguments.now.unwrap_or_else(now),
     };
     let (text, allowed) = explanation.told();
@@ -111,7 +118,8 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// The request's head, as a gateway reads it. One that shows a proof presents its token by DPoP (RFC 9449 §7.1).
+/// The request's head, as a gateway reads it. A bound token with a proof is presented by DPoP (RFC 9449 §7.1); one that
+/// is bound to no key is a bearer's, whatever comes with it.
 fn request(
     arguments: &Arguments,
     presented: &Presented,
@@ -119,7 +127,7 @@ fn request(
     let odd = |what: &str| Failure::Usage(format!("a request cannot have this {what}"));
     let method = arguments.method.parse().map_err(|_| odd("method"))?;
     let proof = arguments.header.iter().any(|(name, _)| name == "dpop");
-    let scheme = if proof { "DPoP" } else { "Bearer" };
+    let scheme = if proof && presented.claims.contains_key("cnf") { DPOP } else { "Bearer" };
     // Claims stand for a token that has them.
     let token = presented.token.as_deref().unwrap_or("claims");
     let credential = format!("{scheme} {token}").parse().map_err(|_| odd("token"))?;
@@ -186,6 +194,9 @@ fn verify(
     })
 }
 
+/// The scheme that shows a proof.
+const DPOP: &str = "DPoP";
+
 /// The first line where nothing is verified.
 const NOT_VERIFIED: &str = "NOT VERIFIED: the claims may be made up; add --verify with --issuer, --audience and \
                             --token to check them\n";
@@ -200,6 +211,8 @@ struct Explanation<'a> {
     vocabulary: String,
     trust: Unverified,
     verified: Option<Answer>,
+    /// The headers that a gateway tells a service by.
+    identity: Identity,
     now: u64,
 }
 
@@ -255,7 +268,18 @@ impl Explanation<'_> {
             say(format!("credential: refused with {}", short(&refusal)));
             return (text, false);
         }
-        say("credential: exactly one".into());
+        let headers = &self.request.headers;
+        let by_dpop = headers.get(AUTHORIZATION);
+        let by_dpop = by_dpop.is_some_and(|shown| shown.as_bytes().starts_with(DPOP.as_bytes()));
+        let bearer = headers.contains_key("dpop") && !by_dpop;
+        let bearer = if bearer { ", as Bearer, since the token is bound to no key" } else { "" };
+        say(format!("credential: exactly one{bearer}"));
+        for name in headers.keys().filter(|name| self.identity.is_mimicked_by(name.as_str())) {
+            say(format!(
+                "gateway: stepup gateway refuses it with 400, since a service could take {name} for an identity header; \
+                 handlers do not"
+            ));
+        }
         say(format!("token: {}", token(self.presented, self.verified.as_ref(), self.now)));
         let refused = self.verified.as_ref().and_then(|answer| answer.as_ref().err());
         let decided = |cause: &Cause| {
@@ -271,7 +295,7 @@ impl Explanation<'_> {
         let claims = &self.presented.claims;
         let authentication = self.profile.authentication(claims);
         // What introspection says need not have an end.
-        let standing = self.trust.check(self.presented, self.request.headers.contains_key("dpop"));
+        let standing = self.trust.check(self.presented, by_dpop);
         let standing = match standing {
             Ok(standing) => standing,
             Err(cause) => {

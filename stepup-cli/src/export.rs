@@ -9,9 +9,10 @@ use stepup_contract::Contract;
 
 /// Print the contract of a compiled program.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("program").required(true).args(["file", "package"])))]
 pub(crate) struct Arguments {
     /// The compiled program: an ELF, Mach-O or PE file.
-    #[arg(value_name = "FILE", required_unless_present = "package", conflicts_with = "package")]
+    #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
     target: Target,

@@ -19,7 +19,7 @@ mod options;
 mod serve;
 
 pub(crate) use identity::{Identity, Named, Told};
-pub(crate) use mode::{Mode, head, target_of};
+pub(crate) use mode::{Mode, head, listened, target_of};
 pub(crate) use options::Options;
 
 use crate::failure::Failure;

@@ -231,7 +231,9 @@ fn object(item: &Item) -> Value {
 fn reference(file: &str) -> String {
     const ENCODED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
-    utf8_percent_encode(file, ENCODED).to_string()
+    let reference = utf8_percent_encode(file, ENCODED).to_string();
+    // From the root on, it is an address of its own (RFC 8089 §2).
+    if reference.starts_with('/') { format!("file://{reference}") } else { reference }
 }
 
 /// The text of a document, with a newline at its end.
@@ -249,5 +251,6 @@ mod tests {
     fn a_file_is_a_reference_whatever_its_name() {
         assert_eq!(reference("api/contract-1.json"), "api/contract-1.json");
         assert_eq!(reference("a b:c%20é?.json"), "a%20b%3Ac%2520%C3%A9%3F.json");
+        assert_eq!(reference("/a b/c.json"), "file:///a%20b/c.json");
     }
 }

@@ -126,10 +126,13 @@ impl Reader {
         self.known(map, "", &["contract", "service", "version", "unlisted", "base", "endpoints"]);
         match map.get("contract") {
             Some(Value::Number(n)) if n.as_u64() == Some(FORMAT) => {}
-            Some(other) => self.error(
+            Some(Value::Number(n)) if n.as_u64().is_some() => self.error(
                 "/contract",
-                format!("this version reads format {FORMAT}, not {other}; update stepup"),
+                format!("this version reads format {FORMAT}, not {n}; update stepup"),
             ),
+            Some(other) => {
+                self.error("/contract", format!("write \"contract\": {FORMAT}, not {other}"));
+            }
             None => self.error("/contract", format!("missing; write \"contract\": {FORMAT}")),
         }
         let service = self.required_text(map, "", "service");

@@ -26,7 +26,10 @@ impl<'a> Suggestion<'a> {
             .into_iter()
             // So many letters more or less are at least as many changes, and are not worth counting.
             .filter(|name| name.len().abs_diff(given.len()) <= 4 * farthest(name))
-            .map(|name| (strsim::damerau_levenshtein(given, name), name))
+            .map(|name| match given.eq_ignore_ascii_case(name) {
+                true => (1, name),
+                false => (strsim::damerau_levenshtein(given, name), name),
+            })
             .min_by_key(|(distance, _)| *distance)
             .filter(|(distance, name)| *distance <= farthest(name))
             .map(|(_, name)| name);

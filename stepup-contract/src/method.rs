@@ -111,7 +111,7 @@ impl Method {
     pub fn custom(value: &str) -> Result<Self, ParseNameError> {
         if let Some((name, ..)) = NAMED.iter().find(|(name, ..)| *name == value) {
             return Err(ParseNameError::new(format!(
-                "`{value}` has a name of its own; write \"{name}\" instead of custom(\"{value}\")"
+                "`{value}` is no vendor's own value; write \"{name}\" without `custom`"
             )));
         }
         check_value(value).map_err(|why| ParseNameError::new(format!("a custom method {why}")))?;
@@ -274,12 +274,14 @@ mod tests {
     fn an_unknown_method_gets_a_suggestion() {
         let error = "mfaa".parse::<Method>().unwrap_err();
         assert_eq!(error.to_string(), "unknown method `mfaa`; did you mean `mfa`?");
+        let error = "MFA".parse::<Method>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown method `MFA`; did you mean `mfa`?");
     }
 
     #[test]
     fn a_custom_method_must_not_hide_a_registered_one() {
         let error = "custom:pwd".parse::<Method>().unwrap_err();
-        assert!(error.to_string().contains("has a name of its own"), "{error}");
+        assert!(error.to_string().contains("write \"pwd\""), "{error}");
         assert!("custom:".parse::<Method>().is_err());
     }
 

@@ -111,11 +111,11 @@ pub(crate) fn parameters(template: &str) -> Result<Vec<&str>, PathError> {
 /// What stands between the braces of a segment's parameter, if it has one.
 fn parameter(segment: &str) -> Result<Option<&str>, PathError> {
     if let Some(name) = segment.strip_prefix(':') {
-        let write = format!("{{{name}}}");
+        let write = format!("{{{}}}", if name.is_empty() { "name" } else { name });
         return Err(PathError::OldSyntax { found: segment.to_owned(), write });
     }
-    if segment.starts_with('*') {
-        let write = format!("{{{segment}}}");
+    if let Some(name) = segment.strip_prefix('*') {
+        let write = format!("{{*{}}}", if name.is_empty() { "rest" } else { name });
         return Err(PathError::OldSyntax { found: segment.to_owned(), write });
     }
     let bytes = segment.as_bytes();
@@ -248,6 +248,8 @@ mod tests {
             ("a/b", E::NoSlash(s("a/b"))),
             ("/:id", E::OldSyntax { found: s(":id"), write: s("{id}") }),
             ("/*rest", E::OldSyntax { found: s("*rest"), write: s("{*rest}") }),
+            ("/:", E::OldSyntax { found: s(":"), write: s("{name}") }),
+            ("/*", E::OldSyntax { found: s("*"), write: s("{*rest}") }),
             ("/{id", E::Unbalanced(s("{id"))),
             ("/id}", E::Unbalanced(s("id}"))),
             ("/{}", E::Name(s(""))),

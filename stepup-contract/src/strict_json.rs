@@ -42,6 +42,14 @@ pub(crate) fn parse_telling(text: &[u8]) -> Result<(Value, Vec<String>), StrictJ
 }
 
 fn parse(text: &[u8], twice: Option<&RefCell<Vec<String>>>) -> Result<Value, StrictJsonError> {
+    if [&[0xef, 0xbb, 0xbf][..], &[0xff, 0xfe], &[0xfe, 0xff]]
+        .iter()
+        .any(|mark| text.starts_with(mark))
+    {
+        // RFC 8259 §8.1
+        let message = "the text begins with a byte order mark; save it as UTF-8 without one";
+        return Err(StrictJsonError { message: message.into(), line: 1 });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let strict = Strict { numbers_as_text: *NUMBERS_AS_TEXT, at: &Place::Root, twice };
     strict
@@ -186,6 +194,15 @@ mod tests {
         assert_eq!(value, serde_json::json!({"a": 5, "c": [0, {"d/e": 4}]}));
         assert_eq!(twice, ["/a", "/c/1/d~1e", "/a"]);
         assert!(parse_telling(br#"{"a":1,"a":NaN}"#).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_named() {
+        for text in [&b"\xef\xbb\xbf{}"[..], b"\xff\xfe{\0}\0", b"\xfe\xff\0{\0}"] {
+            let error = parse_strict(text).unwrap_err();
+            assert!(error.to_string().contains("save it as UTF-8 without one"), "{error}");
+            assert_eq!(error.line(), 1);
+        }
     }
 
     #[test]

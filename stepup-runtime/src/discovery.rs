@@ -44,7 +44,7 @@ fn read(fetched: Fetched, url: &str, issuer: &str) -> Result<Metadata, KeysError
         Some(named) if named == issuer => {}
         Some(other) => {
             return Err(wrong(format!(
-                "names the issuer {other:?}, not {issuer:?}; give Issuer::new the exact name"
+                "names the issuer {other:?}, not {issuer:?}; give Issuer::new (--issuer) the exact name"
             )));
         }
         None => return Err(wrong("names no `issuer`".into())),

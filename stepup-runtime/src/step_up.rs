@@ -147,7 +147,7 @@ pub enum BuildError {
     /// An issuer cannot satisfy the contract.
     #[error(
         "the issuer {issuer:?} cannot satisfy the contract; mend it, or say \
-         .allow_unsatisfiable(true):\n{}", listed(.findings)
+         .allow_unsatisfiable(true) (--allow-unsatisfiable):\n{}", listed(.findings)
     )]
     Unsatisfiable {
         /// The issuer.

@@ -147,7 +147,13 @@ fn what_no_login_cures_is_said() {
             &["--may-not-step-up"],
             "users of this issuer may not step up; no login can cure that",
         ),
-        ("mfa", &["-H", "DPoP: x"], "401: the token is not bound to a key; send it as Bearer"),
+        ("mfa", &["-H", "DPoP: x"], "as Bearer, since the token is bound to no key"),
+        ("mfa", &["-H", "X_Step_Up_Subject: x"], "refuses it with 400, since a service could take"),
+        (
+            "mfa",
+            &["-H", "DPoP: x", "--dpop-required"],
+            "401: the token is not bound to a key, as its issuer's must be",
+        ),
     ] {
         let contract = folder.path().join(contract);
         let claims = folder.path().join("claims");

@@ -77,6 +77,10 @@ async fn a_changed_contract_is_taken_without_a_pause_and_a_bad_one_is_not() {
     assert!(metrics.contains("stepup_contract_reloads_total{taken=\"yes\"} 1"), "{metrics}");
     assert!(metrics.contains("stepup_contract_reloads_total{taken=\"no\"} 4"), "{metrics}");
 
+    // Back to what is in force, which is told; and then to what was before.
+    assert!(!gateway.log().contains("in force again"), "{}", gateway.log());
+    write(&contract(&json!(["pwd"])).to_string());
+    gateway.logs("the file holds the contract in force again").await;
     write(&contract(&json!(["mfa"])).to_string());
     let asked = Instant::now();
     while status(&gateway, "POST", "/pay", &weak).await != 401 {

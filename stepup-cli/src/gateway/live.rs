@@ -21,6 +21,8 @@ pub(crate) struct Live {
     digest: String,
     /// Why the file could not even be read.
     unread: Option<String>,
+    /// Whether it holds what is not in force.
+    rejected: bool,
     enforcer: Arc<ArcSwap<Enforcer>>,
     step_up: StepUp,
     metrics: Arc<Metrics>,
@@ -63,6 +65,7 @@ impl Live {
             seen: None,
             digest,
             unread: None,
+            rejected: false,
             enforcer: Arc::new(ArcSwap::from_pointee(enforcer)),
             step_up,
             metrics,
@@ -110,7 +113,11 @@ impl Live {
         });
         let read = read.await.map_err(|why| why.to_string().into()).and_then(|read| read);
         let before = self.unread.take();
+        let rejected = std::mem::replace(&mut self.rejected, read.is_err());
         match read {
+            Ok(None) if rejected => {
+                tracing::info!(digest = self.digest, "the file holds the contract in force again");
+            }
             Ok(None) => {
                 tracing::debug!(digest = self.digest, "the contract's file holds what is in force");
             }

@@ -131,11 +131,15 @@ impl FromStr for Listen {
             .ok_or_else(|| format!("write it as nginx=127.0.0.1:9001; the modes are {known}"))?;
         let mode = Mode::ALL.into_iter().find(|mode| mode.as_str() == name);
         let mode = mode.ok_or_else(|| format!("unknown mode {name:?}; the modes are {known}"))?;
-        let address = address.parse().map_err(|_| {
-            format!("{address:?} is no IP address with a port; write it as in nginx=127.0.0.1:9001")
-        })?;
-        Ok(Self { mode, address })
+        Ok(Self { mode, address: listened(address)? })
     }
+}
+
+/// An address to listen at, as a flag has it.
+pub(crate) fn listened(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is no IP address with a port; write it as in 127.0.0.1:9001")
+    })
 }
 
 impl TryFrom<String> for Listen {

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::gateway::SHORTEST_RELOAD;
 use crate::gateway::identity::{Named, Told};
-use crate::gateway::mode::{Listen, Mode};
+use crate::gateway::mode::{Listen, Mode, listened};
 use crate::gateway::serve::Limits;
 use clap::builder::FalseyValueParser;
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "MODE=ADDRESS", env = "STEPUP_LISTEN", value_delimiter = ',')]
     listen: Vec<Listen>,
     /// Where to serve /livez, /readyz and /metrics [default: 127.0.0.1:9000].
-    #[arg(long, value_name = "ADDRESS", env = "STEPUP_ADMIN")]
+    #[arg(long, value_name = "ADDRESS", env = "STEPUP_ADMIN", value_parser = listened)]
     admin: Option<SocketAddr>,
     /// The address under which clients reach the API: StepUp::builder().resource.
     #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE")]

@@ -2,7 +2,7 @@
 //! request. The texts are the files beside this one; what differs between Envoy's two ways of asking is here.
 
 use crate::failure::Failure;
-use crate::gateway::{Identity, Mode, Named, Told};
+use crate::gateway::{Identity, Mode, Named, Told, listened};
 use crate::render::place::Place;
 use crate::settings;
 use crate::wording::visible;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "CONTRACT")]
     pub(crate) contract: PathBuf,
     /// Where clients connect.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listened)]
     listen: SocketAddr,
     /// The service that is guarded: an address, or a name that the gateway looks up.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]

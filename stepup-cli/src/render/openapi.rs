@@ -23,12 +23,18 @@ pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program.
     #[arg(value_name = "CONTRACT")]
     contract: PathBuf,
-    /// Put it into this document, in JSON. What is there already stays as it is.
+    /// Put it into this document, in JSON: into the operations that the contract lists. All else stays as it is.
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
     /// The issuer, for clients that find it by OpenID Connect discovery.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = web_address)]
     issuer: Option<String>,
+}
+
+fn web_address(text: &str) -> Result<String, String> {
+    let is_one = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
+    let odd = "write the issuer's URL, as in https://idp.example";
+    if is_one { Ok(text.to_owned()) } else { Err(odd.to_owned()) }
 }
 
 /// The name of the security scheme.

@@ -15,7 +15,8 @@ function filter() {
   const [count, changed] = [narrowed(rows), narrowed(changes)];
   for (const section of sections) section.hidden = !section.querySelector("li:not([hidden])");
   document.getElementById("nothing").hidden = count + changed > 0 || rows.length + changes.length === 0;
-  shown.textContent = words.length ? `${count} of ${rows.length}` : "";
+  const told = changes.length ? `, and ${changed} of ${changes.length} changes` : "";
+  shown.textContent = words.length ? `${count} of ${rows.length}${told}` : "";
 }
 
 // Any age at all is the oldest; what asks for no method comes first, as what asks for least.

@@ -48,10 +48,10 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Address(address));
-        }
         let odd = || format!("{text:?} is no host with a port; write 127.0.0.1:3000 or app:3000");
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return if address.port() == 0 { Err(odd()) } else { Ok(Self::Address(address)) };
+        }
         let (name, port) = text.rsplit_once(':').ok_or_else(odd)?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         let is_label = |label: &str| !label.is_empty() && label.bytes().all(fits);
@@ -99,6 +99,7 @@ mod tests {
             ":80",
             "app:",
             "app:0",
+            "127.0.0.1:0",
             "app:65536",
             "http://app:80",
             "app:80/x",

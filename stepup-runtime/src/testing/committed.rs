@@ -25,6 +25,7 @@ const UPDATE: &str = "STEPUP_UPDATE";
 /// # Panics
 /// When they differ, with what changed; and when one of them cannot be read.
 #[expect(clippy::panic, reason = "an assertion")]
+#[track_caller]
 pub fn assert_contract_current(program: impl AsRef<Path>, committed: impl AsRef<Path>) {
     let (program, committed) = (program.as_ref(), committed.as_ref());
     if let Err(why) = current(program, committed, env::var(UPDATE).is_ok_and(|set| set == "1")) {

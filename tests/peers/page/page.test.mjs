@@ -58,7 +58,7 @@ test('the search narrows to what has every word, and says how many', async () =>
   assert.deepEqual(await visible(), all);
   await page.fill('#q', 'MFA post');
   assert.deepEqual(await visible(), ['/api/approve']);
-  assert.equal(await page.innerText('#shown'), '1 of 4');
+  assert.equal(await page.innerText('#shown'), '1 of 4, and 0 of 3 changes');
   assert.equal(await page.isVisible('section.standard'), false, 'a section without a row is gone');
   await page.fill('#q', 'bank::account');
   assert.deepEqual(await visible(), ['/api/accounts/{id}']);

@@ -199,34 +199,36 @@ impl Keys {
         const WRONG: Cause = Cause::InvalidToken("the token's signature is wrong");
         const UNKNOWN: Cause = Cause::InvalidToken("the token's key is not known");
         let kid = jws.kid.as_deref();
-        let mut known = None;
+        let mut tried = Vec::new();
         if self.check_fresh().is_ok() {
-            let keys = self.current();
-            known = keys.find(kid, jws.algorithm).cloned();
-            if let Some(key) = &known
-                && jws.is_signed_by(key)
-            {
-                return Ok(Arc::clone(key));
+            for key in self.current().meant(kid, jws.algorithm) {
+                if jws.is_signed_by(key) {
+                    return Ok(Arc::clone(key));
+                }
+                tried.push(Arc::clone(key));
             }
         }
         let Some(remote) = &self.remote else {
-            return Err(if known.is_some() { WRONG } else { UNKNOWN });
+            return Err(if tried.is_empty() { UNKNOWN } else { WRONG });
         };
-        if known.is_none() && remote.is_known_unknown(kid) {
+        if tried.is_empty() && remote.is_known_unknown(kid) {
             return Err(UNKNOWN);
         }
         let asked = Instant::now();
         let renewed = self.renew(remote).await;
         self.check_fresh()?;
-        match (self.current().find(kid, jws.algorithm), known, renewed) {
-            (Some(key), Some(tried), _) if Arc::ptr_eq(key, &tried) => Err(WRONG),
-            (Some(key), ..) if jws.is_signed_by(key) => Ok(Arc::clone(key)),
-            (Some(_), ..) => Err(WRONG),
-            (None, _, Renewed::Current(_)) => {
+        let keys = self.current();
+        let mut meant = keys.meant(kid, jws.algorithm).peekable();
+        if meant.peek().is_some() {
+            let mut new = meant.filter(|key| !tried.iter().any(|tried| Arc::ptr_eq(tried, key)));
+            return new.find(|key| jws.is_signed_by(key)).cloned().ok_or(WRONG);
+        }
+        match renewed {
+            Renewed::Current(_) => {
                 remote.remember_unknown(kid, asked);
                 Err(UNKNOWN)
             }
-            (None, _, Renewed::Unreachable) => Err(remote.unavailable()),
+            Renewed::Unreachable => Err(remote.unavailable()),
         }
     }
 

@@ -360,6 +360,34 @@ async fn one_broken_key_of_the_set_does_not_spoil_the_others() {
     assert_eq!(status(&server, &peer.token().header("kid", "broken").mint()).await, 401);
 }
 
+/// Which ids should not, and some issuers' do while they change their keys (RFC 7517 §4.5).
+#[tokio::test]
+async fn keys_of_one_id_are_tried_one_after_the_other() {
+    let peer = Peer::start().await;
+    let kid = peer.keys()["keys"][0]["kid"].as_str().expect("a kid").to_owned();
+    let server = serve(peer.issuer().key_refresh_cooldown(Duration::ZERO)).await;
+    let mut tokens = vec![peer.token().mint()];
+    for _ in 0..3 {
+        peer.signer.rotate_keeping(&kid, TestAlgorithm::Es256).expect("a key");
+        tokens.push(peer.token().mint());
+    }
+    peer.mend();
+    for token in tokens.iter().rev() {
+        assert_eq!(status(&server, token).await, 200);
+    }
+    // A client names the key: a set of many costs it no more than four.
+    for _ in 0..4 {
+        peer.signer.rotate_keeping(&kid, TestAlgorithm::Es256).expect("a key");
+    }
+    peer.mend();
+    let fresh = serve(peer.issuer()).await;
+    let mut good = 0;
+    for token in &tokens {
+        good += usize::from(status(&fresh, token).await == 200);
+    }
+    assert!(good < tokens.len(), "{good}");
+}
+
 #[tokio::test]
 async fn a_key_set_with_a_wrong_content_type_is_read_all_the_same() {
     let peer = Peer::start().await;

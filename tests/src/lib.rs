@@ -12,6 +12,7 @@ pub mod http2;
 pub mod introspected;
 pub mod peers;
 pub mod proxy;
+pub mod rotating;
 pub mod scripted;
 pub mod server;
 pub mod seven_arguments;

@@ -8,7 +8,7 @@ use crate::endpoint::Endpoint;
 use crate::gap::gaps;
 use crate::http_method::{HttpMethod, methods};
 use crate::overlap::twins;
-use crate::requirement::Field;
+use crate::requirement::{Field, Requirement};
 use crate::samples::{Tangled, readable, samples, without_names};
 use crate::text::{fingerprint, nameless};
 use std::collections::{HashMap, HashSet};
@@ -43,6 +43,8 @@ pub struct Twin {
     pub route: String,
     /// In what it asks for more.
     pub weakened: Vec<Field>,
+    /// What it asks for, its lists in order.
+    requirement: Requirement,
 }
 
 /// What happened to the requests of an endpoint.
@@ -149,10 +151,13 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
         seen.keys().filter(|(old, _)| old.is_some()).filter_map(|(_, new)| *new).collect();
     let changed: HashMap<Pair, usize> =
         seen.into_iter().filter_map(|(pair, change)| Some((pair, change?))).collect();
+    if changed.is_empty() {
+        return Ok(changes);
+    }
+    let twins = twins(new, &after.table)?;
     for (change, concerned) in concerned(&before, &after, &changed)? {
         changes[change].concerned = concerned;
     }
-    let twins = twins(new, &after.table)?;
     for ((old_place, new_place), change) in changed {
         let change = &mut changes[change];
         let Some(at) = new_place else {
@@ -173,6 +178,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, Tangled> {
         change.twins.extend(twins.map(|twin| Twin {
             route: new.route(twin),
             weakened: gaps(&twin.requirement, &endpoint.requirement),
+            requirement: twin.requirement.sorted(),
         }));
     }
     for change in &mut changes {
@@ -256,7 +262,11 @@ impl Change {
             });
             serde_json::to_string(&endpoint).unwrap_or_default()
         };
-        let twins = self.twins.iter().map(|twin| nameless(&twin.route)).collect::<Vec<_>>();
+        let twin = |twin: &Twin| {
+            let asked = serde_json::to_string(&twin.requirement).unwrap_or_default();
+            format!("{} {asked}", nameless(&twin.route))
+        };
+        let twins = self.twins.iter().map(twin).collect::<Vec<_>>();
         let (old, new, twins) = (side(&self.old), side(&self.new), twins.join("\n"));
         // Where a handler stands, and what a parameter is called, is no part of it.
         let kind = match self.kind {

@@ -78,13 +78,11 @@ impl Side {
 /// Why a pair does not have requests of a template, or what a template is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Except<'a> {
-    /// The old contract looks there first.
-    Old(&'a str),
-    /// The new contract looks there first.
-    New(&'a str),
+    /// One of the contracts looks there first.
+    Other(&'a str),
     /// They have gone from an endpoint to this one, and so are not gone.
     Taken(&'a str),
-    /// They have gone, for the new contract looks there first.
+    /// They have gone all the same, for the new contract looks there first.
     Lost(&'a str),
 }
 
@@ -113,7 +111,8 @@ impl Requests<'_> {
 /// Where an endpoint takes them still, they are what is left of both templates without all that is more specific than
 /// the new endpoint, and without all that is more specific than the old one and takes the method: a union, of which
 /// the most general templates are noted. Where none does, one that is more specific may leave them without an
-/// endpoint inside of what another takes: there all templates are noted that the new contract looks at first.
+/// endpoint inside of what another takes, and so on inwards: noted is the most general template from which on inwards
+/// all take the method, or none does.
 ///
 /// # Errors
 /// When the paths overlap in too many ways.
@@ -133,7 +132,7 @@ pub(crate) fn concerned(
         for pair in pairs {
             let Some(change) = changes.get(&pair) else { continue };
             let requests = requests.entry(*change).or_default();
-            requests.look((old, &olds), (new, &news), pair, path);
+            requests.look((old, &olds), (new, &news), pair);
         }
         // Looking one up takes as little of a sample's time.
         befores.len() * afters.len() / 64
@@ -148,7 +147,6 @@ impl<'a> Requests<'a> {
         (old, olds): (&'a Side, &[usize]),
         (new, news): (&'a Side, &[usize]),
         (before, after): Pair,
-        path: &str,
     ) {
         let own = methods().enumerate().filter(|(_, method)| {
             before.is_none_or(|at| old.is_first(at, method, olds))
@@ -160,24 +158,34 @@ impl<'a> Requests<'a> {
         let olds = before.map_or(olds, |at| old.before(at, olds));
         if let Some(after) = after {
             if let Some(&other) = new.before(after, news).last() {
-                self.except(Except::New(new.template(other)), all);
+                self.except(Except::Other(new.template(other)), all);
                 return;
             }
             for (bit, method) in own {
                 let mut others = olds.iter().rev();
                 if let Some(&other) = others.find(|other| old.rank(**other, method).is_some()) {
-                    self.except(Except::Old(old.template(other)), bit);
+                    self.except(Except::Other(old.template(other)), bit);
                 }
             }
         } else if let Some(&other) = olds.last() {
-            self.except(Except::Old(old.template(other)), all);
+            self.except(Except::Other(old.template(other)), all);
         } else {
+            // Those of one template stand beside each other.
+            let alike = |one: &usize, other: &usize| new.template(*one) == new.template(*other);
+            let takes =
+                |group: &&[usize], method| group.iter().any(|at| new.rank(*at, method).is_some());
             for (bit, method) in own {
-                let taker = new.table.find(method, path).and_then(|taker| new.place(taker));
-                if let Some(taker) = taker {
-                    self.except(Except::Taken(new.template(taker)), bit);
-                } else if let Some(&first) = news.first() {
-                    self.except(Except::Lost(new.template(first)), bit);
+                let mut groups = news.chunk_by(alike).peekable();
+                let Some(mut last) = groups.next() else { continue };
+                let taken = takes(&last, method);
+                while let Some(group) = groups.next_if(|group| takes(group, method) == taken) {
+                    last = group;
+                }
+                let template = last.first().map_or("", |at| new.template(*at));
+                if taken {
+                    self.except(Except::Taken(template), bit);
+                } else if groups.peek().is_some() {
+                    self.except(Except::Lost(template), bit);
                 }
             }
         }

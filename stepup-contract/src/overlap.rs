@@ -9,6 +9,7 @@ use crate::path::{overlap, segments};
 use crate::readings::{decoded, folded, is_read_alike, readings};
 use crate::samples::{Tangled, samples, without_names};
 use crate::table::{Table, carelessly, rank};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ptr;
 
@@ -86,10 +87,15 @@ pub(crate) fn twins<'a>(
     let wholes: Vec<_> = contract.endpoints().iter().map(|one| contract.whole_path(one)).collect();
     let careless = table.carelessly(contract, true);
     let places = places(table);
-    let place = |endpoint: &Endpoint| places.get(&ptr::from_ref(endpoint)).copied();
+    // What every server takes for both is compared by its samples.
+    let (templates, of) = alike(&wholes);
+    let template = |endpoint: &Endpoint| {
+        places.get(&ptr::from_ref(endpoint)).and_then(|at| of.get(*at)).copied()
+    };
     let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
     samples(wholes.iter().map(|whole| carelessly(whole, true)), |path| {
-        let taking: Vec<usize> = careless.matching(path).into_iter().filter_map(place).collect();
+        let taking: BTreeSet<usize> =
+            careless.matching(path).into_iter().filter_map(template).collect();
         let count = taking.len() * taking.len().saturating_sub(1);
         // What is too much is not begun.
         if count > MOST_PAIRS {
@@ -105,22 +111,43 @@ pub(crate) fn twins<'a>(
         let folded = folded(&decoded(&without_names(whole)));
         let readings = readings(&folded, false);
         let reached = readings.iter().flat_map(|reading| careless.matching(reading));
-        pairs.extend(reached.filter_map(place).map(|other| (index, other)));
+        pairs.extend(reached.filter_map(template).map(|other| (of[index], other)));
     }
     let mut twins: HashMap<usize, Vec<&Endpoint>> = HashMap::new();
     let exact: Vec<_> = wholes.iter().map(|whole| segments(whole)).collect();
+    let apart = |(one, other): &(usize, usize)| {
+        let [one, other] = [one, other].map(|template| templates[*template].first());
+        one.zip(other).is_some_and(|(one, other)| !overlap(&exact[*one], &exact[*other]))
+    };
+    let pairs = pairs.iter().filter(|pair| apart(pair)).flat_map(|(one, other)| {
+        let others = &templates[*other];
+        templates[*one].iter().flat_map(move |one| others.iter().map(move |other| (*one, *other)))
+    });
     for (one, other) in pairs {
         let (endpoint, twin) = (&table.endpoints()[one], &table.endpoints()[other]);
-        // What every server takes for both is compared by its samples.
-        if !overlap(&exact[one], &exact[other])
-            && methods()
-                .any(|method| [endpoint, twin].iter().all(|one| rank(one, method).is_some()))
+        if methods().any(|method| [endpoint, twin].iter().all(|one| rank(one, method).is_some()))
             && !gaps(&twin.requirement, &endpoint.requirement).is_empty()
         {
             twins.entry(one).or_default().push(twin);
         }
     }
     Ok(twins)
+}
+
+/// The places of the endpoints of each template, and for each place which of the templates is there.
+fn alike(wholes: &[Cow<'_, str>]) -> (Vec<Vec<usize>>, Vec<usize>) {
+    let mut templates: Vec<Vec<usize>> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut place = |(at, whole): (usize, &Cow<'_, str>)| {
+        let template = *known.entry(without_names(whole)).or_insert(templates.len());
+        if template == templates.len() {
+            templates.push(Vec::new());
+        }
+        templates[template].push(at);
+        template
+    };
+    let of = wholes.iter().enumerate().map(&mut place).collect();
+    (templates, of)
 }
 
 /// In what an endpoint asks for less than another, with what both say; empty where it is nothing.
@@ -135,4 +162,37 @@ pub(crate) fn lacking(endpoint: &Endpoint, general: &Endpoint) -> String {
 /// Where in the contract each endpoint of its table stands.
 pub(crate) fn places(table: &Table) -> HashMap<*const Endpoint, usize> {
     table.endpoints().iter().enumerate().map(|(at, one)| (ptr::from_ref(one), at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http_method::HttpMethod;
+    use crate::requirement::Requirement;
+
+    #[test]
+    fn an_endpoint_for_each_method_below_all_others_is_not_too_much() {
+        let at = |method, path: &str, age| Endpoint {
+            method: Some(method),
+            path: path.into(),
+            handler: None,
+            requirement: Requirement { max_age: Some(age), ..Requirement::default() },
+        };
+        let all = HttpMethod::ALL.into_iter();
+        let below =
+            all.flat_map(|method| [at(method, "/{*rest}", 60), at(method, "/Api/{*rest}", 60)]);
+        let others = (0..1000).map(|n| at(HttpMethod::Post, &format!("/api/r{n}"), 60));
+        let contract = Contract::new("s", "1", below.chain(others)).unwrap();
+        let table = contract.table();
+        assert!(in_the_way(&contract, &table).unwrap().is_empty());
+        assert!(twins(&contract, &table).unwrap().is_empty());
+        // A looser one of one method is taken for the stricter ones of that method.
+        let loose = at(HttpMethod::Get, "/API/x", 600);
+        let contract =
+            Contract::new("s", "1", contract.endpoints().iter().cloned().chain([loose])).unwrap();
+        let table = contract.table();
+        let twins = twins(&contract, &table).unwrap();
+        let found: Vec<String> = twins.values().flatten().map(|twin| twin.route()).collect();
+        assert_eq!(found, ["GET /Api/{*rest}", "HEAD /Api/{*rest}"], "GET is for HEAD, too");
+    }
 }

@@ -57,7 +57,7 @@ fn moved(old: &Endpoint, new: &Endpoint) -> Vec<String> {
 }
 
 /// For what servers may take a new endpoint.
-fn mistaken(Twin { route, weakened }: &Twin) -> String {
+fn mistaken(Twin { route, weakened, .. }: &Twin) -> String {
     let less: Vec<&str> = weakened.iter().map(|field| field.key()).collect();
     let less = less.join(", ");
     format!("some servers cannot tell it from {route}, and it requires less ({less})")

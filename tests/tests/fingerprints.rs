@@ -121,6 +121,12 @@ fn a_fingerprint_tells_these_requests_except_those() {
     assert_ne!(gone(&[]), gone(std::slice::from_ref(&taken)));
     // A path that does not take the method leaves it without an endpoint, inside of what another takes.
     assert_ne!(gone(std::slice::from_ref(&taken)), gone(&[taken.clone(), get("/files/index")]));
+    // What no endpoint takes is gone, whatever takes other methods of it.
+    assert_eq!(gone(&[]), gone(&[get("/files/index")]));
+    assert_eq!(
+        gone(&[taken.clone()]),
+        gone(&[taken.clone(), endpoint("POST", "/files/index", &mfa)])
+    );
     let old = [strict.clone(), get("/files/index")];
     let whole = print(Kind::Gone, std::slice::from_ref(&strict), &[]);
     assert_ne!(print(Kind::Gone, &old, &[get("/files/index")]), whole);
@@ -152,6 +158,16 @@ fn a_waiver_is_for_all_requests_that_a_change_concerns() {
         opened.expect("one").fingerprint()
     };
     assert_eq!(opened(&[]), opened(&[endpoint("GET", "/a", &mfa)]));
+    // Nor is a waiver of what could be taken for one endpoint good when that asks for more.
+    let beside = |asked: &Value| {
+        let old = contract("deny", &[endpoint("GET", "/pay", asked)]);
+        let new = [endpoint("GET", "/pay", asked), endpoint("GET", "/Pay", &standard)];
+        weakened(&old, &contract("deny", &new))
+    };
+    let more = json!({"step-up": true, "methods": ["mfa", "hwk"]});
+    let moved = json!({"step-up": true, "methods": ["hwk", "mfa"]});
+    assert_ne!(beside(&mfa), beside(&more));
+    assert_eq!(beside(&more), beside(&moved));
     // The names of parameters do not count, and neither do other endpoints.
     let twin = |name: &str| {
         let (pay, other) = (format!("/pay/{{{name}}}"), format!("/Pay/{{{name}}}"));

@@ -1,10 +1,23 @@
 //! A change's fingerprint stands for all requests that it concerns, and for no others.
 
-use crate::generated::{taken, template};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 use stepup_contract::{Contract, Endpoint, HttpMethod, Requirement, compare};
+
+/// Templates of very few words, most of which take requests of each other.
+fn crossing() -> impl Strategy<Value = String> {
+    let segment = proptest::sample::select(vec!["a", "b", "{p}", "{q}", "v-{s}"]);
+    (vec(segment, 1..4), prop_oneof![2 => Just(""), 1 => Just("/{*rest}")])
+        .prop_map(|(segments, end)| format!("/{}{end}", segments.join("/")))
+        .prop_filter("a sound one", |path| stepup_contract::check_path(path).is_ok())
+}
+
+/// For which methods a path has an endpoint.
+fn methods() -> impl Strategy<Value = Vec<Option<HttpMethod>>> {
+    let all = [None, Some(HttpMethod::Get), Some(HttpMethod::Post), Some(HttpMethod::Head)];
+    proptest::sample::subsequence(all.to_vec(), 1..=3)
+}
 
 /// The endpoints of one side that one request meets: the most specific of those that take its method where `further`
 /// is looked, else none where the most specific path does not take it.
@@ -32,11 +45,11 @@ fn paths(template: &str) -> Vec<String> {
         let words: Vec<String> = match segment.split_once('{') {
             None => vec![segment.to_owned()],
             Some((_, name)) if name.starts_with('*') => {
-                ["a", "zz", "", "b/a", "v-a/"].map(str::to_owned).to_vec()
+                ["a", "zz", "", "b/a"].map(str::to_owned).to_vec()
             }
-            Some((prefix, _)) => ["a", "b", "ab", "v-a", "va", "~", "~any~", "zz", ""]
-                .map(|word| format!("{prefix}{word}"))
-                .to_vec(),
+            Some((prefix, _)) => {
+                ["a", "b", "v-a", "zz", ""].map(|word| format!("{prefix}{word}")).to_vec()
+            }
         };
         let longer =
             paths.iter().flat_map(|path| words.iter().map(move |word| format!("{path}/{word}")));
@@ -50,10 +63,13 @@ proptest! {
 
     #[test]
     fn changes_with_one_fingerprint_concern_the_same_requests(
-        pool in vec((template(), taken(), any::<[bool; 4]>()), 1..6)
+        pool in vec((crossing(), methods(), vec(any::<[bool; 4]>(), 4)), 1..5)
     ) {
-        let pool: Vec<_> =
-            pool.into_iter().filter(|(path, ..)| stepup_contract::check_path(path).is_ok()).collect();
+        let each = |(path, methods, sides): (String, Vec<Option<HttpMethod>>, Vec<[bool; 4]>)| {
+            let endpoints = methods.into_iter().zip(sides);
+            endpoints.map(move |(method, sides)| (path.clone(), method, sides))
+        };
+        let pool: Vec<_> = pool.into_iter().flat_map(each).collect();
         let side = |at: usize| {
             let endpoints = pool.iter().filter(|(_, _, sides)| sides[at]).map(|(path, method, _)| Endpoint {
                 method: *method,
@@ -76,8 +92,8 @@ proptest! {
         };
         let all: BTreeSet<String> = pool.iter().flat_map(|(path, ..)| some(path)).collect();
         let mut known: HashMap<String, BTreeSet<(&str, &str)>> = HashMap::new();
-        for pair in sides.chunks(2) {
-            let (old, new) = (&pair[0], &pair[1]);
+        let pairs = [0, 2].into_iter().flat_map(|old| [1, 3].map(|new| (&sides[old], &sides[new])));
+        for (old, new) in pairs {
             let changes = compare(&of(old).unwrap(), &of(new).unwrap()).unwrap();
             let mut concerned: Vec<BTreeSet<(&str, &str)>> = vec![BTreeSet::new(); changes.len()];
             for path in &all {

@@ -88,7 +88,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     };
     let (issuer, named) = issuer(arguments, &presented)?;
-    let settings = arguments.settings.near()?.gateway;
     let verified = if arguments.verify {
         Some(verify(arguments, &issuer, &contract, &request)?)
     } else {
@@ -102,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         trust: Unverified::of(&issuer),
         vocabulary: named,
         verified,
-        identity: Identity::new(&settings.identity, &settings.tell)?,
+        mimics: mimics(arguments)?,
         now: arguments.now.unwrap_or_else(now),
     };
     let (text, allowed) = explanation.told();
@@ -138,6 +137,17 @@ fn request(
     }
     let target = target_of(arguments.target.as_bytes());
     Ok(target.map(|target| head(method, target, headers)))
+}
+
+/// Those of the request's headers that could be mistaken for an identity header's.
+fn mimics(arguments: &Arguments) -> Result<Vec<HeaderName>, Failure> {
+    if arguments.header.is_empty() {
+        return Ok(Vec::new());
+    }
+    let settings = arguments.settings.near()?.gateway;
+    let identity = Identity::new(&settings.identity, &settings.tell)?;
+    let names = arguments.header.iter().map(|(name, _)| name);
+    Ok(names.filter(|name| identity.is_mimicked_by(name.as_str())).cloned().collect())
 }
 
 fn now() -> u64 {
@@ -211,8 +221,8 @@ struct Explanation<'a> {
     vocabulary: String,
     trust: Unverified,
     verified: Option<Answer>,
-    /// The headers that a gateway tells a service by.
-    identity: Identity,
+    /// Headers that a service behind a gateway could take for what the gateway tells it.
+    mimics: Vec<HeaderName>,
     now: u64,
 }
 
@@ -235,6 +245,12 @@ impl Explanation<'_> {
         };
         if self.verified.is_none() {
             say(NOT_VERIFIED.trim_end().into());
+        }
+        for name in &self.mimics {
+            say(format!(
+                "gateway: stepup gateway refuses it with 400, since a service could take {name} for an identity header; \
+                 handlers do not"
+            ));
         }
         let matcher = Matcher::new(self.contract);
         let endpoint = match self.found(&matcher) {
@@ -274,12 +290,6 @@ impl Explanation<'_> {
         let bearer = headers.contains_key("dpop") && !by_dpop;
         let bearer = if bearer { ", as Bearer, since the token is bound to no key" } else { "" };
         say(format!("credential: exactly one{bearer}"));
-        for name in headers.keys().filter(|name| self.identity.is_mimicked_by(name.as_str())) {
-            say(format!(
-                "gateway: stepup gateway refuses it with 400, since a service could take {name} for an identity header; \
-                 handlers do not"
-            ));
-        }
         say(format!("token: {}", token(self.presented, self.verified.as_ref(), self.now)));
         let refused = self.verified.as_ref().and_then(|answer| answer.as_ref().err());
         let decided = |cause: &Cause| {

@@ -227,7 +227,7 @@ fn object(item: &Item) -> Value {
     })
 }
 
-/// A file as a relative reference (RFC 3986 §4.2).
+/// A file as a reference (RFC 3986 §4.1).
 fn reference(file: &str) -> String {
     const ENCODED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');

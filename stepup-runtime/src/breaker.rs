@@ -50,6 +50,12 @@ impl Breaker {
         *self.state() = State::default();
     }
 
+    /// The peer has answered, and whether it is in order is not to be told from that. It may be asked further; of what
+    /// has failed before nothing is taken back.
+    pub(crate) fn answered(&self) {
+        self.state().open = None;
+    }
+
     /// The peer has not answered, or not as it should.
     pub(crate) fn failed(&self) {
         let mut state = self.state();
@@ -97,5 +103,16 @@ mod tests {
         assert!(breaker.check().is_ok());
         breaker.succeeded();
         assert!(breaker.check().is_ok() && breaker.check().is_ok());
+        for _ in 0..FAILURES {
+            breaker.answered();
+            assert!(breaker.check().is_ok());
+            breaker.failed();
+        }
+        tokio::time::advance(FIRST).await;
+        assert!(breaker.check().is_ok());
+        breaker.answered();
+        assert!(breaker.check().is_ok() && breaker.check().is_ok());
+        breaker.failed();
+        assert!(breaker.check().is_err(), "the next failure is one too many");
     }
 }

@@ -79,7 +79,8 @@ impl Introspection {
 
     /// Asks about this issuer's JWTs too, once they are verified, so that a revocation counts for them
     /// as well. An answer that says otherwise than the token of its user, its key, its scopes or its
-    /// login refuses it.
+    /// login refuses it, and so does one for another audience or of another time: where the answer has `aud`, it must
+    /// name this API, and `exp` and `nbf` count beside the token's own.
     pub fn jwts_too(mut self) -> Self {
         self.jwts = true;
         self

@@ -27,8 +27,11 @@ use tokio::time::Instant;
 const PLACES: usize = 256;
 const KEPT_PLACES: usize = 64;
 
-/// Most tokens that are remembered as not active.
-const MAX_INACTIVE: u64 = 10_000;
+/// Most tokens that are remembered as not active, and as active.
+const MAX_KNOWN: u64 = 10_000;
+
+/// How long it is remembered that a token was active. It says nothing of whether it is.
+const ACTIVE: Duration = Duration::from_secs(3600);
 
 /// What an introspection came to.
 type Answer = Result<Arc<Said>, Cause>;
@@ -49,6 +52,8 @@ pub(crate) struct Introspector {
     places: Arc<Semaphore>,
     flights: Mutex<HashMap<Digest, Asked>>,
     inactive: Cache<Digest, ()>,
+    /// Those that were active not long ago, whether or not what was said of them is kept.
+    active: Cache<Digest, ()>,
 }
 
 impl Introspector {
@@ -64,7 +69,8 @@ impl Introspector {
             breaker: Breaker::default(),
             places: Arc::new(Semaphore::new(PLACES)),
             flights: Mutex::default(),
-            inactive: Cache::builder().max_capacity(MAX_INACTIVE).time_to_live(how.cache).build(),
+            inactive: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(how.cache).build(),
+            active: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(ACTIVE).build(),
             how,
         })
     }
@@ -88,13 +94,13 @@ impl Introspector {
         self.how.endpoint.clone().or_else(metadata)
     }
 
-    /// Asks the issuer about this token and reads what it says. `seen_before` tells that the token was
-    /// active not long ago. What is refused is remembered, whoever refuses it, so that nobody makes
+    /// Asks the issuer about this token and reads what it says. `made_up` tells that a client may have made it up, since
+    /// nobody has verified it. What is refused is remembered, whoever refuses it, so that nobody makes
     /// the issuer be asked again and again about a token that is of no use here.
     pub(crate) async fn introspect(
         issuer: &Arc<Trusted>,
         token: &str,
-        seen_before: bool,
+        made_up: bool,
         now: u64,
         read: impl FnOnce(&Said) -> Result<Verified, Cause>,
     ) -> Result<Verified, Cause> {
@@ -103,8 +109,14 @@ impl Introspector {
         if this.inactive.contains_key(&digest) {
             return Err(INACTIVE);
         }
+        let seen_before = !made_up || this.active.contains_key(&digest);
         let said = this.ask(issuer, token, digest, seen_before, now).await?;
-        read(&said).inspect_err(|_| this.inactive.insert(digest, ()))
+        let read = read(&said);
+        match &read {
+            Ok(_) => this.active.insert(digest, ()),
+            Err(_) => this.inactive.insert(digest, ()),
+        }
+        read
     }
 
     async fn ask(
@@ -230,7 +242,7 @@ async fn introspection(
             if error.is_the_endpoints(seen_before) {
                 this.breaker.failed();
             } else {
-                this.breaker.succeeded();
+                this.breaker.answered();
             }
             Err(unavailable(Duration::ZERO))
         }

@@ -107,8 +107,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_three_parts_with_a_json_header_have_the_form_of_a_jws() {
-        for token in ["e30.e30.x", "eyJhbGciOiJub25lIn0..", "e30=.e30.", "IHt9.a.b"] {
+    fn what_begins_like_a_jws_is_no_opaque_token() {
+        for token in [
+            "e30.e30.x",
+            "eyJhbGciOiJub25lIn0..",
+            "e30=.e30.",
+            "IHt9.a.b",
+            "eyJhbGciOiJub25lIn0",
+            "eyJhbGciOiJub25lIn0.e30",
+            "eyJhbGciOiJub25lIn0.e30.a.",
+            ".eyJhbGciOiJub25lIn0.e30.a",
+        ] {
             assert!(Jws::has_form_of(token), "{token}");
         }
         for token in ["opaque", "a.b", "a.b.c", "e30.e30", "e30.e30.e30.e30", "..", "W10.e30.x"] {

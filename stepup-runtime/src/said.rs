@@ -52,8 +52,8 @@ pub(crate) enum NoAnswer {
 
 impl NoAnswer {
     /// Whether this says that the endpoint is out of order. What a token can cause does not, since a client chooses the
-    /// token: it could keep all others from being asked about. Of one that was `active` before, an odd answer is no
-    /// fault.
+    /// token: it could keep all others from being asked about. That an answer about one that was `active` before is odd
+    /// is the endpoint's fault.
     pub(crate) fn is_the_endpoints(&self, active: bool) -> bool {
         match self {
             Self::NotTaken(_) | Self::Client(_) | Self::Refused(_) => false,

@@ -74,8 +74,6 @@ pub(crate) struct Tokens {
 /// A token that has to be verified.
 pub(crate) struct Unknown {
     digest: Option<Digest>,
-    /// Whether it was verified before, and what that rested on has changed or is too old.
-    seen_before: bool,
 }
 
 impl Tokens {
@@ -98,13 +96,13 @@ impl Tokens {
     pub(crate) fn known(&self, token: &[u8]) -> Result<Arc<Verified>, Unknown> {
         // One that is too long is known to nobody, and not worth digesting.
         let Some(verified) = self.verified.as_ref().filter(|_| token.len() <= MAX_TOKEN) else {
-            return Err(Unknown { digest: None, seen_before: false });
+            return Err(Unknown { digest: None });
         };
         let (message, signature) = parts(token);
         let digest = digest_of(signature);
         match verified.get(&digest).filter(|known| *known.message == *message) {
             Some(known) if known.still_stands() => Ok(known),
-            known => Err(Unknown { digest: Some(digest), seen_before: known.is_some() }),
+            _ => Err(Unknown { digest: Some(digest) }),
         }
     }
 
@@ -116,7 +114,7 @@ impl Tokens {
         now: u64,
     ) -> Result<Arc<Verified>, Refusal> {
         let text = check_form(token)?;
-        let mut verified = self.verify_anew(text, unknown.seen_before, now).await?;
+        let mut verified = self.verify_anew(text, now).await?;
         let (Some(cache), Some(digest)) = (&self.verified, unknown.digest) else {
             return Ok(Arc::new(verified));
         };
@@ -128,17 +126,12 @@ impl Tokens {
 
     /// The issuer of a JWT is the one that it names, and no other is asked. An opaque token names
     /// none; the one issuer that introspects is asked.
-    async fn verify_anew(
-        &self,
-        token: &str,
-        seen_before: bool,
-        now: u64,
-    ) -> Result<Verified, Cause> {
+    async fn verify_anew(&self, token: &str, now: u64) -> Result<Verified, Cause> {
         if !Jws::has_form_of(token) {
             let issuer = self.issuers.iter().find(|issuer| issuer.introspector.is_some());
             let issuer = issuer.ok_or(Cause::InvalidToken("the token is not a signed JWT"))?;
             let read = |said: &Said| said.verified(issuer);
-            return Introspector::introspect(issuer, token, seen_before, now, read).await;
+            return Introspector::introspect(issuer, token, true, now, read).await;
         }
         let jws = Jws::read(token)?;
         let named = jws.claims.get("iss").and_then(Value::as_str);
@@ -150,7 +143,7 @@ impl Tokens {
         let verified = verify(jws, issuer, now).await?;
         if issuer.introspector.as_ref().is_some_and(Introspector::takes_jwts) {
             let read = |said: &Said| said.confirms(verified);
-            return Introspector::introspect(issuer, token, seen_before, now, read).await;
+            return Introspector::introspect(issuer, token, false, now, read).await;
         }
         Ok(verified)
     }

@@ -167,6 +167,21 @@ fn what_no_login_cures_is_said() {
     }
 }
 
+#[test]
+fn what_only_a_gateway_refuses_is_said_of_every_request() {
+    let open = json!({"contract": 1, "service": "s", "version": "1", "unlisted": "allow", "endpoints": []});
+    let folder = folder(&[("contract", &open.to_string()), ("claims", "{}")]);
+    let [contract, claims] = ["contract", "claims"].map(|name| folder.path().join(name));
+    let [contract, claims] = [&contract, &claims].map(|path| path.to_str().expect("text"));
+    let arguments = ["explain", contract, "GET", "/a", "--claims", claims, "-H"];
+    for (header, refused) in [("X_Step_Up_Subject: x", true), ("X-Other: x", false)] {
+        let output = run(stepup(), &[&arguments[..], &[header]].concat());
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert_eq!(told.contains("gateway: stepup gateway refuses it with 400"), refused, "{told}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_verified_as_the_program_does() {
     let idp = TestIssuer::start().await.expect("an issuer");

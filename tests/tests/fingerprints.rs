@@ -124,7 +124,7 @@ fn a_fingerprint_tells_these_requests_except_those() {
     // What no endpoint takes is gone, whatever takes other methods of it.
     assert_eq!(gone(&[]), gone(&[get("/files/index")]));
     assert_eq!(
-        gone(&[taken.clone()]),
+        gone(std::slice::from_ref(&taken)),
         gone(&[taken.clone(), endpoint("POST", "/files/index", &mfa)])
     );
     let old = [strict.clone(), get("/files/index")];

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stepup_runtime::testing::TestIssuer;
-use stepup_runtime::{Issuer, Principal, StepUp, routes, step_up};
+use stepup_runtime::{Issuer, Principal, StepUp, TokenCache, routes, step_up};
 use stepup_tests::introspected::{Peer, basic};
 use stepup_tests::scripted::Script;
 use stepup_tests::server::{Answer, Server};
@@ -86,6 +86,36 @@ async fn an_odd_answer_opens_the_circuit_only_about_tokens_that_were_active() {
             assert_eq!(ask(&server, "known").await.status, 503, "{what}");
         }
         assert_eq!(peer.asked().len() - before, 15, "{what}: then the circuit is open");
+    }
+}
+
+#[tokio::test]
+async fn made_up_tokens_keep_no_circuit_closed_that_others_open() {
+    for cache in [TokenCache::default(), TokenCache::off()] {
+        let peer = Peer::start().await;
+        let issuer = peer.issuer(basic().cache(Duration::ZERO));
+        let builder = StepUp::builder().issuer(issuer).token_cache(cache);
+        let app: Router = routes![profile].with_state(builder.build().await.expect("built"));
+        let server = Server::start(app).await;
+        assert_eq!(ask(&server, "known").await.status, 200);
+        peer.http.on("/introspect", Script::status(500));
+        let before = peer.asked().len();
+        for n in 0..20 {
+            assert_eq!(ask(&server, &format!("made-up-{n}")).await.status, 503);
+            assert_eq!(ask(&server, "known").await.status, 503);
+        }
+        assert_eq!(peer.asked().len() - before, 10, "five of each, {cache:?}");
+        // The pause is over: a trial with a token that nobody knows lets one ask who is known, and no more.
+        tokio::time::sleep(Duration::from_millis(2100)).await;
+        assert_eq!(ask(&server, "made-up").await.status, 503);
+        for _ in 0..5 {
+            assert_eq!(ask(&server, "known").await.status, 503);
+        }
+        assert_eq!(peer.asked().len() - before, 12);
+        peer.answer(&peer.active());
+        tokio::time::sleep(Duration::from_millis(2100)).await;
+        assert_eq!(ask(&server, "another").await.status, 200);
+        assert_eq!(ask(&server, "known").await.status, 200);
     }
 }
 

@@ -1,9 +1,13 @@
 //! The path of a request as its client sent it. A nested axum router takes its prefix off the
 //! request's `Uri`, and keeps the whole beside it.
 
-use axum::extract::{NestedPath, OriginalUri};
-use http::Uri;
+use axum::extract::{FromRequestParts, NestedPath, OriginalUri, RawPathParams};
 use http::request::Parts;
+use http::{Request, Uri};
+use percent_encoding::percent_decode_str;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 /// The whole of it.
 pub(crate) fn whole_uri(head: &Parts) -> &Uri {
@@ -26,11 +30,38 @@ pub(crate) fn is_rewritten(head: &Parts) -> bool {
     // axum leaves a part of which the parameter is not the whole (`/v-{version}`), and all behind it.
     let partly = |part: &str| part.contains('{') && !(part.starts_with('{') && part.ends_with('}'));
     let leaves_some = nested.split('/').any(partly);
-    let explains = |taken| match segments(nested).checked_sub(segments(taken)) {
-        Some(left) => left == 0 || leaves_some,
+    let explains = |taken: &str| match segments(nested).checked_sub(segments(taken)) {
+        Some(left) => (left == 0 || leaves_some) && is_of(taken, nested, head),
         None => false,
     };
     whole.query() != here.query() || !taken.is_some_and(explains)
+}
+
+/// Whether these segments are those that axum has matched with the beginning of a prefix, as it is written in the
+/// program: what is rewritten between two routers has another prefix than its client sent, or another parameter in it.
+fn is_of(taken: &str, nested: &str, head: &Parts) -> bool {
+    let values = if nested.contains('{') { parameters(head) } else { Vec::new() };
+    let mut values = values.iter();
+    taken.split('/').zip(nested.split('/')).all(|(taken, nested)| match nested.split_once('{') {
+        None => taken == nested,
+        Some((fixed, _)) => {
+            taken.strip_prefix(fixed).zip(values.next()).is_some_and(|(taken, value)| {
+                percent_decode_str(taken).eq(value.as_bytes().iter().copied())
+            })
+        }
+    })
+}
+
+/// The values of the path's parameters, as far as axum has matched it.
+fn parameters(head: &Parts) -> Vec<String> {
+    let (mut bare, ()) = Request::new(()).into_parts();
+    bare.extensions = head.extensions.clone();
+    let parameters = pin!(RawPathParams::from_request_parts(&mut bare, &()));
+    // It waits for nothing.
+    match parameters.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(parameters)) => parameters.iter().map(|(_, value)| value.into()).collect(),
+        Poll::Ready(Err(_)) | Poll::Pending => Vec::new(),
+    }
 }
 
 /// The whole path.
@@ -75,6 +106,15 @@ mod tests {
         }
         let versions = Router::new().nest("/api", Router::new().nest("/v-{version}", inner()));
         assert!(!rewritten(versions, "/api/v-1/a/b").await);
+        let routes = || Router::new().route("/", any(look)).route("/a/{b}", any(look));
+        let encoded = Router::new().nest("/{x}/b/{y}", routes());
+        for target in ["/%41/b/a%20b/a/b", "/a:/b/%C3%A9", "/x/b/{y}/a/b"] {
+            assert!(!rewritten(encoded.clone(), target).await, "{target}");
+        }
+        let service = Router::new().nest("/{x}", Router::new().nest_service("/{y}/api", routes()));
+        for target in ["/1/2/api", "/1/2/api/a/b?c=d"] {
+            assert!(!rewritten(service.clone(), target).await, "{target}");
+        }
         let service = Router::new().nest_service("/api", inner());
         for target in ["/api", "/api/", "/api/a/b?c=d"] {
             assert!(!rewritten(service.clone(), target).await, "{target}");

@@ -231,3 +231,56 @@ async fn a_path_that_is_changed_in_front_of_the_layer_is_refused() {
         assert_eq!(server.call("GET", path, Some(&weak)).await.status, status, "{path}");
     }
 }
+
+/// Nor is it one for another prefix, where the layer stands further in: a rewritten path looks like nesting there.
+#[tokio::test]
+async fn a_path_that_is_changed_between_two_routers_is_refused() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let step_up = built(&idp).await;
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let standard = json!({"step-up": false});
+    let weak = idp.password_token();
+    for (prefix, outer, inner, from, to) in [
+        ("/v2", "/api", "/api/v2/pay", "/api/v1", "/v2"),
+        ("/{tenant}", "/api", "/api/{tenant}/pay", "/api/demo", "/bank"),
+        ("/v-{version}", "/api", "/api/v-{version}/pay", "/api/v-1", "/v-2"),
+        ("/api", "", "/api/pay", "/acme", "/api"),
+        ("/{tenant}", "", "/{tenant}/pay", "/demo", "/bank"),
+    ] {
+        for unlisted in ["allow", "deny"] {
+            let contract = json!({
+                "contract": 1, "service": "bank", "version": "1", "unlisted": unlisted,
+                "endpoints": [
+                    {"method": "POST", "path": inner, "security": mfa},
+                    // What the request seems to be for.
+                    {"method": "POST", "path": format!("{from}/{{what}}"), "security": standard},
+                ],
+            });
+            let contract = Contract::parse(contract.to_string()).expect("a contract");
+            let guarded = Router::new()
+                .route("/pay", axum::routing::post(async || "paid"))
+                .layer(ContractLayer::new(&contract, step_up.clone()));
+            let nested = Router::new().nest(prefix, guarded);
+            let here = from.strip_prefix(outer).expect("it begins so").to_owned();
+            let alias = move |mut request: Request<Body>| {
+                let path = request.uri().path().replacen(&here, to, 1);
+                *request.uri_mut() = path.parse().expect("a path");
+                request
+            };
+            let aliased = tower::util::MapRequestLayer::new(alias).layer(nested);
+            let app = match outer {
+                "" => Router::new().fallback_service(aliased),
+                outer => Router::new().nest_service(outer, aliased),
+            };
+            let server = Server::start(app).await;
+            let call =
+                async |path: &str, token: &str| server.call("POST", path, Some(token)).await.status;
+            let changed = format!("{from}/pay");
+            assert_eq!(call(&changed, &weak).await, 500, "{changed} to {to}, {unlisted}");
+            assert_eq!(call(&changed, &idp.mfa_token()).await, 500, "{changed} to {to}");
+            let plain = format!("{outer}{to}/pay");
+            assert_eq!(call(&plain, &weak).await, 401, "{plain}");
+            assert_eq!(call(&plain, &idp.mfa_token()).await, 200, "{plain}");
+        }
+    }
+}

@@ -23,6 +23,8 @@ pub struct Matcher {
     /// As a careless server has it that does not; `None` where it would be the same as `careless`.
     undecoded: Option<Table>,
     unlisted: Unlisted,
+    /// See [`Matcher::as_written`].
+    as_written: bool,
 }
 
 const METHOD: Ambiguous =
@@ -50,7 +52,14 @@ impl Matcher {
         let differ = any(|path| !is_read_alike(path) || path.contains("{*"));
         let careless = differ.then(|| exact.carelessly(contract, true));
         let undecoded = any(|path| path.contains('%')).then(|| exact.carelessly(contract, false));
-        Self { exact, careless, undecoded, unlisted: contract.unlisted() }
+        Self { exact, careless, undecoded, unlisted: contract.unlisted(), as_written: false }
+    }
+
+    /// For a program that finds its endpoints by the path as it is written, as axum does. Where the contract refuses
+    /// what it does not list, a path that is an endpoint's only when it is decoded is refused as well: such a program
+    /// takes it for another one's, which may not be listed.
+    pub fn as_written(self) -> Self {
+        Self { as_written: true, ..self }
     }
 
     /// What happens to requests that no endpoint takes.
@@ -72,8 +81,13 @@ impl Matcher {
             return Err(METHOD);
         }
         let found = self.exact.find(method, &plain);
-        // Where it is nobody's as it is written, no other endpoint is meant.
-        if plain != path && leads_elsewhere(&self.exact, method, path, found) {
+        // Where it is nobody's as it is written, no other endpoint of the contract is meant.
+        let strictly = self.as_written && self.unlisted == Unlisted::Deny;
+        let differs = || match strictly {
+            true => !same(self.exact.find(method, path), found),
+            false => leads_elsewhere(&self.exact, method, path, found),
+        };
+        if plain != path && differs() {
             return Err(ENCODED);
         }
         if found.is_none() && !self.exact.falling_through(method, &plain).is_empty() {

@@ -47,6 +47,15 @@ impl Enforcer {
     /// Enforces this contract. An endpoint that this version cannot enforce is logged here, and refuses
     /// every request.
     pub fn new(contract: &Contract, step_up: StepUp) -> Self {
+        Self::with(Matcher::new(contract), contract, step_up)
+    }
+
+    /// Enforces it in front of a program that finds its endpoints by the path as it is written.
+    pub(crate) fn as_written(contract: &Contract, step_up: StepUp) -> Self {
+        Self::with(Matcher::new(contract).as_written(), contract, step_up)
+    }
+
+    fn with(matcher: Matcher, contract: &Contract, step_up: StepUp) -> Self {
         for endpoint in contract.endpoints() {
             if let Some(why) = step_up.unenforceable(&endpoint.requirement) {
                 tracing::error!(
@@ -56,7 +65,7 @@ impl Enforcer {
                 );
             }
         }
-        Self(Arc::new(Inner { matcher: Matcher::new(contract), step_up }))
+        Self(Arc::new(Inner { matcher, step_up }))
     }
 
     /// Enforces the contract on a request's head. Its body is not looked at. The path is that of the

@@ -37,14 +37,16 @@ use tower_service::Service;
 /// ```
 ///
 /// A layer that answers CORS preflights goes outside of it. One on a nested router sees the whole path, as
-/// the contract has it.
+/// the contract has it. The service is taken for one that finds its handlers by the path as it is written, as axum does:
+/// where the contract says `"unlisted": "deny"`, `/p%61y` is refused with 400 and not taken for `/pay`, for to such a
+/// service it may be something that is not listed. For one that decodes, make it of an [`Enforcer`].
 #[derive(Debug, Clone)]
 pub struct ContractLayer(Enforcer);
 
 impl ContractLayer {
     /// Enforces this contract.
     pub fn new(contract: impl Borrow<Contract>, step_up: StepUp) -> Self {
-        Self(Enforcer::new(contract.borrow(), step_up))
+        Self(Enforcer::as_written(contract.borrow(), step_up))
     }
 }
 

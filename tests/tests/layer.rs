@@ -232,6 +232,49 @@ async fn a_path_that_is_changed_in_front_of_the_layer_is_refused() {
     }
 }
 
+/// axum takes a path as it is written: what the contract's endpoint is only when it is decoded is none of it there.
+#[tokio::test]
+async fn what_is_not_listed_is_not_reached_by_an_encoding_of_what_is() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let standard = json!({"step-up": false});
+    let document = |unlisted: &str| {
+        let contract = json!({
+            "contract": 1, "service": "bank", "version": "1", "unlisted": unlisted,
+            "endpoints": [
+                {"path": "/public/{*rest}", "security": standard},
+                {"method": "GET", "path": "/health", "security": standard},
+            ],
+        });
+        Contract::parse(contract.to_string()).expect("a contract")
+    };
+    let app = || {
+        Router::new()
+            .route("/public/{*rest}", axum::routing::any(async || "public"))
+            .route("/health", axum::routing::get(async || "healthy"))
+            .route("/{tenant}/purge", axum::routing::post(async || "purged"))
+            .fallback(async || "fallback")
+    };
+    let layer = ContractLayer::new(document("deny"), built(&idp).await);
+    let server = Server::start(app().layer(layer)).await;
+    let token = idp.password_token();
+    for (method, path, status, body) in [
+        ("GET", "/health", 200, "healthy"),
+        ("POST", "/public/purge", 200, "public"),
+        ("POST", "/public/p%75rge", 200, "public"),
+        ("POST", "/acme/purge", 403, ""),
+        ("POST", "/publi%63/purge", 400, ""),
+        ("GET", "/h%65alth", 400, ""),
+    ] {
+        let answer = server.call(method, path, Some(&token)).await;
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        assert!(body.is_empty() || answer.body == body, "{path}: {answer:?}");
+    }
+    // An enforcer takes both for one, as most servers do (RFC 3986 §6.2.2.2).
+    let enforcer = stepup_runtime::Enforcer::new(&document("deny"), built(&idp).await);
+    let server = Server::start(app().layer(ContractLayer::from(enforcer))).await;
+    assert_eq!(server.call("GET", "/h%65alth", Some(&token)).await.status, 200);
+}
+
 /// Nor is it one for another prefix, where the layer stands further in: a rewritten path looks like nesting there.
 #[tokio::test]
 async fn a_path_that_is_changed_between_two_routers_is_refused() {

@@ -26,7 +26,8 @@ impl Change {
             // What some servers take for another endpoint was refused.
             Kind::Covered if !self.twins.is_empty() => vec!["is new".into()],
             Kind::Covered => vec![
-                "is new; its requests matched no endpoint before, and such were let through where their path can be read in one way only"
+                "is new; its requests matched no endpoint before, and such were let through where their path can be \
+                 read in one way only"
                     .into(),
             ],
             Kind::Moved | Kind::Renamed => Vec::new(),

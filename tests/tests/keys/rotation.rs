@@ -1,37 +1,15 @@
 //! An issuer's keys when the issuer rotates them, or is slow: what is served, what is refused, and how often the
-//! issuer is asked. What is wrong with the issuer itself is in `key_faults.rs`.
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+//! issuer is asked.
 
-use axum::Router;
+use crate::{app, built, serve, status};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use stepup_runtime::StepUp;
 use stepup_runtime::testing::{TestAlgorithm, TestClock, TestIssuer};
-use stepup_runtime::{BuildError, Issuer, StepUp, routes, step_up};
 use stepup_tests::rotating::{COOLDOWN, DISCOVERY, Peer};
 use stepup_tests::scripted::Script;
 use stepup_tests::server::Server;
-
-#[step_up(get = "/profile", trust = "standard")]
-async fn profile() -> &'static str {
-    "reached"
-}
-
-fn app(step_up: StepUp) -> Router {
-    routes![profile].with_state(step_up)
-}
-
-async fn built(issuer: Issuer) -> Result<StepUp, BuildError> {
-    StepUp::builder().issuer(issuer).build().await
-}
-
-async fn serve(issuer: Issuer) -> Server {
-    Server::start(app(built(issuer).await.expect("built"))).await
-}
-
-async fn status(server: &Server, token: &str) -> u16 {
-    server.call("GET", "/profile", Some(token)).await.status
-}
 
 #[tokio::test]
 async fn one_broken_key_of_the_set_does_not_spoil_the_others() {

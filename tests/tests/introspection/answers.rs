@@ -1,40 +1,15 @@
-//! Opaque tokens: what is asked of the issuer, what its answers mean, and what happens when there is
-//! none.
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+//! What is asked of the issuer, and what its answers mean.
 
+use crate::{app, ask, serve};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestClock, TestIssuer};
-use stepup_runtime::{BuildError, Introspection, Issuer, Principal, StepUp, routes, step_up};
+use stepup_runtime::{BuildError, Introspection, Issuer, StepUp};
 use stepup_tests::introspected::{Peer, basic};
-use stepup_tests::server::{Answer, Server};
-
-#[step_up(get = "/profile", trust = "standard")]
-async fn profile(user: Principal) -> String {
-    user.subject().to_owned()
-}
-
-#[step_up(post = "/approve", methods = ["mfa"], max_age = 300, scopes = ["pay"])]
-async fn approve() -> &'static str {
-    "approved"
-}
-
-fn app(step_up: StepUp) -> Router {
-    routes![profile, approve].with_state(step_up)
-}
-
-async fn serve(issuer: Issuer) -> Server {
-    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
-    Server::start(app(step_up)).await
-}
-
-async fn ask(server: &Server, token: &str) -> Answer {
-    server.call("GET", "/profile", Some(token)).await
-}
+use stepup_tests::server::Server;
 
 #[tokio::test]
 async fn an_opaque_token_is_worth_what_its_issuer_says() {

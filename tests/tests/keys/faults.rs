@@ -1,37 +1,15 @@
 //! An issuer that is down, is broken or is not who it should be: with its keys nothing is served, and with those
 //! that are known all goes on.
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use axum::Router;
+use crate::{app, built, serve, status};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestClock, TestIssuer};
-use stepup_runtime::{BuildError, Issuer, StepUp, routes, step_up};
+use stepup_runtime::{Issuer, StepUp};
 use stepup_tests::rotating::{DISCOVERY, Peer};
 use stepup_tests::scripted::Script;
 use stepup_tests::server::Server;
-
-#[step_up(get = "/profile", trust = "standard")]
-async fn profile() -> &'static str {
-    "reached"
-}
-
-fn app(step_up: StepUp) -> Router {
-    routes![profile].with_state(step_up)
-}
-
-async fn built(issuer: Issuer) -> Result<StepUp, BuildError> {
-    StepUp::builder().issuer(issuer).build().await
-}
-
-async fn serve(issuer: Issuer) -> Server {
-    Server::start(app(built(issuer).await.expect("built"))).await
-}
-
-async fn status(server: &Server, token: &str) -> u16 {
-    server.call("GET", "/profile", Some(token)).await.status
-}
 
 const FAULTS: usize = 17;
 

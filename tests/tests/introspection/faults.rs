@@ -1,30 +1,14 @@
 //! Introspection when something is wrong: at the issuer, on the way, or with the token that is asked about.
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use axum::Router;
+use crate::{app, ask, serve};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stepup_runtime::testing::TestIssuer;
-use stepup_runtime::{Issuer, Principal, StepUp, TokenCache, routes, step_up};
+use stepup_runtime::{StepUp, TokenCache};
 use stepup_tests::introspected::{Peer, basic};
 use stepup_tests::scripted::Script;
-use stepup_tests::server::{Answer, Server};
-
-#[step_up(get = "/profile", trust = "standard")]
-async fn profile(user: Principal) -> String {
-    user.subject().to_owned()
-}
-
-async fn serve(issuer: Issuer) -> Server {
-    let step_up = StepUp::builder().issuer(issuer).build().await.expect("built");
-    let app: Router = routes![profile].with_state(step_up);
-    Server::start(app).await
-}
-
-async fn ask(server: &Server, token: &str) -> Answer {
-    server.call("GET", "/profile", Some(token)).await
-}
+use stepup_tests::server::Server;
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
@@ -95,8 +79,7 @@ async fn made_up_tokens_keep_no_circuit_closed_that_others_open() {
         let peer = Peer::start().await;
         let issuer = peer.issuer(basic().cache(Duration::ZERO));
         let builder = StepUp::builder().issuer(issuer).token_cache(cache);
-        let app: Router = routes![profile].with_state(builder.build().await.expect("built"));
-        let server = Server::start(app).await;
+        let server = Server::start(app(builder.build().await.expect("built"))).await;
         assert_eq!(ask(&server, "known").await.status, 200);
         peer.http.on("/introspect", Script::status(500));
         let before = peer.asked().len();

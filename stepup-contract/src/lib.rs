@@ -1,82 +1,53 @@
 //! What a step-up endpoint requires, and whether a caller's authentication satisfies it.
 //!
-//! This crate is pure: no I/O, no async, no clock. It holds
+//! This crate is pure: no I/O, no async, no clock. It contains
 //!
-//! - the words: [`Method`], [`RiskLevel`], [`Requirement`], [`Endpoint`], [`Contract`];
-//! - the contract's JSON form, written canonically and read strictly;
-//! - [`Profile`], which says how one issuer asks for an authentication and what proves it;
-//! - [`findings`], which tells whether an issuer can satisfy a contract; [`compare`], which tells what
-//!   one contract lets in that another refuses;
+//! - the vocabulary: [`Method`], [`RiskLevel`], [`Requirement`], [`Endpoint`], [`Contract`];
+//! - the contract's JSON form, written canonically and parsed strictly;
+//! - [`Profile`], an issuer's vocabulary: which `acr_values` request an authentication, and what proves one;
 //! - [`decide`], the one decision that the handler, the middleware and the gateway share;
-//! - [`record`], the lines that the attribute writes into a program's `.stepup` link section, from
-//!   which [`Contract::collect`] and `stepup export` read the very same contract.
+//! - [`Matcher`], which finds the endpoint of a request;
+//! - [`findings`], which checks whether an issuer can satisfy a contract; [`compare`], which lists what one contract
+//!   authorizes and another refuses; [`lints`], which lists likely mistakes;
+//! - [`record`], the lines that the attribute writes into a program's `.stepup` link section, from which
+//!   [`Contract::collect`] and `stepup export` read the same contract.
 //!
-//! Tokens, HTTP and axum live in `stepup-runtime`.
+//! Tokens, HTTP and axum are in `stepup-runtime`.
 
-mod authentication;
-mod challenge;
-mod claims;
-#[doc(hidden)]
-pub mod collect;
-mod compare;
-mod concerned;
-mod contract;
-mod decide;
+mod comparison;
+mod decision;
 mod document;
-mod endpoint;
-mod error;
-mod gap;
-mod http_method;
-mod json;
+mod link_section;
 mod lint;
-mod matcher;
-mod method;
-mod overlap;
+mod model;
 mod path;
 mod profile;
-#[cfg(feature = "program")]
-pub mod program;
-mod readings;
-pub mod record;
-mod requirement;
-mod risk;
-mod rule;
-mod samples;
-mod satisfy;
-mod schema;
-mod spelling;
-mod steps;
-mod strict_json;
-mod table;
+mod routing;
 mod text;
-mod told;
 
-pub use authentication::{Authentication, Evidence};
-pub use challenge::Challenge;
-pub use claims::{ClaimPath, numeric_date};
-pub use compare::{Axis, Change, Kind, Twin, compare};
-pub use contract::{Contract, ContractView, Unlisted, check_base};
-pub use decide::{Decision, Lacking, Reason, decide};
-pub use endpoint::Endpoint;
-pub use error::{ContractError, ContractErrors, ParseNameError, Suggestion};
-pub use gap::gaps;
-pub use http_method::HttpMethod;
-pub use lint::{Lint, lints};
-pub use matcher::Matcher;
-pub use method::{Method, MethodSet};
-pub use path::{PathError, check_path, joined};
-pub use profile::{Dialect, Profile};
-pub use requirement::{Field, Requirement, RequirementError, Trust};
-pub use risk::{RiskLevel, RiskRule};
-pub use rule::Rule;
-pub use samples::{Tangled, without_names};
-pub use satisfy::{Finding, Published, Severity, findings};
-pub use schema::schema;
-pub use spelling::{Ambiguous, plain_path};
-pub use steps::{Step, steps};
-pub use strict_json::{StrictJsonError, parse_strict};
-pub use table::Table;
-pub use text::{TextError, check_value, fingerprint};
+pub use comparison::{Axis, Change, Kind, compare, weakened_fields};
+pub use decision::{Challenge, Decision, Evidence, Lacking, Reason, Step, decide, trace};
+pub use document::{ContractView, schema};
+#[doc(hidden)]
+pub use link_section::collect;
+#[cfg(feature = "program")]
+pub use link_section::object_file;
+pub use link_section::record;
+pub use lint::{Lint, Rule, lints};
+pub use model::{
+    Contract, ContractError, ContractErrors, Endpoint, Field, HttpMethod, Method, MethodSet,
+    Requirement, RequirementError, RiskLevel, RiskRule, Trust, Unlisted, joined,
+};
+pub use path::{
+    PathAmbiguity, PathError, TooManyOverlaps, canonical_path, check_base, check_path,
+    without_names,
+};
+pub use profile::{
+    Authentication, ClaimPath, Dialect, Finding, Profile, Published, Severity, findings,
+    numeric_date,
+};
+pub use routing::{Matcher, Table};
+pub use text::{ParseNameError, StrictJsonError, Suggestion, TextError, check_value, parse_strict};
 
 #[doc(hidden)]
 pub use linkme;

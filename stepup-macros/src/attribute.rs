@@ -1,4 +1,4 @@
-//! The attribute's arguments: route, trust, requirement or policy, and where the runtime lives.
+//! The attribute's arguments: route, trust, requirement or policy, and the path of the runtime crate.
 
 use crate::errors::Errors;
 use crate::keys::{KEYS, Keys};
@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use stepup_contract::{HttpMethod, Requirement, Suggestion, Trust, check_path};
 use syn::{Ident, LitStr, Path};
 
-/// The keys that give a route, with the HTTP method of each; `any` takes every method.
+/// The keys that give a route, with the HTTP method of each; `any` matches every method.
 const ROUTES: [(&str, Option<HttpMethod>); 8] = [
     ("get", Some(HttpMethod::Get)),
     ("post", Some(HttpMethod::Post)),
@@ -21,32 +21,32 @@ const ROUTES: [(&str, Option<HttpMethod>); 8] = [
     ("any", None),
 ];
 
-/// What the attribute says.
+/// The parsed arguments.
 pub(crate) struct Attribute {
     pub(crate) route: Option<Route>,
     pub(crate) security: Security,
     pub(crate) runtime: TokenStream,
 }
 
-/// A route that was given.
+/// The route in the attribute.
 pub(crate) struct Route {
     pub(crate) method: Option<HttpMethod>,
     pub(crate) path: String,
 }
 
-/// The requirement, or the path of the policy that holds it.
+/// The requirement, or the path of the policy that contains it.
 pub(crate) enum Security {
     Requirement(Requirement),
     Policy(Path),
 }
 
-/// The runtime crate where nothing else is said.
+/// The default path of the runtime crate.
 pub(crate) fn default_runtime() -> TokenStream {
     quote!(::stepup_runtime)
 }
 
-/// Reads the arguments. Every mistake goes to `errors`; what remains is still usable, so that the
-/// handler is guarded and mountable while its author mends the attribute.
+/// Parses the arguments. Errors go to `errors`; the rest stays usable, so that the handler is guarded and mountable
+/// while its author fixes the attribute.
 pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
     let mut keys = Keys::default();
     let mut seen: HashSet<String> = HashSet::new();
@@ -60,14 +60,14 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
     for pair in pairs(arguments, errors) {
         let name = pair.key.to_string();
         if !seen.insert(name.clone()) {
-            errors.at(pair.key.span(), format!("`{name}` stands twice; keep one"));
+            errors.at(pair.key.span(), format!("duplicate key `{name}`; remove one"));
             continue;
         }
         if let Some((_, method)) = ROUTES.iter().find(|(key, _)| *key == name) {
             if let Some(first) = &routed_by {
                 let message = format!(
-                    "a handler has one route, and `{first}` gives it already; write a second \
-                     handler for `{name}`"
+                    "a handler has one route, and this handler has `{first}`; write a second handler for \
+                     `{name}`"
                 );
                 errors.at(pair.key.span(), message);
                 continue;
@@ -107,8 +107,7 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
     let security = if let Some(path) = policy {
         for other in together {
             let message = format!(
-                "`policy` names a whole requirement; leave `{other}` out, or write it into the \
-                 policy"
+                "`policy` is a complete requirement; remove `{other}`, or move it into the policy"
             );
             errors.at(other.span(), message);
         }
@@ -116,12 +115,12 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
     } else {
         let trust = if standard.is_some() { Trust::Standard } else { Trust::Sensitive };
         keys.check(trust, errors);
-        // What a broken attribute wanted to ask is not known, so only a sound one asks nothing.
-        if trust == Trust::Sensitive && !keys.asks_something() && errors.is_empty() {
+        // An attribute with errors may have lost its requirement, so this check needs an attribute without errors.
+        if trust == Trust::Sensitive && !keys.requires_step_up() && errors.is_empty() {
             errors.at(
                 Span::call_site(),
-                "a sensitive endpoint asks for methods, acr or max_age; write #[step_up(methods = \
-                 [\"mfa\"], max_age = 300)], or trust = \"standard\" where a valid token is enough",
+                "a sensitive endpoint requires methods, acr or max_age; write #[step_up(methods = [\"mfa\"], \
+                 max_age = 300)], or trust = \"standard\" if a valid token is enough",
             );
         }
         Security::Requirement(keys.requirement)
@@ -178,7 +177,7 @@ pub(crate) fn crate_path(value: Value, errors: &mut Errors) -> Option<TokenStrea
     }
 }
 
-/// The message for an HTTP method that `routes!` does not know.
+/// The HTTP method of a route in `routes!`; `Some(None)` is any method.
 pub(crate) fn http_method(name: &Ident, errors: &mut Errors) -> Option<Option<HttpMethod>> {
     let text = name.to_string();
     if text == "ANY" {
@@ -193,7 +192,7 @@ pub(crate) fn http_method(name: &Ident, errors: &mut Errors) -> Option<Option<Ht
     }
 }
 
-/// Used by `policy!` and `service!`: pairs with keys that stand once.
+/// The pairs without duplicate keys, for `policy!` and `service!`.
 pub(crate) fn once(pairs: Vec<Pair>, errors: &mut Errors) -> Vec<Pair> {
     let mut seen = HashSet::new();
     pairs
@@ -202,7 +201,7 @@ pub(crate) fn once(pairs: Vec<Pair>, errors: &mut Errors) -> Vec<Pair> {
             let name = pair.key.to_string();
             let first = seen.insert(name.clone());
             if !first {
-                errors.at(pair.key.span(), format!("`{name}` stands twice; keep one"));
+                errors.at(pair.key.span(), format!("duplicate key `{name}`; remove one"));
             }
             first
         })

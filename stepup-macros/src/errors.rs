@@ -1,10 +1,10 @@
-//! Collects mistakes, so that one compilation reports all of them.
+//! Collects errors, so that one compilation reports all of them.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use std::fmt::Display;
 
-/// The mistakes found so far.
+/// The errors found so far.
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
@@ -28,7 +28,7 @@ impl Errors {
         self.0.is_none()
     }
 
-    /// A `compile_error!` for each mistake.
+    /// A `compile_error!` for each error.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.map(syn::Error::into_compile_error).unwrap_or_default()
     }

@@ -1,5 +1,5 @@
 //! Expansion of `#[step_up(…)]`: the handler gets a guard as its first argument, and a hidden type
-//! that carries its endpoint. The body passes through unparsed.
+//! that contains its endpoint. The body is not parsed.
 
 use crate::attribute::{self, Attribute, Security};
 use crate::errors::Errors;
@@ -13,13 +13,13 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Attribute as Attr, FnArg, Ident, Meta, Pat, Signature, Type, Visibility};
 
-/// axum takes 16 arguments, the guard among them.
+/// axum accepts 16 arguments, including the guard.
 const MAX_ARGUMENTS: usize = 15;
 
 /// clippy accepts this many arguments.
 const CLIPPY_ARGUMENTS: usize = 7;
 
-/// A function without a look into its body.
+/// A function with an unparsed body.
 struct Handler {
     attributes: Vec<Attr>,
     visibility: Visibility,
@@ -56,7 +56,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     quote!(#guarded #errors)
 }
 
-/// The first token that says what the item is.
+/// The first token after the attributes and the visibility.
 fn item_span(item: &TokenStream) -> Span {
     let parser = |input: ParseStream<'_>| {
         input.call(Attr::parse_outer)?;
@@ -68,7 +68,7 @@ fn item_span(item: &TokenStream) -> Span {
     syn::parse::Parser::parse2(parser, item.clone()).unwrap_or_else(|_| item.span())
 }
 
-/// Reports what cannot be a handler; `false` when the guard would only add noise.
+/// Reports functions that cannot be handlers; `false` if a guard would only cause further errors.
 fn check(handler: &Handler, errors: &mut Errors) -> bool {
     let Signature { asyncness, fn_token, inputs, ident, .. } = &handler.signature;
     let mut sound = true;
@@ -95,17 +95,14 @@ fn check(handler: &Handler, errors: &mut Errors) -> bool {
         errors.over(
             extra,
             format!(
-                "a guarded handler takes at most {MAX_ARGUMENTS} arguments, since axum takes 16 \
+                "a guarded handler takes at most {MAX_ARGUMENTS} arguments, because axum accepts 16 \
                  and the guard is one; put several extractors into a tuple"
             ),
         );
         sound = false;
     }
-    for twin in handler.attributes.iter().filter(|attr| last_segment(attr) == "step_up") {
-        errors.over(
-            twin,
-            "#[step_up] stands twice on this handler; write one attribute with all keys",
-        );
+    for duplicate in handler.attributes.iter().filter(|attr| last_segment(attr) == "step_up") {
+        errors.over(duplicate, "duplicate #[step_up]; write one attribute with all keys");
         sound = false;
     }
     sound
@@ -157,7 +154,7 @@ fn guard(handler: Handler, attribute: &Attribute, broken: bool) -> TokenStream {
     }
 }
 
-/// The hidden type's traits and the statics of its line.
+/// The traits of the hidden type and the statics of its record.
 fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> TokenStream {
     let Attribute { route, security, runtime } = attribute;
     let private = quote!(#runtime::__private);
@@ -188,7 +185,7 @@ fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> 
     let routed = quote!(impl #private::Routed for #hidden {});
     let unrouted = quote!(impl #private::Unrouted for #hidden {});
     let marker = match (broken, route) {
-        // Both, so that `routes!` adds no second error to the first.
+        // Both, so that `routes!` does not report a second error.
         (true, _) => quote!(#routed #unrouted),
         (false, Some(_)) => routed,
         (false, None) => unrouted,
@@ -218,8 +215,8 @@ fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> 
     }
 }
 
-/// `approve_all` → `__StepUpApproveAll`. A name that is not plain snake case is kept as it is, so
-/// that no two handlers of one module share a type.
+/// `approve_all` → `__StepUpApproveAll`. Any name that is not plain snake case stays unchanged, so
+/// that two handlers of one module never share a type.
 fn hidden_name(handler: &str, rewritten: bool) -> Ident {
     let plain = handler.split('_').all(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
     let mut name = String::from("__StepUp");
@@ -233,24 +230,22 @@ fn hidden_name(handler: &str, rewritten: bool) -> Ident {
         name.push_str(handler);
     }
     if rewritten {
-        // The only place where `#[debug_handler]` above shows, which finds one argument too many
-        // and prints the type of the guard.
+        // `#[debug_handler]` above this attribute reports an unexpected argument and prints the guard's type: the
+        // only place for a hint.
         name.push_str("__put_debug_handler_below_step_up");
     }
     format_ident!("{name}", span = Span::call_site())
 }
 
-/// Whether another attribute macro has written this function anew: a macro's parentheses have one
-/// span for both ends. Spans can be compared only by what the compiler prints of them; where it
-/// prints no position the answer is no.
+/// Whether another attribute macro generated this function: generated parentheses have one span for both ends. Spans
+/// can be compared only in their `Debug` form; if that form has no position, the result is `false`.
 fn was_rewritten(signature: &Signature) -> bool {
     let paren = signature.paren_token.span;
     let (open, close) = (format!("{:?}", paren.open()), format!("{:?}", paren.close()));
     open == close && open.contains("bytes(")
 }
 
-/// Gives a bare `#[debug_handler]` a state, since it would take `()` for a handler that names none,
-/// and `()` holds no `StepUp`.
+/// Gives a bare `#[debug_handler]` a state. Its default state is `()`, which contains no `StepUp`.
 fn give_state(attributes: &mut [Attr], signature: &Signature, runtime: &TokenStream) {
     if signature.inputs.iter().any(takes_state) {
         return;

@@ -1,5 +1,5 @@
-//! The keys that make a requirement: read into [`Requirement`], then held against the contract's
-//! own rules, whose findings are put at the tokens that they are about.
+//! The keys of a requirement: parsed into [`Requirement`], then checked with the contract's rules. Errors are reported
+//! at the tokens that cause them.
 
 use crate::errors::Errors;
 use crate::value::{Argument, Pair, Value};
@@ -10,11 +10,11 @@ use std::str::FromStr;
 use stepup_contract::{Field, Method, Requirement, RiskLevel, RiskRule, Trust};
 use syn::{Lit, LitInt, LitStr};
 
-/// The keys, as they are written.
+/// The keys of a requirement.
 pub(crate) const KEYS: [&str; 7] =
     ["methods", "acr", "max_age", "scopes", "risk", "per_action", "bound"];
 
-/// Reads requirement keys and remembers where each field and list element was written.
+/// A requirement, with the span of each field and list element.
 #[derive(Default)]
 pub(crate) struct Keys {
     pub(crate) requirement: Requirement,
@@ -22,7 +22,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Reads one key; `false` when it is none of [`KEYS`].
+    /// Parses one key; `false` if the key is not one of [`KEYS`].
     pub(crate) fn read(&mut self, pair: Pair, errors: &mut Errors) -> bool {
         let Pair { key, value } = pair;
         let span = value.span();
@@ -65,14 +65,14 @@ impl Keys {
         true
     }
 
-    /// Whether a key was written that asks for a step-up, readable or not.
-    pub(crate) fn asks_something(&self) -> bool {
-        let asked = [Field::Methods, Field::AnyMethods, Field::Acr, Field::MaxAge];
-        asked.iter().any(|field| self.spans.contains_key(field))
+    /// Whether a key requires a step-up, valid or not.
+    pub(crate) fn requires_step_up(&self) -> bool {
+        let required = [Field::Methods, Field::AnyMethods, Field::Acr, Field::MaxAge];
+        required.iter().any(|field| self.spans.contains_key(field))
     }
 
-    /// Reports every rule that the requirement breaks, at the token that breaks it. That nothing is
-    /// asked at all is for the caller to report, who knows what else was written.
+    /// Reports every rule that the requirement violates, at the token that violates it. The caller reports an empty
+    /// requirement, because that depends on other keys.
     pub(crate) fn check(&self, trust: Trust, errors: &mut Errors) {
         let mut problems = self.requirement.contradictions(trust);
         if problems.is_empty() {
@@ -137,11 +137,11 @@ fn method(item: Value, errors: &mut Errors) -> Option<Method> {
     let result = match item {
         Value::Text(text) if text.value().starts_with("custom:") => {
             let name = text.value()["custom:".len()..].to_owned();
-            errors.at(span, format!("in code a vendor's method is written custom(\"{name}\")"));
+            errors.at(span, format!("write a vendor's method as custom(\"{name}\")"));
             return None;
         }
         Value::Text(text) => text.value().parse::<Method>().map_err(|why| {
-            // The contract's way to write a vendor's method is not the attribute's.
+            // A vendor's method has another form in an attribute than in a contract.
             let (contract, code) =
                 (format!("`custom:{}`", text.value()), format!("custom(\"{}\")", text.value()));
             why.to_string().replace(&contract, &code)
@@ -173,7 +173,7 @@ fn list(value: Value, write: &str, errors: &mut Errors) -> (Vec<String>, Vec<Spa
         }
     };
     if items.is_empty() {
-        errors.at(span, format!("an empty list; write {write}, or leave it out"));
+        errors.at(span, format!("an empty list; write {write}, or remove it"));
     }
     items
         .into_iter()
@@ -222,7 +222,7 @@ fn duration(text: &LitStr) -> Result<u32, String> {
         _ => 0,
     };
     if unit == 0 || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("cannot read the duration \"{value}\""));
+        return Err(format!("invalid duration \"{value}\""));
     }
     digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(too_long)
 }
@@ -231,7 +231,7 @@ fn too_long() -> String {
     format!("max_age is at most {} seconds", u32::MAX)
 }
 
-/// The rule, and where its `deny` was written.
+/// The rule, and the span of its `deny`.
 fn risk(value: Value, errors: &mut Errors) -> Option<(RiskRule, Option<Span>)> {
     const WRITE: &str = "risk = risk(step_up = \"medium\", deny = \"high\")";
     let (span, arguments) = match value {
@@ -265,7 +265,7 @@ fn risk(value: Value, errors: &mut Errors) -> Option<(RiskRule, Option<Span>)> {
             }
         };
         if slot.is_some() {
-            errors.at(key.span(), format!("`{key}` stands twice"));
+            errors.at(key.span(), format!("duplicate key `{key}`; remove one"));
         }
         *slot = value.into_text(errors, WRITE).and_then(|text| named(&text, errors));
         sound &= slot.is_some();

@@ -1,5 +1,5 @@
-//! Expansion of `policy! { pub NAME: methods = ["mfa"], max_age = 300 }`: a constant that holds the
-//! requirement as the JSON text that goes into the endpoint's line.
+//! Expansion of `policy! { pub NAME: methods = ["mfa"], max_age = 300 }`: a constant with the
+//! requirement as JSON text, which becomes part of the endpoint's record.
 
 use crate::attribute::{crate_path, default_runtime, once};
 use crate::errors::Errors;
@@ -26,7 +26,7 @@ impl Parse for Item {
         let visibility = input.parse()?;
         let name: Ident = input.parse()?;
         if !input.peek(Token![:]) {
-            let message = format!("write the requirement behind a colon: {name}: max_age = 300");
+            let message = format!("write the requirement after a colon: {name}: max_age = 300");
             return Err(syn::Error::new(name.span(), message));
         }
         input.parse::<Token![:]>()?;
@@ -56,10 +56,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     }
     requirement.check(Trust::Sensitive, &mut errors);
-    if errors.is_empty() && !requirement.asks_something() {
+    if errors.is_empty() && !requirement.requires_step_up() {
         errors.at(
             name.span(),
-            "a policy asks for methods, acr or max_age; write PAYMENTS: methods = [\"mfa\"]",
+            "a policy requires methods, acr or max_age; write PAYMENTS: methods = [\"mfa\"]",
         );
     }
     let security = record::security(&requirement.requirement);

@@ -1,5 +1,5 @@
-//! The JSON texts from which an endpoint's line is joined at compile time, and the statics that put
-//! a line into the link section. The form of the line is `stepup_contract::record`'s.
+//! The JSON fragments of an endpoint's record, and the statics that put a record into the link section.
+//! `stepup_contract::record` defines the format.
 
 use crate::attribute::Route;
 use proc_macro2::TokenStream;
@@ -7,7 +7,7 @@ use quote::quote;
 use serde_json::to_string;
 use stepup_contract::{Requirement, record};
 
-/// `{"record":1,…,"package":"…","version":"…",` of the crate that is being compiled.
+/// `{"record":1,…,"package":"…","version":"…",` of the current crate.
 pub(crate) fn head() -> String {
     let package = variable("CARGO_PKG_NAME");
     let version = variable("CARGO_PKG_VERSION");

@@ -1,5 +1,5 @@
-//! Expansion of `routes![…]`: one call of the runtime per handler, and the line of each handler
-//! whose route is given here.
+//! Expansion of `routes![…]`: one call of the runtime per handler, and the record of each handler whose route is in
+//! the list.
 
 use crate::attribute::{self, Route, default_runtime};
 use crate::errors::Errors;
@@ -29,14 +29,14 @@ fn element(input: ParseStream<'_>) -> syn::Result<Element> {
     }
     if !(input.peek(Ident) && input.peek2(LitStr)) {
         if input.peek(LitStr) {
-            return Err(input.error("which method? write POST \"/path\" => handler"));
+            return Err(input.error("missing method; write POST \"/path\" => handler"));
         }
         return input.parse().map(Element::Handler);
     }
     let method = input.parse()?;
     let path: LitStr = input.parse()?;
     if !input.peek(Token![=>]) {
-        let message = format!("which handler? write {method} \"{}\" => handler", path.value());
+        let message = format!("missing handler; write {method} \"{}\" => handler", path.value());
         return Err(syn::Error::new(path.span(), message));
     }
     input.parse::<Token![=>]>()?;
@@ -56,7 +56,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     }
     let private = quote!(#runtime::__private);
-    // Not the user's `router`, which may be a handler.
+    // Hygienic, because a handler may be called `router`.
     let router = Ident::new("router", Span::mixed_site());
     let mounts: Vec<TokenStream> = mounts
         .into_iter()
@@ -79,7 +79,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     }}
 }
 
-/// A handler whose route is given here: its own record at this route, and the mount.
+/// A handler whose route is in the list: its record with this route, and the mount.
 fn late(
     runtime: &TokenStream,
     router: &Ident,

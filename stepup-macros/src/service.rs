@@ -1,5 +1,4 @@
-//! Expansion of `service!(…)`: a line of its own in the link section, and a name that can stand
-//! only once in a crate.
+//! Expansion of `service!(…)`: a record in the link section, and a macro name that a crate can define only once.
 
 use crate::attribute::{crate_path, default_runtime, once};
 use crate::errors::Errors;
@@ -60,7 +59,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             #statics
         };
 
-        // Exported macros share one namespace in a crate, wherever they are written.
+        // Exported macros share one namespace per crate, so a second `service!` is a compile error.
         #[doc(hidden)]
         #[macro_export]
         macro_rules! write_step_up_service_once_per_crate {

@@ -1,12 +1,11 @@
-//! What the macros write: snapshots for people to read, and proof that `crate = "…"` reaches every
-//! path.
+//! Snapshots of the expansions, and a test that `crate = "…"` applies to every path.
 
 use crate::{handler, policy, routes, service};
 use expect_test::{Expect, expect};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
-/// Names that only the override may bring in.
+/// Names that an expansion may contain only through the default path.
 const BANNED: [&str; 7] =
     ["stepup_runtime", "stepup_contract", "stepup_macros", "axum", "serde", "std", "alloc"];
 
@@ -24,7 +23,7 @@ fn identifiers(tokens: TokenStream) -> Vec<String> {
 fn formatted(tokens: TokenStream) -> String {
     let file = syn::parse2(tokens).expect("the expansion is a list of items");
     let text = prettyplease::unparse(&file);
-    // The package is this very crate, whose version is no part of the shape.
+    // The package is this crate; its version is not part of the snapshot.
     text.replace(env!("CARGO_PKG_VERSION"), "0.0.0")
 }
 
@@ -33,7 +32,7 @@ fn check(tokens: TokenStream, expected: Expect) {
 }
 
 #[test]
-fn a_handler_with_a_route_gets_a_guard_a_type_and_a_line() {
+fn a_handler_with_a_route_gets_a_guard_a_type_and_a_record() {
     check(
         handler::expand(
             quote!(post = "/approve", methods = ["mfa"], max_age = 300),
@@ -93,7 +92,7 @@ fn a_handler_with_a_route_gets_a_guard_a_type_and_a_line() {
 }
 
 #[test]
-fn a_handler_with_a_policy_takes_its_requirement_from_it() {
+fn a_handler_with_a_policy_uses_its_requirement() {
     check(
         handler::expand(
             quote!(policy = rules::PAYMENTS),
@@ -193,7 +192,7 @@ fn routes_mount_each_handler() {
 }
 
 #[test]
-fn the_crate_override_reaches_every_path() {
+fn the_crate_override_applies_to_every_path() {
     let expansions = [
         handler::expand(
             quote!(get = "/a", methods = ["mfa"], crate = "zzz"),

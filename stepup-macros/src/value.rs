@@ -1,5 +1,5 @@
-//! `key = value` lists: the small grammar that the attribute, `policy!` and `service!` share.
-//! Reading a value never fails on its type, so that a wrong one can be reported with what to write.
+//! `key = value` lists: the grammar that the attribute, `policy!` and `service!` share. A value of a wrong type parses
+//! too, so that the error can say what to write.
 
 use crate::errors::Errors;
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -14,7 +14,7 @@ pub(crate) struct Pair {
     pub(crate) value: Value,
 }
 
-/// What stands behind `=`.
+/// The value after `=`.
 pub(crate) enum Value {
     Text(LitStr),
     Literal(Lit),
@@ -59,7 +59,7 @@ impl Value {
     }
 }
 
-/// Reads `key = value, …`, reporting what it cannot read and going on behind the next comma.
+/// Parses `key = value, …`. After an error, parsing continues after the next comma.
 pub(crate) fn pairs(tokens: TokenStream, errors: &mut Errors) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for tokens in split(tokens) {
@@ -71,7 +71,7 @@ pub(crate) fn pairs(tokens: TokenStream, errors: &mut Errors) -> Vec<Pair> {
     pairs
 }
 
-/// Splits at commas that stand outside of brackets and outside of `<…>`.
+/// Splits at commas outside brackets and outside `<…>`.
 pub(crate) fn split(tokens: TokenStream) -> Vec<TokenStream> {
     let mut parts = vec![Vec::new()];
     let (mut angles, mut previous) = (0_u32, ' ');
@@ -148,8 +148,8 @@ fn value(input: ParseStream<'_>) -> syn::Result<Value> {
     if input.peek(Token![self]) || input.peek(Token![super]) {
         return input.call(Path::parse_mod_style).map(Value::Path);
     }
-    let odd: TokenTree = input.parse()?;
-    Ok(Value::Other(odd.span()))
+    let other: TokenTree = input.parse()?;
+    Ok(Value::Other(other.span()))
 }
 
 fn argument(input: ParseStream<'_>) -> syn::Result<Argument> {

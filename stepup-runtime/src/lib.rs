@@ -20,80 +20,119 @@
 //! }
 //! ```
 //!
-//! A request takes one way through this crate: the guard (`guard`) calls [`StepUp::enforce`]
-//! (`enforce`), which takes the one credential from the request (`credential`) and asks what it says
-//! (`tokens`): it is known, or its issuer's keys verify it (`token`, `jws`, `keys`), or its issuer is
-//! asked (`introspector`). Then come, on every request, its times, the proof of its key (`dpop`), and
-//! [`decide`](stepup_contract::decide) of `stepup-contract`. The handler gets the [`Principal`], or the
-//! client a [`Refusal`].
+//! # A request's path
+//!
+//! The guard (`axum`) builds a [`RequestHead`] and calls [`StepUp::enforce`] (`enforcement`). Enforcement reads the one
+//! credential (`request`), gets the verified token from the cache, from its issuer's keys (`issuer`, `jose`) or by
+//! introspection (`token`), checks its times and the proof of its key (`dpop`), and calls
+//! [`decide`](stepup_contract::decide) of `stepup-contract`. The handler gets the [`Principal`], or the client gets a
+//! [`Refusal`] (`refusal`).
+//!
+//! # Features
+//!
+//! - `axum` (default): the guard, `routes!`, the tower layer and the metadata routes. Without this feature the crate
+//!   enforces a [`RequestHead`] that you build from any framework's request.
+//! - `testing`: a development issuer, a clock that can be set, and guards for unit tests. For tests and examples.
+
+#![cfg_attr(not(feature = "axum"), allow(dead_code, reason = "only adapters use some items"))]
+
+// Folders, top to bottom: each uses only folders below it. A test checks this order.
+#[cfg(feature = "testing")]
+pub mod testing;
+
+#[doc(hidden)]
+#[path = "macro_support.rs"]
+pub mod __private;
+
+#[cfg(feature = "axum")]
+mod axum;
+mod config;
+mod dpop;
+mod enforcement;
+mod issuer;
+mod jose;
+mod refusal;
+mod request;
+mod support;
+mod token;
 
 extern crate self as stepup_runtime;
 
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
-mod algorithm;
-mod breaker;
-mod client_auth;
-mod clock;
-mod credential;
-mod discovery;
-mod dpop;
-mod enforce;
-mod enforcer;
-mod flight;
-mod found;
-mod guard;
-mod http_client;
-mod introspection;
-mod introspector;
-mod issuer;
-mod jwks;
-mod jws;
-mod keys;
-mod layer;
-mod nonce;
-mod principal;
-mod protected_resource;
-mod providers;
-mod refusal;
-mod replay;
-mod request_path;
-mod response;
-mod routes;
-mod said;
-mod shown;
-mod signing;
-mod state;
-mod step_up;
-#[cfg(feature = "testing")]
-pub mod testing;
-mod times;
-mod token;
-mod tokens;
-mod unmet;
-
-pub use clock::{Clock, SystemClock};
-pub use credential::check_credential;
-pub use dpop::{Dpop, check_scheme};
-pub use enforce::unenforceable;
-pub use enforcer::{Admission, Enforcer};
-pub use found::{Found, reads_as};
-pub use introspection::Introspection;
-pub use issuer::{Issuer, IssuerError};
-pub use layer::{ContractLayer, ContractService};
-pub use principal::Principal;
-pub use protected_resource::ResourceError;
-pub use providers::Provider;
-pub use refusal::{Cause, Refusal};
-pub use state::HasStepUp;
-pub use step_up::{BuildError, Builder, StepUp};
-pub use token::Standing;
-pub use tokens::TokenCache;
+#[cfg(feature = "axum")]
+pub use crate::axum::layer::{ContractLayer, ContractService};
+#[cfg(feature = "axum")]
+pub use crate::axum::state::HasStepUp;
+pub use config::builder::{BuildError, Builder};
+pub use config::issuer::{Issuer, IssuerError};
+pub use config::providers::Provider;
+pub use dpop::options::Dpop;
+pub use dpop::possession::check_scheme;
+pub use enforcement::contract_enforcer::{Admission, ContractEnforcer};
+pub use enforcement::enforceability::unenforceable;
+pub use enforcement::enforcement_future::Enforcement;
+pub use enforcement::principal::Principal;
+pub use enforcement::protected_resource::ResourceError;
+pub use enforcement::step_up::StepUp;
+pub use refusal::{
+    Cause, Denial, InvalidRequest, Misconfiguration, ProofError, Refusal, TokenError,
+};
+pub use request::credential::check_credential;
+pub use request::endpoint_lookup::{EndpointLookup, OverrideCheck};
+pub use request::head::RequestHead;
+pub use request::header_name::reads_as;
+pub use support::clock::{Clock, SystemClock};
+pub use token::cache::TokenCache;
+pub use token::claims::TokenClaims;
+pub use token::introspection::options::Introspection;
+pub use token::times::TokenTimes;
 
 pub use stepup_contract::{
     Authentication, Challenge, ClaimPath, Contract, ContractError, ContractErrors, Dialect,
-    Endpoint, Finding, HttpMethod, Lacking, Method, ParseNameError, Profile, Requirement,
-    RiskLevel, RiskRule, Severity, TextError, Trust, Unlisted,
+    Endpoint, Finding, HttpMethod, Lacking, Method, ParseNameError, PathAmbiguity, Profile,
+    Requirement, RiskLevel, RiskRule, Severity, TextError, Trust, Unlisted,
 };
-pub use stepup_macros::{policy, routes, service, step_up};
+/// Names a requirement once, for many handlers.
+///
+/// ```
+/// use stepup_runtime::{policy, step_up};
+///
+/// policy! { pub PAYMENTS: methods = ["mfa"], max_age = 300 }
+///
+/// #[step_up(post = "/transfers", policy = PAYMENTS)]
+/// async fn transfer() {}
+/// ```
+pub use stepup_macros::policy;
+/// An `axum::Router` with each guarded handler mounted at its route.
+///
+/// ```
+/// # use stepup_runtime::{StepUp, routes, step_up};
+/// # #[step_up(get = "/profile", trust = "standard")] async fn profile() {}
+/// # #[step_up(post = "/transfers", max_age = 60)] async fn transfer<D>() {}
+/// # #[step_up(methods = ["mfa"])] async fn cancel() {}
+/// # struct Postgres;
+/// let app: axum::Router<StepUp> = routes![
+///     profile,
+///     transfer::<Postgres>,
+///     POST "/transfers/{id}/cancel" => cancel,
+/// ];
+/// ```
+#[cfg(feature = "axum")]
+pub use stepup_macros::routes;
+/// Declares the service of the contract.
+///
+/// ```
+/// stepup_runtime::service!(unlisted = "allow", base = "/api");
+/// # fn main() {}
+/// ```
+pub use stepup_macros::service;
+/// Guards an axum handler and registers it in the contract.
+///
+/// ```
+/// use stepup_runtime::{Principal, step_up};
+///
+/// #[step_up(post = "/approve-transaction", methods = ["mfa"], max_age = 300)]
+/// async fn approve(user: Principal, transaction: String) -> String {
+///     format!("{} approved {transaction}", user.subject())
+/// }
+/// ```
+pub use stepup_macros::step_up;

@@ -1,7 +1,6 @@
 //! The problem body of a refusal (RFC 9457).
 
-use super::{Refusal, words};
-use crate::refusal::Cause;
+use super::{Cause, Refusal, space_separated};
 
 impl Refusal {
     /// The last part of the problem's type, as in `insufficient-scope`: one of a dozen fixed words.
@@ -12,11 +11,13 @@ impl Refusal {
     fn kind_and_title(&self) -> (&'static str, &'static str) {
         match &self.cause {
             Cause::CredentialRequired => ("credential-required", "Access token required"),
-            Cause::InvalidRequest(_) => ("invalid-request", "Invalid request"),
+            Cause::InvalidRequest(_) | Cause::AmbiguousPath(_) => {
+                ("invalid-request", "Invalid request")
+            }
             Cause::InvalidToken(_) => ("invalid-token", "Invalid access token"),
             Cause::InvalidProof(_) => ("invalid-dpop-proof", "Invalid DPoP proof"),
             Cause::UseDpopNonce(_) => ("use-dpop-nonce", "DPoP nonce required"),
-            Cause::StepUp(..) | Cause::InsufficientScope(_) if self.unmet.is_some() => {
+            Cause::StepUp(..) | Cause::InsufficientScope(_) if self.step_up_report.is_some() => {
                 ("step-up-unmet", "Step-up authentication was not enough")
             }
             Cause::StepUp(..) => {
@@ -30,25 +31,23 @@ impl Refusal {
         }
     }
 
-    /// The problem body (RFC 9457) as JSON text. Once the token is valid it holds what the challenge
-    /// holds, since a browser behind a CORS layer may not see the header.
+    /// The problem body (RFC 9457) as JSON text. Once the token is valid, the body contains everything that the
+    /// challenge contains, because a browser behind CORS may not see the header.
     pub fn problem(&self) -> String {
         let (kind, title) = self.kind_and_title();
-        let challenge = self.challenge();
+        let challenge = self.cause.challenge();
+        let entra = self.claims_challenge.as_ref();
         let problem = Problem {
             kind: format!("urn:stepup:problem:{kind}"),
             title,
             status: self.status().as_u16(),
-            detail: self.unmet.as_deref().unwrap_or(self.detail()),
-            error: self.error(),
-            acr_values: challenge.and_then(|challenge| words(&challenge.acr_values)),
+            detail: self.step_up_report.as_deref().unwrap_or(self.cause.detail()),
+            error: self.error_code(),
+            acr_values: challenge.and_then(|challenge| space_separated(&challenge.acr_values)),
             max_age: challenge.and_then(|challenge| challenge.max_age),
-            scope: challenge.and_then(|challenge| words(&challenge.scope)),
-            claims: self.claims_challenge.as_ref().map(|entra| entra.claims.as_str()),
-            authorization_uri: self
-                .claims_challenge
-                .as_ref()
-                .map(|entra| entra.authorization_uri.as_str()),
+            scope: challenge.and_then(|challenge| space_separated(&challenge.scope)),
+            claims: entra.map(|entra| entra.claims.as_str()),
+            authorization_uri: entra.map(|entra| entra.authorization_uri.as_str()),
             resource_metadata: challenge.and(self.resource_metadata.as_deref()),
         };
         serde_json::to_string(&problem).unwrap_or_default()

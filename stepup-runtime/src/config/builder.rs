@@ -1,0 +1,300 @@
+//! Builds a `StepUp`: checks the configuration, connects the issuers, and checks the contract.
+
+use crate::config::issuer::{Issuer, IssuerError};
+use crate::dpop::options::Dpop;
+use crate::dpop::proof::ProofVerifier;
+use crate::enforcement::enforceability::unenforceable;
+use crate::enforcement::protected_resource::{ProtectedResource, ResourceError};
+use crate::enforcement::step_up::{Inner, StepUp};
+use crate::issuer::trusted::TrustedIssuer;
+use crate::refusal::Scheme;
+use crate::support::clock::{Clock, SystemClock};
+use crate::support::error_chain::ErrorChain;
+use crate::token::cache::TokenCache;
+use crate::token::verifier::TokenVerifier;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use stepup_contract::collect::linked_base;
+use stepup_contract::{Contract, Finding, Severity, TextError};
+use thiserror::Error;
+
+/// Builds a [`StepUp`].
+#[must_use = "finish with .build().await"]
+pub struct Builder {
+    issuers: Vec<Issuer>,
+    clock: Box<dyn Clock>,
+    strict_routes: bool,
+    resource_metadata: Option<String>,
+    resource: Option<String>,
+    dpop: Dpop,
+    publish_contract: bool,
+    allow_unsatisfiable: bool,
+    token_cache: TokenCache,
+    contract: Option<Contract>,
+}
+
+/// Why a [`StepUp`] cannot be built.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No issuer was configured.
+    #[error(
+        "no issuer; call .issuer(Issuer::new(\"https://login.example\", \"https://api.example\"))"
+    )]
+    NoIssuer,
+    /// Two issuers have the same name.
+    #[error("the issuer {0:?} is configured twice; give one Issuer all its audiences")]
+    DuplicateIssuer(String),
+    /// An issuer cannot be used.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// The contract requires something that this version cannot enforce.
+    #[error("the contract cannot be enforced: {0}")]
+    Unenforceable(String),
+    /// Two issuers introspect, and an opaque token does not name its issuer.
+    #[error("{0:?} and {1:?} both introspect opaque tokens; only one issuer can")]
+    TwoIntrospect(String, String),
+    /// DPoP proofs are required, and the address that they must be made for is unknown.
+    #[error(
+        "{0:?} requires DPoP, whose proofs are made for this API's address; call \
+         .resource(\"https://api.example\") (--resource)"
+    )]
+    DpopWithoutResource(String),
+    /// There is no contract to publish.
+    #[error("publish_contract needs a contract; call .contract(Contract::collect()?)")]
+    NothingToPublish,
+    /// The API's address is invalid.
+    #[error("the resource cannot be used")]
+    Resource(#[from] ResourceError),
+    /// An issuer cannot satisfy the contract.
+    #[error(
+        "the issuer {issuer:?} cannot satisfy the contract; fix it, or call \
+         .allow_unsatisfiable(true) (--allow-unsatisfiable):\n{}", listed(.findings)
+    )]
+    Unsatisfiable {
+        /// The issuer's name.
+        issuer: String,
+        /// What prevents it, each with a fix.
+        findings: Vec<Finding>,
+    },
+    /// The address of the metadata cannot be part of a challenge.
+    #[error("the resource metadata's URL {0}")]
+    ResourceMetadata(TextError),
+}
+
+impl fmt::Debug for BuildError {
+    /// The message with its causes, because `main` prints a returned error in its `Debug` form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", ErrorChain(self))
+    }
+}
+
+impl StepUp {
+    /// Starts to build a handle.
+    pub fn builder() -> Builder {
+        Builder {
+            issuers: Vec::new(),
+            clock: Box::new(SystemClock),
+            strict_routes: false,
+            resource_metadata: None,
+            resource: None,
+            dpop: Dpop::default(),
+            publish_contract: false,
+            allow_unsatisfiable: false,
+            token_cache: TokenCache::default(),
+            contract: None,
+        }
+    }
+
+    /// Checks that this handle can enforce a contract, and that every issuer whose users may step up can satisfy it. The
+    /// builder does the same with the contract that is passed to it.
+    ///
+    /// # Errors
+    /// [`BuildError::Unenforceable`], or [`BuildError::Unsatisfiable`] unless the builder allows that.
+    pub fn check_contract(&self, contract: &Contract) -> Result<(), BuildError> {
+        check_enforceable(contract, self.0.proofs.is_some())?;
+        let mut issuers = self.0.verifier.issuers().iter();
+        issuers
+            .try_for_each(|issuer| check_satisfiable(issuer, contract, self.0.allow_unsatisfiable))
+    }
+}
+
+impl Builder {
+    /// Accepts tokens of this issuer. There can be several issuers.
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// Takes the time from this clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Refuses a request that reaches a guarded handler at another route than its attribute declares. By default this is
+    /// logged once and counted.
+    pub fn strict_routes(mut self, strict: bool) -> Self {
+        self.strict_routes = strict;
+        self
+    }
+
+    /// The address under which clients reach this API, as in `https://api.bank.example`: its identifier as a protected
+    /// resource (RFC 9728 §1.2), and the address that DPoP proofs must be made for. If a proxy removes a prefix from the
+    /// path, the prefix is part of the address.
+    pub fn resource(mut self, url: impl Into<String>) -> Self {
+        self.resource = Some(url.into());
+        self
+    }
+
+    /// Sets how DPoP proofs are checked.
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = dpop;
+        self
+    }
+
+    /// Whether `StepUp::metadata_routes` also serves the contract, to everyone: by default it does not, because the
+    /// contract discloses what every endpoint requires.
+    pub fn publish_contract(mut self, publish: bool) -> Self {
+        self.publish_contract = publish;
+        self
+    }
+
+    /// Puts the address of this API's metadata into every challenge (RFC 9728 §5.1), if something other than
+    /// `StepUp::metadata_routes` serves the metadata.
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.resource_metadata = Some(url.into());
+        self
+    }
+
+    /// Limits the cache of verified tokens: 10,000 tokens in 64 MiB by default.
+    pub fn token_cache(mut self, limits: TokenCache) -> Self {
+        self.token_cache = limits;
+        self
+    }
+
+    /// Starts although an issuer cannot satisfy the contract, and logs what prevents it. By default this is an error.
+    pub fn allow_unsatisfiable(mut self, allow: bool) -> Self {
+        self.allow_unsatisfiable = allow;
+        self
+    }
+
+    /// Checks at start that this contract can be enforced, and that every issuer whose users may step up can satisfy it.
+    /// Usually [`Contract::collect`]'s.
+    pub fn contract(mut self, contract: Contract) -> Self {
+        self.contract = Some(contract);
+        self
+    }
+
+    /// Loads every issuer's keys and builds the handle.
+    ///
+    /// # Errors
+    /// If the configuration is invalid, an issuer's keys are unavailable, or the contract cannot be enforced or
+    /// satisfied.
+    pub async fn build(self) -> Result<StepUp, BuildError> {
+        check_issuers(&self.issuers)?;
+        let resource = self.resource.as_deref().map(ProtectedResource::new).transpose()?;
+        let proofs = resource
+            .as_ref()
+            .map(|resource| Arc::new(ProofVerifier::new(&resource.identifier, &self.dpop)));
+        let unchecked = self.issuers.iter().find(|issuer| issuer.requires_dpop());
+        if let (Some(issuer), None) = (unchecked, &proofs) {
+            return Err(BuildError::DpopWithoutResource(issuer.name().to_owned()));
+        }
+        if self.publish_contract && self.contract.is_none() {
+            return Err(BuildError::NothingToPublish);
+        }
+        if let Some(url) = &self.resource_metadata {
+            stepup_contract::check_value(url).map_err(BuildError::ResourceMetadata)?;
+        }
+        // Checked before the issuers are contacted, so that this error comes at once.
+        if let Some(contract) = &self.contract {
+            check_enforceable(contract, proofs.is_some())?;
+        }
+        let default_scheme = Scheme::for_binding(self.issuers.iter().all(Issuer::requires_dpop));
+        let mut trusted = Vec::with_capacity(self.issuers.len());
+        let mut introspector = None;
+        for issuer in self.issuers {
+            let (issuer, introspects) = issuer.connect().await?;
+            trusted.push(issuer);
+            introspector = introspector.or(introspects);
+        }
+        let step_up = StepUp(Arc::new(Inner {
+            verifier: TokenVerifier::new(trusted, introspector, self.token_cache),
+            clock: self.clock,
+            proofs,
+            default_scheme,
+            strict_routes: self.strict_routes,
+            resource,
+            resource_metadata: self.resource_metadata.map(Into::into),
+            publish_contract: self.publish_contract,
+            allow_unsatisfiable: self.allow_unsatisfiable,
+            base: linked_base().unwrap_or_default(),
+            drifted: AtomicU64::new(0),
+            contract: self.contract,
+        }));
+        step_up.contract().map_or(Ok(()), |contract| step_up.check_contract(contract))?;
+        Ok(step_up)
+    }
+}
+
+/// Checks that there are issuers, all different, of which at most one introspects.
+fn check_issuers(issuers: &[Issuer]) -> Result<(), BuildError> {
+    if issuers.is_empty() {
+        return Err(BuildError::NoIssuer);
+    }
+    for (index, issuer) in issuers.iter().enumerate() {
+        if issuers[..index].iter().any(|other| other.name() == issuer.name()) {
+            return Err(BuildError::DuplicateIssuer(issuer.name().to_owned()));
+        }
+    }
+    let mut introspecting = issuers.iter().filter(|issuer| issuer.introspects());
+    if let (Some(one), Some(two)) = (introspecting.next(), introspecting.next()) {
+        return Err(BuildError::TwoIntrospect(one.name().to_owned(), two.name().to_owned()));
+    }
+    Ok(())
+}
+
+/// Checks that every endpoint can be enforced. `proofs` is whether DPoP proofs can be checked.
+fn check_enforceable(contract: &Contract, proofs: bool) -> Result<(), BuildError> {
+    let refused: Vec<String> = contract
+        .endpoints()
+        .iter()
+        .filter_map(|endpoint| {
+            let reason = unenforceable(&endpoint.requirement, proofs)?;
+            Some(format!("{}: {reason}", endpoint.route()))
+        })
+        .collect();
+    if refused.is_empty() { Ok(()) } else { Err(BuildError::Unenforceable(refused.join("; "))) }
+}
+
+/// Checks that an issuer can satisfy the contract. Warnings, and errors that are allowed, are logged.
+fn check_satisfiable(
+    issuer: &TrustedIssuer,
+    contract: &Contract,
+    allow: bool,
+) -> Result<(), BuildError> {
+    let (errors, warnings): (Vec<Finding>, Vec<Finding>) = issuer
+        .findings(contract)
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error && !allow);
+    for finding in warnings {
+        let Finding { endpoint, problem, fix, .. } = finding;
+        tracing::warn!(
+            issuer = issuer.name,
+            endpoint,
+            problem,
+            fix,
+            "this issuer may be unable to satisfy the contract"
+        );
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(BuildError::Unsatisfiable { issuer: issuer.name.clone(), findings: errors })
+}
+
+fn listed(findings: &[Finding]) -> String {
+    findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,113 @@
+//! The enforcement of a whole contract, for a service without guards: finds the endpoint that a request matches, and
+//! enforces its requirement. The tower layer and the gateway use it.
+
+use crate::enforcement::enforcement_future::Enforcement;
+use crate::enforcement::outcome::OutcomeContext;
+use crate::enforcement::principal::Principal;
+use crate::enforcement::step_up::StepUp;
+use crate::refusal::{Cause, Refusal};
+use crate::request::endpoint_lookup::{EndpointLookup, OverrideCheck};
+use crate::request::head::RequestHead;
+use std::fmt;
+use std::sync::Arc;
+use stepup_contract::{Contract, Matcher};
+
+/// A contract together with the [`StepUp`] that enforces it. Cheap to clone.
+#[derive(Clone)]
+pub struct ContractEnforcer(Arc<Inner>);
+
+struct Inner {
+    matcher: Matcher,
+    overrides: OverrideCheck,
+    step_up: StepUp,
+}
+
+/// Why a request is allowed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use = "an admission authorizes nothing unless the request is passed on"]
+pub enum Admission {
+    /// The caller satisfies the endpoint that the request matches.
+    Caller(Principal),
+    /// The request is a CORS preflight for an endpoint. A preflight has no credential and runs no handler.
+    Preflight,
+    /// No endpoint matches, and the contract says `"unlisted": "allow"`.
+    Unlisted,
+}
+
+impl Admission {
+    /// The caller, if the request matches an endpoint.
+    pub fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Caller(principal) => Some(principal),
+            _ => None,
+        }
+    }
+}
+
+impl ContractEnforcer {
+    /// Enforces this contract in front of any server. Requests are refused if some server could take them for another
+    /// request. An endpoint that this version cannot enforce is logged now, and refuses every request.
+    pub fn new(contract: &Contract, step_up: StepUp) -> Self {
+        Self::with(Matcher::new(contract), OverrideCheck::Refuse, contract, step_up)
+    }
+
+    /// Enforces this contract in the same process as the service, which routes by the path as written and reads no
+    /// header that overrides the request line.
+    pub(crate) fn in_process(contract: &Contract, step_up: StepUp) -> Self {
+        Self::with(Matcher::new(contract).as_written(), OverrideCheck::Ignore, contract, step_up)
+    }
+
+    fn with(
+        matcher: Matcher,
+        overrides: OverrideCheck,
+        contract: &Contract,
+        step_up: StepUp,
+    ) -> Self {
+        for endpoint in contract.endpoints() {
+            if let Some(reason) = step_up.unenforceable(&endpoint.requirement) {
+                let route = endpoint.route();
+                tracing::error!(route, reason, "an endpoint refuses every request");
+            }
+        }
+        Self(Arc::new(Inner { matcher, overrides, step_up }))
+    }
+
+    /// Enforces the contract on a request's head. The body is not read. If the token is cached, or the request needs
+    /// none, the result is ready at once.
+    ///
+    /// Besides the refusals of the endpoint, the result is a refusal with status 403 if no endpoint matches and the
+    /// contract says `"unlisted": "deny"`, and with status 400 if a server could take the request for another one.
+    pub fn enforce<'a>(&'a self, head: RequestHead<'a>) -> Enforcement<'a, Admission> {
+        let Inner { matcher, overrides, step_up } = &*self.0;
+        match EndpointLookup::find(matcher, &head, *overrides) {
+            Ok(EndpointLookup::Endpoint(endpoint)) => {
+                step_up.enforce(endpoint, head).map(Admission::Caller)
+            }
+            Ok(EndpointLookup::Preflight) => self.admit(head, Admission::Preflight),
+            Ok(EndpointLookup::Unlisted) => self.admit(head, Admission::Unlisted),
+            Err(cause) => Enforcement::ready(Err(self.refuse(Some(head), cause))),
+        }
+    }
+
+    fn admit<'a>(&self, head: RequestHead<'a>, admission: Admission) -> Enforcement<'a, Admission> {
+        let context = OutcomeContext { head: Some(head), ..OutcomeContext::default() };
+        Enforcement::ready(self.0.step_up.conclude(&context, Ok(admission)))
+    }
+
+    /// The refusal of a request for a reason that the caller has found, complete and logged like every other refusal.
+    pub fn refuse(&self, head: Option<RequestHead<'_>>, cause: Cause) -> Refusal {
+        self.0.step_up.refuse(&OutcomeContext { head, ..OutcomeContext::default() }, cause.into())
+    }
+
+    /// The handle that enforces.
+    pub fn step_up(&self) -> &StepUp {
+        &self.0.step_up
+    }
+}
+
+impl fmt::Debug for ContractEnforcer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContractEnforcer").field("step_up", &self.0.step_up).finish_non_exhaustive()
+    }
+}

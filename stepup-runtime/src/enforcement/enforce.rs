@@ -1,0 +1,138 @@
+//! The enforcement of one endpoint's requirement on one request. Guard, tower layer and gateway all call this.
+
+use crate::dpop::possession::check_possession;
+use crate::dpop::verified_proof::VerifiedProof;
+use crate::enforcement::enforcement_future::Enforcement;
+use crate::enforcement::outcome::OutcomeContext;
+use crate::enforcement::principal::Principal;
+use crate::enforcement::step_up::StepUp;
+use crate::refusal::{Cause, Misconfiguration, Refusal, Scheme};
+use crate::request::credential::Credential;
+use crate::request::head::RequestHead;
+use crate::token::cache::CacheMiss;
+use crate::token::verified::VerifiedToken;
+use std::sync::Arc;
+use stepup_contract::{Decision, Endpoint, Evidence, decide};
+
+impl StepUp {
+    /// Enforces an endpoint's requirement on a request's head. The body is not read. If the token is cached, the result
+    /// is ready at once.
+    pub fn enforce<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        head: RequestHead<'a>,
+    ) -> Enforcement<'a, Principal> {
+        match self.enforce_cached(endpoint, head, None) {
+            Progress::Done(result) => Enforcement::ready(result),
+            Progress::UnknownToken(miss) => {
+                Enforcement::waiting(self.enforce_unknown(endpoint, head, None, miss))
+            }
+        }
+    }
+
+    /// Enforces without waiting, as far as that is possible.
+    pub(crate) fn enforce_cached(
+        &self,
+        endpoint: &Endpoint,
+        head: RequestHead<'_>,
+        verified_proof: Option<&VerifiedProof>,
+    ) -> Progress {
+        let request = Request { step_up: self, endpoint, head, verified_proof };
+        let credential = match request.credential() {
+            Ok(credential) => credential,
+            Err(refusal) => return Progress::Done(Err(refusal)),
+        };
+        match self.0.verifier.cached(credential.token) {
+            Ok(token) => Progress::Done(request.decide(&credential, token)),
+            Err(miss) => Progress::UnknownToken(miss),
+        }
+    }
+
+    /// Verifies an unknown token, then enforces.
+    pub(crate) async fn enforce_unknown(
+        &self,
+        endpoint: &Endpoint,
+        head: RequestHead<'_>,
+        verified_proof: Option<&VerifiedProof>,
+        miss: CacheMiss,
+    ) -> Result<Principal, Refusal> {
+        let request = Request { step_up: self, endpoint, head, verified_proof };
+        let credential = request.credential()?;
+        let now = self.0.clock.now();
+        match self.0.verifier.verify(credential.token, miss, now).await {
+            Ok(token) => request.decide(&credential, token),
+            Err(cause) => Err(request.refuse(None, credential.scheme, cause)),
+        }
+    }
+}
+
+/// How far enforcement gets without waiting.
+pub(crate) enum Progress {
+    /// To its end.
+    Done(Result<Principal, Refusal>),
+    /// To a token that is not cached.
+    UnknownToken(CacheMiss),
+}
+
+/// One request at one endpoint.
+struct Request<'a> {
+    step_up: &'a StepUp,
+    endpoint: &'a Endpoint,
+    head: RequestHead<'a>,
+    verified_proof: Option<&'a VerifiedProof>,
+}
+
+impl<'a> Request<'a> {
+    /// The one credential, if the endpoint can be enforced at all.
+    fn credential(&self) -> Result<Credential<'a>, Refusal> {
+        let scheme = self.step_up.0.default_scheme;
+        if let Some(reason) = self.step_up.unenforceable(&self.endpoint.requirement) {
+            let route = self.endpoint.route();
+            tracing::error!(route, reason, "an endpoint refuses every request");
+            let cause = Misconfiguration::UnenforceableEndpoint.into();
+            return Err(self.refuse(None, scheme, cause));
+        }
+        Credential::of(&self.head).map_err(|cause| self.refuse(None, scheme, cause))
+    }
+
+    /// Decides with a verified token, at the current time: the verification may have taken a while.
+    fn decide(
+        &self,
+        credential: &Credential<'_>,
+        token: Arc<VerifiedToken>,
+    ) -> Result<Principal, Refusal> {
+        let now = self.step_up.0.clock.now();
+        // The token determines the scheme in which it must be presented.
+        let must_be_bound = token.bound_to.is_some() || token.issuer.dpop_required;
+        let scheme = Scheme::for_binding(must_be_bound);
+        let bound = token.check_times(now).map_err(Cause::from).and_then(|()| {
+            let proofs = self.step_up.0.proofs.as_ref();
+            check_possession(proofs, self.verified_proof, credential, &self.head, &token, now)
+        });
+        let bound = bound.map_err(|cause| self.refuse(Some(&token), scheme, cause))?;
+        // The token is valid, so its caller may learn what the endpoint requires.
+        let requirement = &self.endpoint.requirement;
+        let evidence = Evidence::of(&token.authentication).bound(bound);
+        let outcome = match decide(requirement, &evidence, now) {
+            Decision::Allow => Ok(()),
+            Decision::Refuse(reason) => {
+                let scheme = Scheme::for_binding(must_be_bound || requirement.bound);
+                let profile = &token.issuer.profile;
+                let refusal =
+                    Refusal::decided(reason, requirement, profile, token.understands_claims);
+                Err(refusal.in_scheme(scheme))
+            }
+        };
+        self.step_up.conclude(&self.context(Some(&token)), outcome)?;
+        Ok(Principal::new(token, bound))
+    }
+
+    fn refuse(&self, token: Option<&VerifiedToken>, scheme: Scheme, cause: Cause) -> Refusal {
+        let refusal = Refusal::from(cause).in_scheme(scheme);
+        self.step_up.refuse(&self.context(token), refusal)
+    }
+
+    fn context<'b>(&'b self, token: Option<&'b VerifiedToken>) -> OutcomeContext<'b> {
+        OutcomeContext { endpoint: Some(self.endpoint), head: Some(self.head), token }
+    }
+}

@@ -1,0 +1,73 @@
+//! The one handle that everything is enforced with.
+
+use crate::dpop::proof::ProofVerifier;
+use crate::enforcement::protected_resource::ProtectedResource;
+use crate::refusal::Scheme;
+use crate::support::clock::Clock;
+use crate::token::verifier::TokenVerifier;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use stepup_contract::Contract;
+
+/// Everything that enforcement needs. Cheap to clone; a guard takes it from its router's state.
+///
+/// ```no_run
+/// use stepup_runtime::{Issuer, StepUp};
+///
+/// # async fn start() -> Result<(), stepup_runtime::BuildError> {
+/// let step_up = StepUp::builder()
+///     .issuer(Issuer::new("https://login.bank.example", "https://api.bank.example"))
+///     .build()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct StepUp(pub(crate) Arc<Inner>);
+
+/// What all clones share.
+pub(crate) struct Inner {
+    pub(crate) verifier: TokenVerifier,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) proofs: Option<Arc<ProofVerifier>>,
+    /// The scheme in the challenge for a caller without a token.
+    pub(crate) default_scheme: Scheme,
+    /// Whether a handler that is mounted at another route than its attribute declares refuses requests.
+    pub(crate) strict_routes: bool,
+    pub(crate) resource: Option<ProtectedResource>,
+    /// The address of the metadata, if it is not derived from `resource`.
+    pub(crate) resource_metadata: Option<Arc<str>>,
+    pub(crate) publish_contract: bool,
+    pub(crate) allow_unsatisfiable: bool,
+    /// The prefix of every route, from `service!(base = …)`.
+    pub(crate) base: String,
+    pub(crate) drifted: AtomicU64,
+    pub(crate) contract: Option<Contract>,
+}
+
+impl StepUp {
+    /// The contract that was passed to the builder.
+    pub fn contract(&self) -> Option<&Contract> {
+        self.0.contract.as_ref()
+    }
+
+    /// How many requests reached a guarded handler at another route than its attribute declares.
+    pub fn drifted_requests(&self) -> u64 {
+        self.0.drifted.load(Ordering::Relaxed)
+    }
+
+    /// The address of this API's metadata for challenges, if it is published.
+    pub(crate) fn metadata_url(&self) -> Option<Arc<str>> {
+        let published = || self.0.resource.as_ref()?.published_url();
+        self.0.resource_metadata.clone().or_else(published)
+    }
+}
+
+impl fmt::Debug for StepUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuers: Vec<&str> =
+            self.0.verifier.issuers().iter().map(|issuer| issuer.name.as_str()).collect();
+        f.debug_struct("StepUp").field("issuers", &issuers).finish_non_exhaustive()
+    }
+}

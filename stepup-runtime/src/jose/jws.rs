@@ -1,0 +1,140 @@
+//! A JWS in compact form (RFC 7515 §3.1) with a JSON object as its payload, before its signature is checked. No part
+//! of it is trusted yet. Keys that a header contains or points at (`jwk`, `jku`, `x5u`, `x5c`) never verify it; the
+//! exception is a DPoP proof, which contains its own key by design.
+
+use crate::jose::algorithm::Algorithm;
+use crate::jose::jwk::VerifyingKey;
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Map, Value};
+use stepup_contract::parse_strict;
+use thiserror::Error;
+
+/// A parsed compact JWS.
+pub(crate) struct Jws<'a> {
+    message: &'a [u8],
+    signature: Vec<u8>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) kid: Option<String>,
+    /// In lower case and without `application/`: a media type (RFC 7515 §4.1.9).
+    pub(crate) typ: Option<String>,
+    /// The public key that a DPoP proof contains.
+    pub(crate) jwk: Option<Map<String, Value>>,
+    pub(crate) claims: Map<String, Value>,
+    /// The claims as JSON text.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Why a token is not an acceptable JWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum JwsError {
+    #[error("not a signed JWT")]
+    Malformed,
+    #[error("the header requires an extension")]
+    Extension,
+    #[error("the algorithm is not accepted")]
+    Algorithm,
+}
+
+/// The header parameters that change how a JWS is read. No extension is supported, so any critical one is refused
+/// (RFC 7515 §4.1.11).
+const EXTENSIONS: [&str; 4] = ["crit", "b64", "enc", "zip"];
+
+/// Whether a token is a JWS, or some parser could take it for one: it has three parts and starts with a JSON object,
+/// or another number of parts and starts with a JWS header. Some issuers ignore an additional dot and would answer an
+/// introspection of such a token with the current state of its user, although nobody verified the token here. Any
+/// other token can only be opaque. A JWE (RFC 7516 §3.1) is opaque to all parties except its issuer.
+pub(crate) fn looks_like_jws(token: &str) -> bool {
+    let mut parts = token.split('.').skip_while(|part| part.is_empty());
+    let header = parts.next().unwrap_or_default();
+    let has_three_parts = token.split('.').count() == 3;
+    // `ey` is base64 of `{"`, the usual start of a header.
+    if has_three_parts && header.starts_with("ey") {
+        return true;
+    }
+    // Decoded leniently, so that an unusual JWS is refused as a JWS instead of being treated as opaque.
+    let lenient = GeneralPurpose::new(
+        &URL_SAFE,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let Ok(header) = lenient.decode(header) else { return false };
+    if has_three_parts {
+        return header.trim_ascii_start().starts_with(b"{");
+    }
+    let header = serde_json::from_slice::<Map<String, Value>>(&header).unwrap_or_default();
+    header.contains_key("alg") && !header.contains_key("enc")
+}
+
+impl<'a> Jws<'a> {
+    /// Parses a token. Its parts must be base64url in the canonical spelling; its header and claims must be objects
+    /// without duplicate keys.
+    pub(crate) fn parse(token: &'a str) -> Result<Self, JwsError> {
+        let (message, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
+        let (header, payload) = message.split_once('.').ok_or(JwsError::Malformed)?;
+        if payload.contains('.') {
+            return Err(JwsError::Malformed);
+        }
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Malformed);
+        let object = |text: &[u8]| match parse_strict(text) {
+            Ok(Value::Object(map)) => Ok(map),
+            _ => Err(JwsError::Malformed),
+        };
+        let mut header = object(&decode(header)?)?;
+        let payload = decode(payload)?;
+        let claims = object(&payload)?;
+        if EXTENSIONS.iter().any(|name| header.contains_key(*name)) {
+            return Err(JwsError::Extension);
+        }
+        let mut text = |name: &str| match header.get_mut(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(std::mem::take(text))),
+            Some(_) => Err(JwsError::Malformed),
+        };
+        let (algorithm, kid, typ) = (text("alg")?, text("kid")?, text("typ")?);
+        let algorithm =
+            algorithm.and_then(|name| Algorithm::named(&name)).ok_or(JwsError::Algorithm)?;
+        let typ = typ.map(|mut typ| {
+            typ.make_ascii_lowercase();
+            typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
+        });
+        let jwk = match header.remove("jwk") {
+            Some(Value::Object(jwk)) => Some(jwk),
+            _ => None,
+        };
+        let (message, signature) = (message.as_bytes(), decode(signature)?);
+        Ok(Self { message, signature, algorithm, kid, typ, jwk, claims, payload })
+    }
+
+    /// Whether this key has signed it.
+    pub(crate) fn is_signed_by(&self, key: &VerifyingKey) -> bool {
+        key.verifies(self.algorithm, self.message, &self.signature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_starts_like_a_jws_is_not_opaque() {
+        for token in [
+            "e30.e30.x",
+            "eyJhbGciOiJub25lIn0..",
+            "e30=.e30.",
+            "IHt9.a.b",
+            "eyJhbGciOiJub25lIn0",
+            "eyJhbGciOiJub25lIn0.e30",
+            "eyJhbGciOiJub25lIn0.e30.a.",
+            ".eyJhbGciOiJub25lIn0.e30.a",
+        ] {
+            assert!(looks_like_jws(token), "{token}");
+        }
+        for token in ["opaque", "a.b", "a.b.c", "e30.e30", "e30.e30.e30.e30", "..", "W10.e30.x"] {
+            assert!(!looks_like_jws(token), "{token}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The introspection client (RFC 7662 §2). Requests for the same token share one introspection, the number of
+//! concurrent introspections is limited, and a circuit breaker protects the issuer. A failure never allows a token.
+
+use crate::issuer::trusted::TrustedIssuer;
+use crate::jose::signing_key::SigningKeyError;
+use crate::refusal::{Cause, TokenError};
+use crate::support::circuit_breaker::CircuitBreaker;
+use crate::support::digest::{Digest, sha256};
+use crate::support::error_chain::ErrorChain;
+use crate::support::http_client::{FetchError, checked_url, client, read, send};
+use crate::support::single_flight::SingleFlight;
+use crate::token::introspection::options::Introspection;
+use crate::token::introspection::response::{
+    IntrospectionError, IntrospectionResponse, InvalidResponse, JWT_RESPONSE, error_response,
+    verify_signed,
+};
+use crate::token::verified::VerifiedToken;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use moka::sync::Cache;
+use reqwest::Client;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use stepup_contract::parse_strict;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// The most concurrent introspections, and how many of them are reserved for tokens that were active before, so that
+/// made-up tokens cannot use all of them.
+const MAX_CONCURRENT: usize = 256;
+const RESERVED: usize = 64;
+
+/// The most tokens that are remembered as inactive, and as active.
+const MAX_REMEMBERED: u64 = 10_000;
+
+/// How long a token is remembered as active once. This does not make it active now.
+const REMEMBER_ACTIVE: Duration = Duration::from_secs(3600);
+
+/// The shared result of an introspection.
+type Outcome = Result<Arc<IntrospectionResponse>, Cause>;
+
+/// A running introspection, and when it started.
+#[derive(Debug)]
+struct Running {
+    started: Instant,
+    flight: SingleFlight<Outcome>,
+}
+
+/// Why introspection cannot be set up.
+#[derive(Debug, Error)]
+pub(crate) enum IntrospectionSetupError {
+    #[error("the introspection client's key cannot be used")]
+    Key(#[from] SigningKeyError),
+    #[error("the introspection endpoint cannot be used")]
+    Endpoint(#[from] FetchError),
+    #[error("the HTTP client could not be created")]
+    Client(#[from] reqwest::Error),
+    #[error(
+        "its discovery document has no introspection_endpoint; pass the URL to Introspection::endpoint"
+    )]
+    NoEndpoint,
+}
+
+/// Introspects the tokens of one issuer. Clones share their state.
+#[derive(Debug, Clone)]
+pub(crate) struct Introspector(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    issuer: Arc<TrustedIssuer>,
+    options: Introspection,
+    client: Client,
+    breaker: CircuitBreaker,
+    permits: Arc<Semaphore>,
+    running: Mutex<HashMap<Digest, Running>>,
+    inactive: Cache<Digest, ()>,
+    /// Tokens that were active recently, whether or not their response is still kept.
+    active: Cache<Digest, ()>,
+}
+
+impl Introspector {
+    pub(crate) fn new(
+        issuer: Arc<TrustedIssuer>,
+        mut options: Introspection,
+    ) -> Result<Self, IntrospectionSetupError> {
+        options.auth.parse_key()?;
+        if let Some(url) = &options.endpoint {
+            checked_url(url)?;
+        }
+        let remembered = Cache::builder().max_capacity(MAX_REMEMBERED);
+        let shared = Shared {
+            client: client(options.endpoint.as_deref().unwrap_or(&issuer.name))?,
+            breaker: CircuitBreaker::default(),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+            running: Mutex::default(),
+            inactive: remembered.time_to_live(options.cache).build(),
+            active: Cache::builder()
+                .max_capacity(MAX_REMEMBERED)
+                .time_to_live(REMEMBER_ACTIVE)
+                .build(),
+            issuer,
+            options,
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Checks that the address of the endpoint is known.
+    pub(crate) fn check_endpoint(&self) -> Result<(), IntrospectionSetupError> {
+        self.0.endpoint().map(drop).ok_or(IntrospectionSetupError::NoEndpoint)
+    }
+
+    /// Whether the JWTs of this issuer are introspected too.
+    pub(crate) fn checks_jwts_of(&self, issuer: &Arc<TrustedIssuer>) -> bool {
+        self.0.options.jwts && Arc::ptr_eq(&self.0.issuer, issuer)
+    }
+
+    /// Verifies an opaque token. A client may have made it up.
+    pub(crate) async fn verify_opaque(
+        &self,
+        token: &str,
+        now: u64,
+    ) -> Result<VerifiedToken, Cause> {
+        let optional = self.0.options.audience_optional;
+        self.introspect(token, true, now, |response| response.to_verified(&self.0.issuer, optional))
+            .await
+    }
+
+    /// Checks a JWT that the issuer's keys have verified.
+    pub(crate) async fn confirm_jwt(
+        &self,
+        token: &str,
+        claims: &Map<String, Value>,
+        verified: VerifiedToken,
+        now: u64,
+    ) -> Result<VerifiedToken, Cause> {
+        self.introspect(token, false, now, |response| response.confirm(claims, verified)).await
+    }
+
+    /// Introspects a token and reads the response. Any refusal is remembered, so that a refused token does not cause
+    /// further introspections.
+    async fn introspect(
+        &self,
+        token: &str,
+        maybe_made_up: bool,
+        now: u64,
+        read: impl FnOnce(&IntrospectionResponse) -> Result<VerifiedToken, TokenError>,
+    ) -> Result<VerifiedToken, Cause> {
+        let shared = &self.0;
+        let digest = sha256(token.as_bytes());
+        if shared.inactive.contains_key(&digest) {
+            return Err(TokenError::Inactive.into());
+        }
+        let was_active = !maybe_made_up || shared.active.contains_key(&digest);
+        let token = PresentedToken { text: token.to_owned(), digest, was_active };
+        let response = self.response(token, now).await?;
+        let verified = read(&response);
+        match &verified {
+            Ok(_) => shared.active.insert(digest, ()),
+            Err(_) => shared.inactive.insert(digest, ()),
+        }
+        Ok(verified?)
+    }
+
+    async fn response(&self, token: PresentedToken, now: u64) -> Outcome {
+        let shared = &self.0;
+        let flight = {
+            let mut all = shared.running();
+            let running = all.get(&token.digest).filter(|running| {
+                running.flight.is_running() && running.started.elapsed() < shared.options.cache
+            });
+            if let Some(running) = running {
+                running.flight.clone()
+            } else {
+                let permit = shared.permit(token.was_active).ok_or(unavailable(Duration::ZERO))?;
+                shared.breaker.check().map_err(unavailable)?;
+                let digest = token.digest;
+                let work = Arc::clone(shared).introspect_once(token, now, permit);
+                let flight = SingleFlight::start(work);
+                all.insert(digest, Running { started: Instant::now(), flight: flight.clone() });
+                flight
+            }
+        };
+        flight.wait().await.unwrap_or(Err(unavailable(Duration::ZERO)))
+    }
+}
+
+/// A token that is introspected.
+struct PresentedToken {
+    text: String,
+    digest: Digest,
+    /// Whether it was active recently.
+    was_active: bool,
+}
+
+impl Shared {
+    fn endpoint(&self) -> Option<String> {
+        let metadata = || self.issuer.keys.metadata()?.introspection_endpoint.clone();
+        self.options.endpoint.clone().or_else(metadata)
+    }
+
+    /// The permission for one introspection, unless too many are running.
+    fn permit(&self, was_active: bool) -> Option<OwnedSemaphorePermit> {
+        if !was_active && self.permits.available_permits() <= RESERVED {
+            return None;
+        }
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    /// A poisoned lock is usable: the state is plain data and always consistent.
+    fn running(&self) -> MutexGuard<'_, HashMap<Digest, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One introspection, for all waiting requests.
+    async fn introspect_once(
+        self: Arc<Self>,
+        token: PresentedToken,
+        now: u64,
+        permit: OwnedSemaphorePermit,
+    ) -> Outcome {
+        let outcome = match self.send(&token.text, now).await {
+            Ok(response) => {
+                self.breaker.succeeded();
+                Ok(Arc::new(response))
+            }
+            Err(IntrospectionError::Refused(reason)) => {
+                self.breaker.succeeded();
+                self.inactive.insert(token.digest, ());
+                Err(reason.into())
+            }
+            Err(error) => {
+                if error.is_endpoint_failure(token.was_active) {
+                    self.breaker.failed();
+                } else {
+                    self.breaker.inconclusive();
+                }
+                let error = ErrorChain(&error);
+                tracing::error!(issuer = self.issuer.name, %error, "a token could not be introspected");
+                Err(unavailable(Duration::ZERO))
+            }
+        };
+        self.running().remove(&token.digest);
+        drop(permit);
+        outcome
+    }
+
+    async fn send(
+        &self,
+        token: &str,
+        now: u64,
+    ) -> Result<IntrospectionResponse, IntrospectionError> {
+        let Self { issuer, options, .. } = self;
+        let started = Instant::now();
+        let until = started + options.cache;
+        let url = self.endpoint().ok_or(IntrospectionError::NoEndpoint)?;
+        let url = checked_url(&url)?;
+        let credentials = options.auth.credentials(&issuer.name, now);
+        let credentials = credentials.ok_or(IntrospectionError::NotSigned)?;
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token)
+            .append_pair("token_type_hint", "access_token")
+            .extend_pairs(credentials.fields)
+            .finish();
+        let accept = if options.signed { JWT_RESPONSE } else { "application/json" };
+        let mut request = self.client.post(url.clone()).header(ACCEPT, accept);
+        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = credentials.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let response = send(request.body(form), &url).await?;
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
+        let is_jwt = media_type.trim().eq_ignore_ascii_case(JWT_RESPONSE);
+        match response.status().as_u16() {
+            200 => {}
+            400 => return Err(error_response(&read(response, url).await?)),
+            status @ (401..=428 | 430..=499) => return Err(IntrospectionError::Rejected(status)),
+            status => return Err(FetchError::Status { url, status }.into()),
+        }
+        let body = read(response, url).await?;
+        let claims = if is_jwt {
+            // The response was signed after `now`.
+            let now = now.saturating_add(started.elapsed().as_secs() + 1);
+            verify_signed(issuer, &options.auth.client_id, &body, now).await?
+        } else {
+            match parse_strict(&body) {
+                // A response that only refuses the token needs no signature.
+                Ok(Value::Object(claims)) if claims.get("active") == Some(&Value::Bool(false)) => {
+                    claims
+                }
+                _ if options.signed => return Err(InvalidResponse::Unsigned.into()),
+                Ok(Value::Object(claims)) => claims,
+                _ => return Err(InvalidResponse::NotAnObject.into()),
+            }
+        };
+        IntrospectionResponse::new(issuer, claims, until).map_err(IntrospectionError::Refused)
+    }
+}
+
+fn unavailable(pause: Duration) -> Cause {
+    let seconds = u32::try_from(pause.as_secs()).unwrap_or(u32::MAX);
+    Cause::Unavailable { retry_after: seconds.saturating_add(1) }
+}

@@ -1,34 +1,34 @@
-//! The `stepup` command. Each subcommand has a file of its own; this one reads the command line and
-//! turns the outcome into an exit code.
+//! The `stepup` command. Each subcommand has its own file in `commands`; this file reads the command line and turns the
+//! outcome into an exit code.
 //!
-//! Exit codes: 0 done; 1 what was examined is not in order: for `export` and `check` a contract with errors, all of
-//! them on stderr and nothing on stdout; an issuer that cannot satisfy it, a lint, a change that weakens it, or a
-//! token that is refused, with the findings on stdout; 2 bad usage, a file that cannot be read or is no contract,
-//! an issuer that does not answer.
+//! Exit codes: 0 success; 1 the examined contract or token is not in order: for `export` and `check` a contract with errors
+//! (all of them on stderr and nothing on stdout), an issuer that cannot satisfy it, a lint, a change that weakens it, or a
+//! refused token (with the findings on stdout); 2 wrong usage, a file that cannot be read or is not a contract, an issuer
+//! that does not answer.
 
-mod binary;
-mod build;
-mod check;
-mod diff;
-mod explain;
-mod export;
-mod failure;
+mod commands;
+
+#[cfg(feature = "gateway")]
 mod gateway;
-mod input;
-mod issuer;
-mod lines;
-mod output;
+
 mod render;
-mod report;
+
+mod explain;
+
 mod settings;
-mod waivers;
-mod wording;
+
+mod contract_file;
+
+mod request;
+
+mod report;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use output::tell;
+use commands::{check, diff, explain as explain_command, export, render as render_command};
+use report::output::print_error;
 use std::process::ExitCode;
 
-/// Exports, examines and enforces step-up contracts.
+/// Exports, checks and enforces step-up contracts.
 #[derive(Debug, Parser)]
 #[command(name = "stepup", version, about)]
 struct Cli {
@@ -40,36 +40,40 @@ struct Cli {
 enum Command {
     /// Print the contract of a compiled program as JSON, without running it.
     Export(export::Arguments),
-    /// Examine a contract, and ask an issuer whether it can satisfy it.
+    /// Check a contract, and whether an issuer can satisfy it.
     Check(check::Arguments),
     /// Compare two contracts: what is weakened, and what is tightened.
     Diff(diff::Arguments),
-    /// Explain, step by step, whether a token is let in at an endpoint.
-    Explain(explain::Arguments),
+    /// Explain, step by step, whether a token is authorized at an endpoint.
+    Explain(explain_command::Arguments),
     /// Write a contract in another form: a page, a table, OpenAPI, or a gateway's configuration.
-    Render(render::Arguments),
+    Render(render_command::Arguments),
     /// Answer gateways that ask whether a request satisfies a contract: nginx, Caddy, Traefik, Envoy.
-    Gateway(gateway::Arguments),
+    #[cfg(feature = "gateway")]
+    Gateway(commands::gateway::Arguments),
 }
 
 fn main() -> ExitCode {
-    let command = Cli::command().mut_subcommand("gateway", issuer::from_the_environment);
-    let read = Cli::from_arg_matches(&command.get_matches());
-    let Cli { command } = read.unwrap_or_else(|why| why.exit());
-    let contracts = matches!(command, Command::Export(_) | Command::Check(_));
+    let command = Cli::command();
+    #[cfg(feature = "gateway")]
+    let command = command.mut_subcommand("gateway", settings::environment::read_from_environment);
+    let parsed = Cli::from_arg_matches(&command.get_matches());
+    let Cli { command } = parsed.unwrap_or_else(|error| error.exit());
+    let examines_contract = matches!(command, Command::Export(_) | Command::Check(_));
     let outcome = match command {
         Command::Export(arguments) => export::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
-        Command::Render(arguments) => render::run(&arguments),
-        Command::Gateway(arguments) => gateway::run(&arguments),
+        Command::Explain(arguments) => explain_command::run(&arguments),
+        Command::Render(arguments) => render_command::run(&arguments),
+        #[cfg(feature = "gateway")]
+        Command::Gateway(arguments) => commands::gateway::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tell(&failure);
-            ExitCode::from(failure.exit_code(contracts))
+            print_error(&failure);
+            ExitCode::from(failure.exit_code(examines_contract))
         }
     }
 }

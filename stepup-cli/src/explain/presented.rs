@@ -1,29 +1,29 @@
-//! The token, or the claims that stand for one, as a file has them.
+//! The token, or the claims of one, in a file.
 
-use super::Arguments;
-use crate::failure::Failure;
-use crate::input::bytes;
+use crate::contract_file::input::bytes;
+use crate::report::failure::Failure;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use std::path::Path;
 use stepup_contract::parse_strict;
 
-/// What is shown in place of a request's credential.
-pub(super) struct Presented {
-    /// The token itself, where there is one.
-    pub(super) token: Option<String>,
-    pub(super) claims: Map<String, Value>,
+/// The credential that is explained.
+pub(crate) struct Presented {
+    /// The token itself, if the file contains one.
+    pub(crate) token: Option<String>,
+    pub(crate) claims: Map<String, Value>,
 }
 
 impl Presented {
-    pub(super) fn read(arguments: &Arguments) -> Result<Self, Failure> {
-        let Some(path) = &arguments.token else {
-            let path = arguments.claims.as_deref().unwrap_or(Path::new("-"));
+    /// Reads a token from one file, or claims from another.
+    pub(crate) fn read(token: Option<&Path>, claims_file: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = token else {
+            let path = claims_file.unwrap_or(Path::new("-"));
             return Ok(Self { token: None, claims: claims(path, &text(path)?)? });
         };
         let token = text(path)?.trim().to_owned();
-        let odd = |why: &str| Failure::Usage(format!("{}: {why}", path.display()));
+        let odd = |reason: &str| Failure::Usage(format!("{}: {reason}", path.display()));
         let payload = match token.split('.').collect::<Vec<_>>()[..] {
             [_, payload, _] => payload,
             _ => {
@@ -49,6 +49,6 @@ fn claims(path: &Path, text: &str) -> Result<Map<String, Value>, Failure> {
     match parse_strict(text.as_bytes()) {
         Ok(Value::Object(claims)) => Ok(claims),
         Ok(_) => Err(Failure::Usage(format!("{}: claims must be a JSON object", path.display()))),
-        Err(why) => Err(Failure::Usage(format!("{}: {why}", path.display()))),
+        Err(error) => Err(Failure::Usage(format!("{}: {error}", path.display()))),
     }
 }

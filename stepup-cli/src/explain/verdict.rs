@@ -1,12 +1,12 @@
-//! What was decided, and what would cure a refusal.
+//! The decision in one line, and how a client can recover from a refusal.
 
 use std::fmt::Write;
 use stepup_contract::{
     Challenge, Contract, Decision, Endpoint, Finding, Profile, Reason, Severity, findings,
 };
 
-/// Why no login at an issuer of this profile satisfies the endpoint, if none does.
-fn hopeless(endpoint: &Endpoint, profile: &Profile) -> Option<Finding> {
+/// Why no login at an issuer with this profile satisfies the endpoint, if none does.
+fn unsatisfiable(endpoint: &Endpoint, profile: &Profile) -> Option<Finding> {
     let alone = Contract::new("explained", "0", [endpoint.clone()]).ok()?;
     let mut found = findings(&alone, profile, None, &[]).into_iter();
     found.find(|finding| finding.severity == Severity::Error)
@@ -15,32 +15,32 @@ fn hopeless(endpoint: &Endpoint, profile: &Profile) -> Option<Finding> {
 /// The decision in one line.
 pub(super) fn verdict(decision: Decision, endpoint: &Endpoint, profile: &Profile) -> String {
     let Decision::Refuse(reason) = decision else { return "allowed".into() };
-    if let (Reason::StepUp(_), Some(finding)) = (reason, hopeless(endpoint, profile)) {
+    if let (Reason::StepUp(_), Some(finding)) = (reason, unsatisfiable(endpoint, profile)) {
         return format!(
-            "refused; no login at this issuer cures it: {}; {}",
+            "refused, and no login at this issuer helps: {}; {}",
             finding.problem, finding.fix
         );
     }
     if reason == Reason::NotBound {
-        return "refused; to cure it, request a token that is bound to a key, and send it with a proof (DPoP, RFC 9449)"
+        return "refused; to recover, request a token that is bound to a key, and send it with a proof (DPoP, RFC 9449)"
             .into();
     }
-    let Some(cure) = Challenge::for_reason(reason, &endpoint.requirement, profile) else {
-        let why = match reason {
+    let Some(challenge) = Challenge::for_reason(reason, &endpoint.requirement, profile) else {
+        let reason = match reason {
             Reason::IssuerBarred => "users of this issuer may not step up",
             _ => "the session's risk",
         };
-        return format!("refused: {why}; no login can cure that");
+        return format!("refused: {reason}; no login helps");
     };
-    let mut text = String::from("refused; to cure it, request a token with");
-    let Challenge { acr_values, max_age, scope } = cure;
+    let mut text = String::from("refused; to recover, request a token with");
+    let Challenge { acr_values, max_age, scope, .. } = challenge;
     if !acr_values.is_empty() {
         let _ = write!(text, " acr_values={:?}", acr_values.join(" "));
     }
     if let Some(max_age) = max_age {
         let _ = write!(text, " max_age={max_age}");
         if max_age == 0 {
-            text.push_str(" (which has passed before the client is back from the login)");
+            text.push_str(" (which has passed before the client returns from the login)");
         }
     }
     if !scope.is_empty() {

@@ -1,7 +1,8 @@
-//! What operators ask: whether the process lives, whether it is ready for questions, and what it has counted.
+//! The endpoints for operators: liveness, readiness and metrics.
 
+use crate::gateway::listener::TextService;
 use crate::gateway::metrics::Metrics;
-use crate::gateway::serve::{Stop, TextService};
+use crate::gateway::shutdown::Shutdown;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -12,13 +13,13 @@ use std::sync::Arc;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `/livez`, `/readyz` and `/metrics`. Ready is a process from its start, when it has a contract and the
-/// keys of every issuer that is not lazy, to the signal to stop.
-pub(crate) fn service(metrics: Arc<Metrics>, stop: Stop) -> impl TextService {
+/// Serves `/livez`, `/readyz` and `/metrics`. The process is ready from its start, when it has a contract and the keys of
+/// every issuer that is not lazy, until the shutdown signal.
+pub(crate) fn service(metrics: Arc<Metrics>, shutdown: Shutdown) -> impl TextService {
     service_fn(move |request: Request<Incoming>| {
         let (status, text, kind) = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, "alive\n".into(), None),
-            (&Method::GET | &Method::HEAD, "/readyz") if stop.is_asked() => {
+            (&Method::GET | &Method::HEAD, "/readyz") if shutdown.has_arrived() => {
                 (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into(), None)
             }
             (&Method::GET | &Method::HEAD, "/readyz") => (StatusCode::OK, "ready\n".into(), None),

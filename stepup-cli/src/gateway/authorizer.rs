@@ -1,85 +1,84 @@
-//! The authorizer: one question, one answer, whichever way it was asked.
+//! The authorizer: enforces the contract on the client's request of a check, whatever form the check had.
 
-use crate::gateway::identity::Identity;
 use crate::gateway::metrics::Metrics;
-use crate::gateway::mode::Mode;
+use crate::request::client_request::ClientRequest;
+use crate::settings::identity::Identity;
+use crate::settings::listen::Mode;
 use arc_swap::ArcSwap;
 use http::HeaderMap;
-use http::request::Parts;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
-use stepup_runtime::{Admission, Cause, Enforcer, Refusal};
+use stepup_runtime::{Admission, Cause, ContractEnforcer, InvalidRequest, Refusal};
 use tokio::sync::Semaphore;
 
-/// See the module.
+/// Enforces the current contract for all listeners.
 #[derive(Debug)]
 pub(crate) struct Authorizer {
-    enforcer: Arc<ArcSwap<Enforcer>>,
+    enforcer: Arc<ArcSwap<ContractEnforcer>>,
     pub(crate) identity: Identity,
     metrics: Arc<Metrics>,
-    /// One for each question that may wait for an issuer at once.
-    places: Semaphore,
-    /// The most bytes that the names and values of a client's header fields have.
+    /// One permit for each check that may wait for an issuer.
+    waiting: Semaphore,
+    /// The most bytes of the names and values of a client's headers.
     pub(crate) header_bytes: usize,
 }
 
 impl Authorizer {
     pub(crate) fn new(
-        enforcer: Arc<ArcSwap<Enforcer>>,
+        enforcer: Arc<ArcSwap<ContractEnforcer>>,
         identity: Identity,
         metrics: Arc<Metrics>,
         concurrency: usize,
         header_bytes: usize,
     ) -> Self {
-        let places = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
-        Self { enforcer, identity, metrics, places, header_bytes }
+        let waiting = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
+        Self { enforcer, identity, metrics, waiting, header_bytes }
     }
 
-    /// Holds the client's request against the contract at hand.
-    pub(crate) async fn judge(
+    /// Enforces the contract on a client's request, or refuses the request if it could not be extracted.
+    pub(crate) async fn authorize(
         &self,
         mode: Mode,
-        head: Result<Parts, Refusal>,
+        request: Result<ClientRequest, Cause>,
     ) -> Result<Admission, Refusal> {
-        let asked = Instant::now();
-        let judged = match head {
-            Ok(head) if size(&head.headers) > self.header_bytes => {
-                Err(Cause::InvalidRequest("the headers are too long").into())
-            }
-            Ok(head)
-                if head.headers.keys().any(|name| self.identity.is_mimicked_by(name.as_str())) =>
-            {
-                let why = "the name of a header could be mistaken for that of an identity header";
-                Err(Cause::InvalidRequest(why).into())
-            }
-            Ok(head) => self.enforce(&head).await,
-            Err(refusal) => Err(refusal),
+        let started = Instant::now();
+        // The contract of this moment, even if another one is loaded during the check.
+        let enforcer = ContractEnforcer::clone(&self.enforcer.load());
+        let outcome = match request {
+            Ok(request) => self.enforce(&enforcer, &request).await,
+            Err(cause) => Err(enforcer.refuse(None, cause)),
         };
-        self.metrics.answered(mode, &judged, asked.elapsed());
-        judged
+        self.metrics.answered(mode, &outcome, started.elapsed());
+        outcome
     }
 
-    /// Most questions are answered at once. One whose token is not known yet waits for its issuer, and so many
-    /// wait at once and no more: a client with made-up tokens takes no place from those who are known.
-    async fn enforce(&self, head: &Parts) -> Result<Admission, Refusal> {
-        // The contract of this moment, whatever comes while an issuer is waited for.
-        let enforcer = Enforcer::clone(&self.enforcer.load());
-        let mut judging = pin!(enforcer.enforce(head));
-        if let Poll::Ready(judged) =
-            poll_fn(|context| Poll::Ready(judging.as_mut().poll(context))).await
-        {
-            return judged;
+    /// A check with a cached token is answered at once. A check with an unknown token waits for the token's issuer, and only
+    /// a limited number may wait, so that a client with made-up tokens does not delay callers with cached ones.
+    async fn enforce(
+        &self,
+        enforcer: &ContractEnforcer,
+        request: &ClientRequest,
+    ) -> Result<Admission, Refusal> {
+        let head = request.head();
+        let refuse = |cause: Cause| enforcer.refuse(Some(head), cause);
+        if size(&request.headers) > self.header_bytes {
+            return Err(refuse(InvalidRequest::HeadersTooLong.into()));
         }
-        let _place =
-            self.places.try_acquire().map_err(|_| Cause::Unavailable { retry_after: 1 })?;
-        judging.await
+        if request.headers.keys().any(|name| self.identity.is_confusable(name.as_str())) {
+            return Err(refuse(InvalidRequest::IdentityHeader.into()));
+        }
+        let enforcement = enforcer.enforce(head);
+        let _permit = if enforcement.is_waiting() {
+            let permit = self.waiting.try_acquire();
+            Some(permit.map_err(|_| refuse(Cause::Unavailable { retry_after: 1 }))?)
+        } else {
+            None
+        };
+        enforcement.await
     }
 }
 
-/// How many bytes the names and values of these header fields have.
+/// The number of bytes in the names and values of these headers.
 fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }

@@ -1,7 +1,9 @@
-//! Questions over gRPC: Envoy's `ext_authz`, version 3.
+//! Checks over gRPC: Envoy's `ext_authz`, version 3.
 
 use crate::gateway::authorizer::Authorizer;
-use crate::gateway::mode::{Mode, head, target_of};
+use crate::gateway::identity_headers::identity_headers;
+use crate::request::client_request::{ClientRequest, parse_target};
+use crate::settings::listen::Mode;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue as Header, HeaderValueOption};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
@@ -15,7 +17,6 @@ use envoy_types::pb::envoy::service::auth::v3::{
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::rpc::Status;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -23,17 +24,17 @@ use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use stepup_runtime::{Admission, Cause, Refusal};
+use stepup_runtime::{Admission, Cause, InvalidRequest, Refusal};
 use tokio::time::timeout;
 use tonic::Code;
 
-/// The most bytes of headers that are read to be refused; Envoy itself allows 60 KiB unless told otherwise.
-const READ: usize = 128 * 1024;
+/// The most header bytes that are read before a refusal; Envoy itself allows 60 KiB by default.
+const READ_LIMIT: usize = 128 * 1024;
 
-/// How long a question may take, from its first byte to the answer.
-const QUESTION_TIME: Duration = Duration::from_secs(30);
+/// The time limit of a check, from its first byte to the response.
+const CHECK_TIME: Duration = Duration::from_secs(30);
 
-/// Answers the questions of one listener.
+/// Answers the checks of one listener.
 pub(crate) fn service(
     authorizer: Arc<Authorizer>,
 ) -> impl Service<
@@ -44,35 +45,35 @@ pub(crate) fn service(
 > + Clone
 + Send
 + 'static {
-    // The headers, told in up to two ways, and some words of Envoy's own.
-    let longest = authorizer.header_bytes.max(READ).saturating_mul(3);
+    // The headers in up to two forms, and attributes of Envoy.
+    let longest = authorizer.header_bytes.max(READ_LIMIT).saturating_mul(3);
     let server = AuthorizationServer::new(Envoy(authorizer));
     let server = TowerToHyperService::new(server.max_decoding_message_size(longest));
-    service_fn(move |question: Request<Incoming>| {
-        let answer = server.call(question);
+    service_fn(move |check: Request<Incoming>| {
+        let answer = server.call(check);
         async move {
-            let late =
-                || tonic::Status::deadline_exceeded("the question took too long").into_http();
-            timeout(QUESTION_TIME, answer).await.unwrap_or_else(|_| Ok(late()))
+            let late = || tonic::Status::deadline_exceeded("the check took too long").into_http();
+            timeout(CHECK_TIME, answer).await.unwrap_or_else(|_| Ok(late()))
         }
     })
 }
 
-/// What Envoy asks.
+/// The authorization service that Envoy calls.
 pub(crate) struct Envoy(Arc<Authorizer>);
 
 #[tonic::async_trait]
 impl Authorization for Envoy {
     async fn check(
         &self,
-        question: tonic::Request<CheckRequest>,
+        check: tonic::Request<CheckRequest>,
     ) -> Result<tonic::Response<CheckResponse>, tonic::Status> {
-        let request = question.into_inner().attributes.and_then(|a| a.request);
+        let request = check.into_inner().attributes.and_then(|a| a.request);
         let Some(request) = request.and_then(|request| request.http) else {
-            return Err(tonic::Status::invalid_argument("the question tells of no HTTP request"));
+            return Err(tonic::Status::invalid_argument("the check contains no HTTP request"));
         };
-        let answer = match self.0.judge(Mode::EnvoyGrpc, client_request(&request)).await {
-            Ok(admission) => self.let_through(&admission),
+        let request = client_request(&request).map_err(Cause::from);
+        let answer = match self.0.authorize(Mode::EnvoyGrpc, request).await {
+            Ok(admission) => self.allowed(&admission),
             Err(refusal) => refused(&refusal),
         };
         Ok(tonic::Response::new(answer))
@@ -80,12 +81,12 @@ impl Authorization for Envoy {
 }
 
 impl Envoy {
-    fn let_through(&self, admission: &Admission) -> CheckResponse {
-        let untold = self.0.identity.untold();
+    fn allowed(&self, admission: &Admission) -> CheckResponse {
+        let unsent = self.0.identity.unsent();
         let mut headers_to_remove: Vec<String> =
-            untold.map(|name| name.as_str().to_owned()).collect();
-        let mut headers = Vec::with_capacity(self.0.identity.told().len());
-        for (name, value) in self.0.identity.of(admission) {
+            unsent.map(|name| name.as_str().to_owned()).collect();
+        let mut headers = Vec::with_capacity(self.0.identity.sent().len());
+        for (name, value) in identity_headers(&self.0.identity, admission) {
             if value.is_empty() {
                 headers_to_remove.push(name.as_str().to_owned());
             } else {
@@ -118,7 +119,7 @@ fn answer(code: Code, response: HttpResponse) -> CheckResponse {
     }
 }
 
-/// A header that takes the place of all others of its name.
+/// A header that replaces all others of its name.
 fn header(name: &str, value: String) -> HeaderValueOption {
     HeaderValueOption {
         header: Some(Header { key: name.to_owned(), value, raw_value: Vec::new() }),
@@ -127,8 +128,7 @@ fn header(name: &str, value: String) -> HeaderValueOption {
     }
 }
 
-/// The request's header fields: each as it was sent under `encode_raw_headers`, else those of one name joined
-/// by commas.
+/// The request's headers: with `encode_raw_headers` each as it was sent, otherwise those of one name joined by commas.
 fn fields(request: &HttpRequest) -> impl Iterator<Item = (&str, &[u8])> {
     let raw = request.header_map.iter().flat_map(|map| &map.headers).map(|header| {
         let raw = header.raw_value.as_slice();
@@ -138,24 +138,23 @@ fn fields(request: &HttpRequest) -> impl Iterator<Item = (&str, &[u8])> {
     raw.chain(joined)
 }
 
-/// The head of the client's request.
-fn client_request(request: &HttpRequest) -> Result<Parts, Refusal> {
-    let unreadable = |what| Refusal::from(Cause::InvalidRequest(what));
+/// The client's request.
+fn client_request(request: &HttpRequest) -> Result<ClientRequest, InvalidRequest> {
     let method = Method::from_bytes(request.method.as_bytes());
-    let method = method.map_err(|_| unreadable("the method cannot be read"))?;
-    let target = target_of(request.path.as_bytes())?;
-    // Envoy puts `!` for what is not UTF-8 in the one, and nothing in the other.
+    let method = method.map_err(|_| InvalidRequest::Method)?;
+    let target = parse_target(request.path.as_bytes())?;
+    // Envoy replaces bytes that are not UTF-8 with `!` in the path, and not in the header.
     let odd =
         fields(request).any(|(name, value)| name == ":path" && value != request.path.as_bytes());
     if odd {
-        return Err(unreadable("the request's target cannot be read"));
+        return Err(InvalidRequest::Target);
     }
     let mut headers = HeaderMap::new();
     for (name, value) in fields(request).filter(|(name, _)| !name.starts_with(':')) {
-        let name = HeaderName::try_from(name).map_err(|_| unreadable("a header cannot be read"))?;
+        let name = HeaderName::try_from(name).map_err(|_| InvalidRequest::Header)?;
         let value = HeaderValue::from_bytes(value);
-        let value = value.map_err(|_| unreadable("a header cannot be read"))?;
-        headers.try_append(name, value).map_err(|_| unreadable("there are too many headers"))?;
+        let value = value.map_err(|_| InvalidRequest::Header)?;
+        headers.try_append(name, value).map_err(|_| InvalidRequest::TooManyHeaders)?;
     }
-    Ok(head(method, target, headers))
+    Ok(ClientRequest { method, target, headers })
 }

@@ -1,9 +1,11 @@
-//! Questions over HTTP: a request that tells of the client's request, by headers or by its own request line.
-//! 200 lets it through; every other answer is the refusal, which the gateway hands to the client.
+//! Checks over HTTP: a request that describes the client's request, in headers or in its own request line. 200 allows the
+//! client's request; any other response is the refusal, which the gateway passes on to the client.
 
 use crate::gateway::authorizer::Authorizer;
-use crate::gateway::mode::Mode;
-use crate::gateway::serve::TextService;
+use crate::gateway::client_request::client_request;
+use crate::gateway::identity_headers::identity_headers;
+use crate::gateway::listener::TextService;
+use crate::settings::listen::Mode;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -11,28 +13,26 @@ use hyper::service::service_fn;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// Answers the questions of one listener. The question's body is not read.
+/// Answers the checks of one listener. The body of a check is not read.
 pub(crate) fn service(mode: Mode, authorizer: Arc<Authorizer>) -> impl TextService {
-    service_fn(move |question: Request<Incoming>| {
+    service_fn(move |check: Request<Incoming>| {
         let authorizer = Arc::clone(&authorizer);
-        async move { Ok::<_, Infallible>(answer(mode, &authorizer, question).await) }
+        async move { Ok::<_, Infallible>(answer(mode, &authorizer, check).await) }
     })
 }
 
-async fn answer(
-    mode: Mode,
-    authorizer: &Authorizer,
-    question: Request<Incoming>,
-) -> Response<String> {
-    let head = mode.client_request(question.into_parts().0);
-    match authorizer.judge(mode, head).await {
+async fn answer(mode: Mode, authorizer: &Authorizer, check: Request<Incoming>) -> Response<String> {
+    let request = client_request(mode, check.into_parts().0);
+    match authorizer.authorize(mode, request).await {
         Ok(admission) => {
-            let mut headers = HeaderMap::with_capacity(1 + authorizer.identity.told().len());
-            // It is good for this request alone.
+            let mut headers = HeaderMap::with_capacity(1 + authorizer.identity.sent().len());
+            // The response is valid for this request only.
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            for (name, value) in authorizer.identity.of(&admission) {
-                // Visible ASCII, every one of them; one that is not must not be let through as another.
-                let Ok(value) = HeaderValue::from_maybe_shared(value) else { return broken() };
+            for (name, value) in identity_headers(&authorizer.identity, &admission) {
+                // The values are visible ASCII. A request must not be allowed with a missing identity header.
+                let Ok(value) = HeaderValue::from_maybe_shared(value) else {
+                    return internal_error();
+                };
                 headers.insert(name, value);
             }
             let mut response = Response::new(String::new());
@@ -42,7 +42,7 @@ async fn answer(
         Err(refusal) => {
             let mut response = refusal.to_response();
             if mode == Mode::Nginx
-                && let Some(problem) = in_a_header(response.body())
+                && let Some(problem) = as_header(response.body())
             {
                 response.headers_mut().insert("step-up-problem", problem);
             }
@@ -51,16 +51,16 @@ async fn answer(
     }
 }
 
-fn broken() -> Response<String> {
-    tracing::error!("an identity header could not be written");
+fn internal_error() -> Response<String> {
+    tracing::error!("an identity header cannot be written");
     let mut response = Response::new(String::new());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
 
-/// nginx drops the body of an answer to `auth_request`, and can be told to send what a header holds in its
-/// place: the problem as JSON in ASCII, unless it is longer than headers should be.
-fn in_a_header(problem: &str) -> Option<HeaderValue> {
+/// The problem as JSON in ASCII, for a header, unless the problem is too long. nginx drops the body of a response to
+/// `auth_request`, and can be configured to send the value of this header instead.
+fn as_header(problem: &str) -> Option<HeaderValue> {
     let mut text = String::with_capacity(problem.len());
     for character in problem.chars() {
         if character.is_ascii() {
@@ -80,12 +80,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_fits_into_a_header_and_means_the_same() {
+    fn a_problem_in_a_header_has_the_same_content() {
         let problem = r#"{"detail":"é and 😀"}"#;
-        let header = in_a_header(problem).unwrap();
+        let header = as_header(problem).unwrap();
         let read = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
         assert!(header.to_str().is_ok());
         assert_eq!(read(header.as_bytes()), read(problem.as_bytes()));
-        assert_eq!(in_a_header(&"x".repeat(2049)), None);
+        assert_eq!(as_header(&"x".repeat(2049)), None);
     }
 }

@@ -1,33 +1,36 @@
-//! What the gateway counts, for Prometheus.
+//! The gateway's metrics, for Prometheus.
 
-use crate::gateway::histogram::Seconds;
-use crate::gateway::mode::Mode;
+use crate::settings::listen::Mode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::time::Duration;
 use stepup_contract::{Contract, Trust};
 use stepup_runtime::{Admission, Refusal};
 
-/// The label of an answer: what was decided.
+/// One label.
 type Label = [(&'static str, &'static str); 1];
 
-/// The labels of an answer: by which mode it was asked, and what was decided.
+/// The labels of an answer: the mode of its check, and the decision.
 type Labels = [(&'static str, &'static str); 2];
 
-/// What was decided where a caller is let in.
+/// The decision for an authorized caller.
 const ALLOW: &str = "allow";
 
-/// See the module.
+/// The upper bounds of the buckets, in seconds. A cached token takes microseconds; a fetch of keys takes up to seconds.
+const BUCKETS: [f64; 10] = [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0];
+
+/// The gateway's metrics.
 pub(crate) struct Metrics {
     registry: Registry,
     answers: Family<Labels, Counter>,
-    /// Those of `answers` that let a caller in: at hand, so that they wait for no look-up.
+    /// The counters of `answers` for authorized callers, stored here to avoid a lookup.
     allowed: [(Mode, Counter); Mode::ALL.len()],
-    seconds: Seconds,
+    seconds: Histogram,
     reloads: Family<Label, Counter>,
     endpoints: Family<Label, Gauge>,
 }
@@ -36,25 +39,30 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("stepup");
         let answers = Family::<Labels, Counter>::default();
-        registry.register("answers", "Answers, by mode and by what was decided", answers.clone());
+        registry.register("answers", "Answers, by mode and decision", answers.clone());
         let allowed =
             Mode::ALL.map(|mode| (mode, answers.get_or_create_owned(&labels(mode, ALLOW))));
-        let seconds = Seconds::default();
-        registry.register("answer_seconds", "How long an answer took", seconds.clone());
+        let seconds = Histogram::new(BUCKETS);
+        registry.register("answer_seconds", "Time to answer a check", seconds.clone());
         let reloads = Family::default();
         registry.register(
             "contract_reloads",
-            "Changed contracts, by whether taken",
+            "Changed contracts, by whether they were accepted",
             reloads.clone(),
         );
         let endpoints = Family::default();
-        registry.register("endpoints", "Endpoints of the contract in force", endpoints.clone());
+        registry.register("endpoints", "Endpoints of the current contract", endpoints.clone());
         Self { registry, answers, allowed, seconds, reloads, endpoints }
     }
 
-    pub(crate) fn answered(&self, mode: Mode, judged: &Result<Admission, Refusal>, took: Duration) {
-        self.seconds.observe(took);
-        let decision = match judged {
+    pub(crate) fn answered(
+        &self,
+        mode: Mode,
+        outcome: &Result<Admission, Refusal>,
+        duration: Duration,
+    ) {
+        self.seconds.observe(duration.as_secs_f64());
+        let decision = match outcome {
             Ok(Admission::Caller(_)) => {
                 if let Some((_, allowed)) = self.allowed.iter().find(|(other, _)| *other == mode) {
                     allowed.inc();
@@ -68,12 +76,12 @@ impl Metrics {
         self.answers.get_or_create(&labels(mode, decision)).inc();
     }
 
-    pub(crate) fn reloaded(&self, taken: bool) {
-        let taken = if taken { "yes" } else { "no" };
-        self.reloads.get_or_create(&[("taken", taken)]).inc();
+    pub(crate) fn reloaded(&self, accepted: bool) {
+        let accepted = if accepted { "yes" } else { "no" };
+        self.reloads.get_or_create(&[("taken", accepted)]).inc();
     }
 
-    pub(crate) fn in_force(&self, contract: &Contract) {
+    pub(crate) fn contract_loaded(&self, contract: &Contract) {
         for trust in [Trust::Standard, Trust::Sensitive] {
             let endpoints = contract.endpoints().iter().filter(|one| one.trust() == trust);
             let number = i64::try_from(endpoints.count()).unwrap_or(i64::MAX);
@@ -81,7 +89,7 @@ impl Metrics {
         }
     }
 
-    /// All of it, in OpenMetrics' text form.
+    /// All metrics in the OpenMetrics text format.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.

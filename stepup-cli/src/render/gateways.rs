@@ -1,48 +1,49 @@
-//! Configuration of gateways: each puts itself in front of an upstream and asks `stepup gateway` about every
-//! request. The texts are the files beside this one; what differs between Envoy's two ways of asking is here.
+//! Configurations of gateways that ask `stepup gateway` about every request to an upstream. The texts are files in this
+//! folder; the differences between Envoy's two protocols are here.
 
-use crate::failure::Failure;
-use crate::gateway::{Identity, Mode, Named, Told, listened};
-use crate::render::place::Place;
-use crate::settings;
-use crate::wording::visible;
+use crate::render::host_port::HostPort;
+use crate::report::display::visible;
+use crate::report::failure::Failure;
+use crate::settings::file::SettingsFile;
+use crate::settings::identity::{FieldSelection, Identity, RenamedHeader};
+use crate::settings::listen::{Mode, listen_address};
 use http::HeaderName;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use stepup_contract::{Contract, Trust, Unlisted};
 
-/// What stands where.
+/// The arguments of a gateway's configuration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program.
     #[arg(value_name = "CONTRACT")]
     pub(crate) contract: PathBuf,
     /// Where clients connect.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listened)]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listen_address)]
     listen: SocketAddr,
-    /// The service that is guarded: an address, or a name that the gateway looks up.
+    /// The guarded service: an address, or a name that the gateway resolves.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
-    upstream: Place,
+    upstream: HostPort,
     /// Where `stepup gateway` listens [default: its default port for this mode].
     #[arg(long, value_name = "HOST:PORT")]
-    gateway: Option<Place>,
-    /// Rename a header that tells the upstream who calls, as for `stepup gateway`.
+    gateway: Option<HostPort>,
+    /// Rename a header that identifies the caller for the upstream, as for `stepup gateway`.
     #[arg(long, value_name = "WHAT=HEADER", value_delimiter = ',')]
-    identity: Vec<Named>,
-    /// Which of them the upstream is told, as for `stepup gateway`.
+    identity: Vec<RenamedHeader>,
+    /// Which of them the upstream receives, as for `stepup gateway`.
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
-    tell: Vec<Told>,
+    tell: Vec<FieldSelection>,
     #[command(flatten)]
-    settings: settings::From,
+    settings: SettingsFile,
 }
 
-/// See [`Arguments`].
+/// The arguments of Envoy's configuration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EnvoyArguments {
     #[command(flatten)]
     pub(crate) arguments: Arguments,
-    /// How Envoy asks.
+    /// The protocol between Envoy and `stepup gateway`.
     #[arg(long, value_name = "PROTOCOL", value_enum, default_value = "grpc")]
     over: Over,
 }
@@ -56,16 +57,16 @@ enum Over {
 }
 
 impl Arguments {
-    /// The headers that tell who calls.
+    /// The identity headers.
     fn identity(&self) -> Result<Identity, Failure> {
-        let settings = self.settings.near()?.gateway;
-        let given = if self.identity.is_empty() { &settings.identity } else { &self.identity };
-        let tell = if self.tell.is_empty() { &settings.tell } else { &self.tell };
-        Identity::new(given, tell)
+        let settings = self.settings.load()?.gateway;
+        let renamed = if self.identity.is_empty() { &settings.identity } else { &self.identity };
+        let selection = if self.tell.is_empty() { &settings.tell } else { &self.tell };
+        Identity::new(renamed, selection)
     }
 }
 
-/// Header names as people write them.
+/// Header names in their usual capitalization.
 fn capitalized<'a>(names: impl Iterator<Item = &'a HeaderName>) -> Vec<String> {
     let word = |word: &str| {
         let (first, rest) = word.split_at_checked(1).unwrap_or_default();
@@ -77,17 +78,17 @@ fn capitalized<'a>(names: impl Iterator<Item = &'a HeaderName>) -> Vec<String> {
 
 pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
     let identity = arguments.identity()?;
-    let told = capitalized(identity.told()).into_iter().map(|name| {
+    let sent = capitalized(identity.sent()).into_iter().map(|name| {
         let variable = name.to_lowercase().replace('-', "_");
         format!(
-            "        auth_request_set $stepup_told_{variable} $upstream_http_{variable};\n        \
-             proxy_set_header {name} $stepup_told_{variable};"
+            "        auth_request_set $stepup_identity_{variable} $upstream_http_{variable};\n        \
+             proxy_set_header {name} $stepup_identity_{variable};"
         )
     });
-    let untold = capitalized(identity.untold()).into_iter();
-    let untold = untold.map(|name| format!("        proxy_set_header {name} \"\";"));
-    let identity = lines(told.chain(untold));
-    Ok(filled(
+    let unsent = capitalized(identity.unsent()).into_iter();
+    let unsent = unsent.map(|name| format!("        proxy_set_header {name} \"\";"));
+    let identity = lines(sent.chain(unsent));
+    Ok(fill_in(
         include_str!("nginx.conf"),
         contract,
         arguments,
@@ -100,7 +101,7 @@ pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String
     let identity = arguments.identity()?;
     let mut removed: Vec<String> = Vec::new();
     for name in capitalized(identity.names()) {
-        // And all that is written with `_` in place of one of its `-`.
+        // And every name with `_` instead of one of its `-`.
         let hyphens = name.match_indices('-').map(|(at, _)| at);
         removed.extend(hyphens.map(|at| format!("{}_*", name.get(..at).unwrap_or_default())));
         removed.push(name);
@@ -108,48 +109,48 @@ pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String
     removed.sort_unstable();
     removed.dedup();
     let remove = lines(removed.iter().map(|name| format!("\t\trequest_header -{name}")));
-    let told = capitalized(identity.told()).join(" ");
-    let copy = if told.is_empty() { told } else { format!("\n\t\t\tcopy_headers {told}") };
+    let sent = capitalized(identity.sent()).join(" ");
+    let copy = if sent.is_empty() { sent } else { format!("\n\t\t\tcopy_headers {sent}") };
     let values = [("copy", copy.as_str()), ("remove", &remove)];
-    Ok(filled(include_str!("Caddyfile"), contract, arguments, Mode::ForwardAuth, &values))
+    Ok(fill_in(include_str!("Caddyfile"), contract, arguments, Mode::ForwardAuth, &values))
 }
 
 pub(crate) fn traefik(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
     let identity = arguments.identity()?;
     let names = capitalized(identity.names()).into_iter();
     let remove = lines(names.map(|name| format!("          {name}: \"\"")));
-    let copy = match capitalized(identity.told()).join(", ") {
+    let copy = match capitalized(identity.sent()).join(", ") {
         none if none.is_empty() => none,
         some => format!("\n        authResponseHeaders: [{some}]"),
     };
     let values = [("copy", copy.as_str()), ("remove", &remove)];
-    Ok(filled(include_str!("traefik.yml"), contract, arguments, Mode::ForwardAuth, &values))
+    Ok(fill_in(include_str!("traefik.yml"), contract, arguments, Mode::ForwardAuth, &values))
 }
 
 pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<String, Failure> {
     let identity = envoy.arguments.identity()?;
-    let exact: Vec<_> = identity.told().map(|name| format!("{{ exact: {name} }}")).collect();
-    let told = match exact.join(", ") {
-        // A list of patterns has one at least.
+    let exact: Vec<_> = identity.sent().map(|name| format!("{{ exact: {name} }}")).collect();
+    let sent = match exact.join(", ") {
+        // A list of patterns must not be empty.
         none if none.is_empty() => none,
         some => format!("\n                  allowed_upstream_headers: {{ patterns: [{some}] }}"),
     };
-    let mimics = identity.names().map(|name| name.as_str().replace('-', "[^a-z0-9]"));
-    let mimics = mimics.collect::<Vec<_>>().join("|");
-    let over_http = HTTP.replace("{{told}}", &told).replace("{{mimics}}", &mimics);
+    let confusable = identity.names().map(|name| name.as_str().replace('-', "[^a-z0-9]"));
+    let confusable = confusable.collect::<Vec<_>>().join("|");
+    let over_http = HTTP.replace("{{sent}}", &sent).replace("{{confusable}}", &confusable);
     let (authorizer, protocol, mode) = match envoy.over {
         Over::Grpc => (GRPC, PROTOCOL, Mode::EnvoyGrpc),
         Over::Http => (over_http.as_str(), "", Mode::EnvoyHttp),
     };
     let remove = lines(identity.names().map(|name| format!("              - remove: {name}")));
     let values = [("authorizer", authorizer), ("protocol", protocol), ("remove", &remove)];
-    Ok(filled(include_str!("envoy.yaml"), contract, &envoy.arguments, mode, &values))
+    Ok(fill_in(include_str!("envoy.yaml"), contract, &envoy.arguments, mode, &values))
 }
 
-/// Without the number Envoy takes a new connection for one that bears any number of questions.
+/// Without this limit Envoy expects that one connection carries any number of concurrent checks.
 const PROTOCOL: &str = "    http2_protocol_options: { max_concurrent_streams: 1024 }\n";
 
-/// Envoy sends the headers as they came, and so those that stand twice.
+/// Envoy sends the headers as received, including repeated ones.
 const GRPC: &str = r#"              encode_raw_headers: true
               grpc_service:
                 envoy_grpc: { cluster_name: stepup_gateway }
@@ -163,20 +164,20 @@ const HTTP: &str = r#"              allowed_headers:
                 - { exact: origin }
                 - { exact: access-control-request-method }
                 - { exact: upgrade }
-                # What Step-up refuses: a second method or target, and what looks like an identity header.
+                # Step-up refuses these: a second method or target, and names similar to identity headers.
                 - { safe_regex: { regex: "x[^a-z0-9](.*[^a-z0-9])?(method|url)([^a-z0-9].*)?" } }
                 - { safe_regex: { regex: "(x[^a-z0-9](.*[^a-z0-9])?)?(script[^a-z0-9]name|path[^a-z0-9]info)" } }
                 - { safe_regex: { regex: "x[^a-z0-9](traversal[^a-z0-9]path|vhm[^a-z0-9]root)" } }
                 - { exact: forwarded }
                 - { safe_regex: { regex: "x[^a-z0-9](forwarded|original)[^a-z0-9](host|port|prefix|proto|scheme|server)" } }
-                # What no preflight has.
+                # A preflight has none of these.
                 - { exact: content-type }
                 - { exact: cookie }
-                - { safe_regex: { regex: "{{mimics}}" } }
+                - { safe_regex: { regex: "{{confusable}}" } }
               http_service:
                 server_uri: { uri: "http://stepup_gateway", cluster: stepup_gateway, timeout: 5s }
                 authorization_request: {}
-                authorization_response:{{told}}
+                authorization_response:{{sent}}
                   allowed_client_headers:
                     patterns:
                     - { exact: www-authenticate }
@@ -190,31 +191,30 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The text with its places filled.
-fn filled(
+/// The text with its placeholders replaced.
+fn fill_in(
     text: &str,
     contract: &Contract,
     arguments: &Arguments,
     mode: Mode,
     values: &[(&str, &str)],
 ) -> String {
-    let usual = || SocketAddr::from((Ipv4Addr::LOCALHOST, mode.port())).into();
-    let gateway = arguments.gateway.clone().unwrap_or_else(usual);
+    let default = || SocketAddr::from((Ipv4Addr::LOCALHOST, mode.port())).into();
+    let gateway = arguments.gateway.clone().unwrap_or_else(default);
     let mut text = text.to_owned();
-    let mut fill =
-        |place: &str, value: &str| text = text.replace(&format!("{{{{{place}}}}}"), value);
-    for (place, value) in values {
-        fill(place, value);
+    let mut fill = |name: &str, value: &str| text = text.replace(&format!("{{{{{name}}}}}"), value);
+    for (name, value) in values {
+        fill(name, value);
     }
     let listen = arguments.listen.into();
-    for (name, place) in
+    for (name, host) in
         [("listen", &listen), ("upstream", &arguments.upstream), ("gateway", &gateway)]
     {
-        fill(name, &place.to_string());
-        fill(&format!("{name}_host"), &place.host());
-        fill(&format!("{name}_port"), &place.port().to_string());
-        fill(&format!("{name}_discovery"), place.discovery());
-        fill(&format!("{name}_listening"), &place.listening());
+        fill(name, &host.to_string());
+        fill(&format!("{name}_host"), &host.host());
+        fill(&format!("{name}_port"), &host.port().to_string());
+        fill(&format!("{name}_discovery"), host.discovery());
+        fill(&format!("{name}_listening"), &host.listen_address());
     }
     fill("mode", mode.as_str());
     fill("service", &comment(contract.service()));
@@ -222,7 +222,7 @@ fn filled(
     text
 }
 
-/// What the contract protects, for people: the gateway is asked about every request, whatever its path.
+/// A comment that lists the protected endpoints. The gateway checks every request, for any path.
 fn protected(contract: &Contract) -> String {
     let of = |trust| contract.endpoints().iter().filter(move |endpoint| endpoint.trust() == trust);
     let mut text = String::from("#\n# Step-up is required at:");
@@ -234,15 +234,14 @@ fn protected(contract: &Contract) -> String {
     }
     let rest = match contract.unlisted() {
         Unlisted::Deny => "Requests that match no endpoint are refused.",
-        Unlisted::Allow => "Requests that match no endpoint are let through.",
+        Unlisted::Allow => "Requests that match no endpoint are allowed.",
     };
     let standard = of(Trust::Standard).count();
     let _ = write!(text, "\n# A valid token is enough at {standard} more. {rest}");
     text
 }
 
-/// A text of the contract as part of a comment: one line of it, for every reader of lines. Caddy looks for its
-/// environment's variables in comments, too.
+/// A text of the contract on one line of a comment. Caddy replaces environment variables in comments too.
 fn comment(text: &str) -> String {
     visible(text).replace("{$", "{ $")
 }

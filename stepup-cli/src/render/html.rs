@@ -1,20 +1,20 @@
-//! The contract as one page that needs nothing beside it. Its looks are `page.css`, what moves on it `page.js`.
+//! The contract as one self-contained page. Its style is `page.css`, its script `page.js`.
 
-use crate::failure::Failure;
-use crate::input::{contract, view};
-use crate::wording::{asks, not_shown, visible};
+use crate::contract_file::input::{contract, view};
+use crate::report::display::{requirement_parts, unknown_fields_warning, visible};
+use crate::report::failure::Failure;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use stepup_contract::{Axis, Change, ContractView, Endpoint, Method, Trust, Unlisted, compare};
 
-/// See the module.
+/// The arguments of the page.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program.
     #[arg(value_name = "CONTRACT")]
     contract: PathBuf,
-    /// Show what has changed since this contract: JSON, or a compiled program.
+    /// Display the changes since this contract: JSON, or a compiled program.
     #[arg(long, value_name = "CONTRACT")]
     since: Option<PathBuf>,
 }
@@ -23,24 +23,24 @@ pub(crate) fn html(arguments: &Arguments) -> Result<String, Failure> {
     let Some(since) = &arguments.since else {
         return Ok(page(&view(&arguments.contract)?, None));
     };
-    // What is not understood may be what has changed.
-    let (then, now) = (contract(since)?, contract(&arguments.contract)?);
-    let changes = compare(&then, &now)?;
-    Ok(page(&now.into(), Some((then.version(), &changes))))
+    // An unknown field may be the change, so unknown fields are errors here.
+    let (old, new) = (contract(since)?, contract(&arguments.contract)?);
+    let changes = compare(&old, &new).map_err(Failure::other)?;
+    Ok(page(&new.into(), Some((old.version(), &changes))))
 }
 
-/// The page of a contract, and of what has changed since a version of it.
-fn page(now: &ContractView, since: Option<(&str, &[Change])>) -> String {
-    let (service, version) = (escaped(now.service()), escaped(now.version()));
+/// The page of a contract, with the changes since a version of it.
+fn page(contract: &ContractView, since: Option<(&str, &[Change])>) -> String {
+    let (service, version) = (escaped(contract.service()), escaped(contract.version()));
     let mut main = String::new();
-    if let Some(warning) = not_shown(now) {
+    if let Some(warning) = unknown_fields_warning(contract) {
         let _ =
             writeln!(main, "<section class=\"changes\"><h2>{}</h2></section>", escaped(&warning));
     }
     if let Some((version, changes)) = since {
         main.push_str(&changed(changes, version));
     }
-    // The axis of what has changed at an endpoint, the worst first.
+    // The worst axis of the changes at each endpoint.
     let mut axes: HashMap<String, Axis> = HashMap::new();
     for change in since.iter().flat_map(|(_, changes)| *changes) {
         if let Some(endpoint) = &change.new {
@@ -48,37 +48,38 @@ fn page(now: &ContractView, since: Option<(&str, &[Change])>) -> String {
             *axis = (*axis).min(change.axis());
         }
     }
-    for (trust, id, title, says) in [
+    for (trust, id, title, description) in [
         (
             Trust::Sensitive,
             "sensitive",
             "Sensitive",
-            "How, and how recently, the caller logged in is checked.",
+            "How and when the caller authenticated is checked.",
         ),
         (Trust::Standard, "standard", "Standard", "A valid token is enough."),
     ] {
         let endpoints: Vec<&Endpoint> =
-            now.endpoints().iter().filter(|endpoint| endpoint.trust() == trust).collect();
+            contract.endpoints().iter().filter(|endpoint| endpoint.trust() == trust).collect();
         if endpoints.is_empty() {
             continue;
         }
         let _ = writeln!(
             main,
             "<section class=\"{id}\" aria-labelledby=\"{id}\"><h2 id=\"{id}\">{title} \
-             <span class=\"count\">{}</span></h2><p class=\"says\">{says}</p><ul class=\"endpoints\">",
+             <span class=\"count\">{}</span></h2><p class=\"says\">{description}</p><ul class=\"endpoints\">",
             endpoints.len()
         );
         for endpoint in endpoints {
-            main.push_str(&row(now, endpoint, axes.get(&now.route(endpoint)).copied()));
+            let axis = axes.get(&contract.route(endpoint)).copied();
+            main.push_str(&row(contract, endpoint, axis));
         }
         main.push_str("</ul></section>\n");
     }
-    let count = |trust| now.endpoints().iter().filter(|e| e.trust() == trust).count();
-    let unlisted = match now.unlisted() {
+    let count = |trust| contract.endpoints().iter().filter(|e| e.trust() == trust).count();
+    let unlisted = match contract.unlisted() {
         Unlisted::Deny => "<b class=\"ok\">refused</b>",
-        Unlisted::Allow => "<b class=\"bad\">let through</b>",
+        Unlisted::Allow => "<b class=\"bad\">allowed</b>",
     };
-    let digest = now.digest().unwrap_or_default();
+    let digest = contract.digest().unwrap_or_default();
     let digest = digest.get(..12).unwrap_or_default();
     let (css, js) = (include_str!("page.css"), include_str!("page.js"));
     format!(
@@ -92,19 +93,19 @@ fn page(now: &ContractView, since: Option<(&str, &[Change])>) -> String {
          <div><dt>other requests</dt><dd>{unlisted}</dd></div></dl>\n\
          <div class=\"search\"><label for=\"q\">Search</label>\
          <input id=\"q\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" \
-         placeholder=\"path, method, handler, what is asked\" aria-describedby=\"shown\">\
+         placeholder=\"path, method, handler, requirement\" aria-describedby=\"shown\">\
          <kbd aria-hidden=\"true\">/</kbd><output id=\"shown\" for=\"q\"></output>\
          <label class=\"sort\">Sort by <select id=\"sort\"><option value=\"path\">path</option>\
          <option value=\"age\">oldest login</option><option value=\"methods\">methods</option></select></label>\
          </div></header>\n\
-         <main>\n{main}<p id=\"nothing\" hidden>Nothing is found.</p></main>\n\
+         <main>\n{main}<p id=\"nothing\" hidden>No endpoint matches.</p></main>\n\
          <script>\n{js}</script>\n</body>\n</html>\n",
         count(Trust::Sensitive),
         count(Trust::Standard),
     )
 }
 
-/// What has changed, above everything else.
+/// The changes, at the top of the page.
 fn changed(changes: &[Change], version: &str) -> String {
     let version = escaped(version);
     if changes.is_empty() {
@@ -119,14 +120,15 @@ fn changed(changes: &[Change], version: &str) -> String {
     );
     for change in changes {
         let axis = change.axis().as_str();
-        let said: Vec<String> = change.sentences().iter().map(|said| escaped(said)).collect();
+        let sentences: Vec<String> =
+            change.sentences().iter().map(|sentence| escaped(sentence)).collect();
         let words = format!("{axis} {} {}", change.subject(), change.sentences().join(" "));
         let _ = writeln!(
             text,
             "<li class=\"{axis}\" data-words=\"{}\"><span class=\"axis\">{axis}</span> <code>{}</code> {}</li>",
             escaped(&words.to_lowercase()),
             escaped(&change.subject()),
-            said.join("; ")
+            sentences.join("; ")
         );
     }
     text.push_str("</ul></section>\n");
@@ -136,21 +138,21 @@ fn changed(changes: &[Change], version: &str) -> String {
 fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> String {
     let method = endpoint.method.map_or("ANY", |method| method.as_str());
     let whole = contract.whole_path(endpoint);
-    let asks = asks(&endpoint.requirement);
+    let parts = requirement_parts(&endpoint.requirement);
     let handler = endpoint.handler.as_deref().unwrap_or_default();
-    // What is seen, and what the contract says.
+    // The search finds the displayed text and the contract's own words.
     let trust = endpoint.trust().as_str();
-    let written = serde_json::to_string(&endpoint.requirement).unwrap_or_default();
-    let written = written.replace(['{', '}', '[', ']', '"', ':', ','], " ");
+    let json = serde_json::to_string(&endpoint.requirement).unwrap_or_default();
+    let json = json.replace(['{', '}', '[', ']', '"', ':', ','], " ");
     let changed = axis.map(Axis::as_str).unwrap_or_default();
-    let shown = asks.join(" ");
-    let words = format!("{method} {whole} {handler} {trust} {changed} {shown} {written}");
-    // Any age at all is the longest.
+    let displayed = parts.join(" ");
+    let words = format!("{method} {whole} {handler} {trust} {changed} {displayed} {json}");
+    // No limit sorts as the longest age.
     let age = endpoint.requirement.max_age.map(|age| age.to_string()).unwrap_or_default();
     let methods = [&endpoint.requirement.methods[..], &endpoint.requirement.any_methods].concat();
     let methods = methods.iter().map(Method::to_string).collect::<Vec<_>>().join(" ");
     let chips: Vec<String> =
-        asks.iter().map(|ask| format!("<span class=\"ask\">{}</span>", escaped(ask))).collect();
+        parts.iter().map(|part| format!("<span class=\"ask\">{}</span>", escaped(part))).collect();
     let axis = axis
         .filter(|axis| *axis != Axis::Neutral)
         .map(|axis| format!("<span class=\"axis {0}\">{0}</span>", axis.as_str()));
@@ -168,7 +170,7 @@ fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> Stri
     )
 }
 
-/// A path whose parameters stand out, and that may break behind its slashes.
+/// A path with highlighted parameters, and line breaks allowed after slashes.
 fn path(path: &str) -> String {
     let segments = path.split('/').skip(1).map(|segment| match segment.split_once('{') {
         Some((prefix, name)) if !name.starts_with('{') => {
@@ -179,7 +181,7 @@ fn path(path: &str) -> String {
     segments.map(|segment| format!("/<wbr>{segment}")).collect()
 }
 
-/// A text as part of a page, where nothing in it is obeyed.
+/// A text as part of a page, without markup.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in visible(text).chars() {
@@ -200,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_a_text_is_obeyed() {
+    fn no_part_of_a_text_is_interpreted() {
         assert_eq!(escaped("<b>&\u{202e}\u{7}"), "&lt;b&gt;&amp;\\u{202e}\\u{7}");
     }
 }

@@ -1,11 +1,11 @@
-//! The contract as a table.
+//! The contract as Markdown tables.
 
-use crate::wording::{asks, cell, code, not_shown};
+use crate::report::display::{cell, code, requirement_parts, unknown_fields_warning};
 use std::fmt::Write;
 use std::path::PathBuf;
 use stepup_contract::{ContractView, Trust, Unlisted};
 
-/// See the module.
+/// The arguments of the Markdown form.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program.
@@ -18,29 +18,29 @@ pub(crate) fn markdown(contract: &ContractView) -> String {
     let mut text = format!("# The step-up contract of {service} {version}\n");
     let unlisted = match contract.unlisted() {
         Unlisted::Deny => "refused",
-        Unlisted::Allow => "let through",
+        Unlisted::Allow => "allowed",
     };
     let _ = writeln!(text, "\nRequests that match no endpoint are {unlisted}.");
-    if let Some(warning) = not_shown(contract) {
+    if let Some(warning) = unknown_fields_warning(contract) {
         let _ = write!(text, "\n**{}**\n", cell(&warning));
     }
-    for (trust, title, says) in [
-        (Trust::Sensitive, "Sensitive", "The authentication itself is looked at."),
+    for (trust, title, description) in [
+        (Trust::Sensitive, "Sensitive", "The authentication itself is checked."),
         (Trust::Standard, "Standard", "A valid token is enough."),
     ] {
         let endpoints = || contract.endpoints().iter().filter(|endpoint| endpoint.trust() == trust);
         if endpoints().next().is_none() {
             continue;
         }
-        let _ = write!(text, "\n## {title}\n\n{says}\n\n");
-        text.push_str("| method | path | asks | handler |\n|---|---|---|---|\n");
+        let _ = write!(text, "\n## {title}\n\n{description}\n\n");
+        text.push_str("| method | path | requires | handler |\n|---|---|---|---|\n");
         for endpoint in endpoints() {
             let method = endpoint.method.map_or("any", |method| method.as_str());
-            let asks = cell(&asks(&endpoint.requirement).join(", "));
+            let parts = cell(&requirement_parts(&endpoint.requirement).join(", "));
             let handler = endpoint.handler.as_deref().map(code);
             let (path, handler) =
                 (code(&contract.whole_path(endpoint)), handler.unwrap_or_default());
-            let _ = writeln!(text, "| {method} | {path} | {asks} | {handler} |");
+            let _ = writeln!(text, "| {method} | {path} | {parts} | {handler} |");
         }
     }
     text

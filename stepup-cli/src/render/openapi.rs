@@ -1,10 +1,10 @@
-//! OpenAPI 3.1. A document is edited, not written anew: what it holds already stays as it is written, down to its
-//! spaces. A new one is a skeleton with every operation, which is filled in the same way.
+//! OpenAPI 3.1. An existing document is edited in place and keeps its other bytes. A new document starts as a skeleton with
+//! every operation, and is completed in the same way.
 
-use crate::failure::Failure;
-use crate::input::view;
-use crate::output::tell;
-use crate::wording::unknown;
+use crate::contract_file::input::view;
+use crate::report::display::unknown_fields;
+use crate::report::failure::Failure;
+use crate::report::output::print_error;
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
 use serde::Serialize;
@@ -17,16 +17,16 @@ use stepup_contract::{
     ContractView, Endpoint, HttpMethod, Table, Trust, parse_strict, without_names,
 };
 
-/// See the module.
+/// The arguments of the OpenAPI form.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program.
     #[arg(value_name = "CONTRACT")]
     contract: PathBuf,
-    /// Put it into this document, in JSON: into the operations that the contract lists. All else stays as it is.
+    /// Add the requirements to this JSON document, at the operations that the contract lists. The rest is unchanged.
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
-    /// The issuer, for clients that find it by OpenID Connect discovery.
+    /// The issuer, for clients that use OpenID Connect discovery.
     #[arg(long, value_name = "URL", value_parser = web_address)]
     issuer: Option<String>,
 }
@@ -43,38 +43,38 @@ const SCHEME: &str = "stepUp";
 pub(crate) fn openapi(arguments: &Arguments) -> Result<String, Failure> {
     let contract = view(&arguments.contract)?;
     let file = arguments.into.as_ref().unwrap_or(&arguments.contract);
-    let wrong = |why| Failure::Usage(format!("{}: {why}", file.display()));
+    let invalid = |reason| Failure::Usage(format!("{}: {reason}", file.display()));
     let text = match &arguments.into {
-        None => skeleton(&contract).map_err(wrong)?,
+        None => skeleton(&contract).map_err(invalid)?,
         Some(path) => {
-            let unreadable = |why| Failure::Unreadable { path: path.clone(), why };
+            let unreadable = |source| Failure::Unreadable { path: path.clone(), source };
             fs::read_to_string(path).map_err(unreadable)?
         }
     };
-    let (text, missing) = filled(&text, &contract, arguments).map_err(wrong)?;
+    let (text, missing) = complete(&text, &contract, arguments).map_err(invalid)?;
     warn(file, &missing);
     Ok(text)
 }
 
-/// What is put under the components, by group and name.
-const OURS: [(&str, &str); 4] = [
+/// The components that are added, by group and name.
+const COMPONENTS: [(&str, &str); 4] = [
     ("securitySchemes", SCHEME),
     ("responses", "StepUp401"),
     ("responses", "StepUp403"),
     ("schemas", "StepUpProblem"),
 ];
 
-/// Marks what was put under the components, so that a document can be filled again.
+/// Marks added components, so that a later run can replace them.
 const MARK: &str = "x-step-up-added";
 
 fn warn(file: &Path, missing: &[String]) {
     for route in missing {
         let file = file.display();
-        tell(format_args!("warning: {file}: no operation for {route}; nothing was added"));
+        print_error(format_args!("warning: {file}: no operation for {route}; nothing was added"));
     }
 }
 
-/// A document with the contract's operations, of which nothing is said yet.
+/// A document with the contract's operations, without their requirements.
 fn skeleton(contract: &ContractView) -> Result<String, String> {
     let mut paths: BTreeMap<String, (String, BTreeMap<String, Value>)> = BTreeMap::new();
     for endpoint in contract.endpoints() {
@@ -90,12 +90,12 @@ fn skeleton(contract: &ContractView) -> Result<String, String> {
         for method in methods {
             item.insert(
                 method.as_str().to_lowercase(),
-                json!({"responses": {"default": {"description": "The handler's answer"}}}),
+                json!({"responses": {"default": {"description": "The handler's response"}}}),
             );
         }
     }
     let paths: BTreeMap<_, _> = paths.into_values().collect();
-    let root = CstRootNode::parse("{}\n", &STRICT).map_err(|why| why.to_string())?;
+    let root = CstRootNode::parse("{}\n", &STRICT).map_err(|error| error.to_string())?;
     let document = root.object_value_or_set();
     put(&document, "openapi", "3.1.0")?;
     let info = json!({"title": contract.service(), "version": contract.version()});
@@ -104,14 +104,14 @@ fn skeleton(contract: &ContractView) -> Result<String, String> {
     Ok(root.to_string())
 }
 
-/// The document with what the contract says, and the endpoints that have no place in it.
-fn filled(
+/// The document with the contract's requirements, and the endpoints without an operation.
+fn complete(
     text: &str,
     contract: &ContractView,
     arguments: &Arguments,
 ) -> Result<(String, Vec<String>), String> {
     let read = parse_strict(text.as_bytes())
-        .map_err(|why| format!("not JSON: {why}; convert a document in YAML first"))?;
+        .map_err(|error| format!("not JSON: {error}; convert a YAML document first"))?;
     let version = &read["openapi"];
     let version =
         version.as_str().filter(|version| version.starts_with("3.")).ok_or_else(|| {
@@ -119,29 +119,29 @@ fn filled(
             let version = missing.unwrap_or_else(|| version.to_string());
             format!("not an OpenAPI 3 document: its `openapi` is {version}")
         })?;
-    for (group, name) in OURS {
-        let there = &read["components"][group][name];
-        if !there.is_null() && there.get(MARK).is_none() {
+    for (group, name) in COMPONENTS {
+        let existing = &read["components"][group][name];
+        if !existing.is_null() && existing.get(MARK).is_none() {
             return Err(format!(
-                "components.{group}.{name} is there already and is not Step-up's; rename it"
+                "components.{group}.{name} exists and was not added by Step-up; rename it"
             ));
         }
     }
-    let root = CstRootNode::parse(text, &STRICT).map_err(|why| why.to_string())?;
+    let root = CstRootNode::parse(text, &STRICT).map_err(|error| error.to_string())?;
     let document = root.object_value().ok_or("not a JSON object")?;
-    // Before 3.1 only schemes of OAuth and OpenID Connect name scopes.
+    // Before 3.1 only OAuth and OpenID Connect schemes have scopes.
     let scopes = arguments.issuer.is_some() || !version.starts_with("3.0");
     let missing =
         operations(&document, contract, &read["security"], scopes, arguments.into.is_none())?;
     components(&object(&document, "components")?, arguments)?;
-    let unknown = unknown(contract);
+    let unknown = unknown_fields(contract);
     if !unknown.is_empty() {
         put(&document, "x-step-up-not-shown", &unknown)?;
     }
     Ok((root.to_string(), missing))
 }
 
-/// Says of every operation what its endpoint asks; returns the endpoints that have none. `everywhere` is the
+/// Adds to every operation the requirement of its endpoint; returns the endpoints without an operation. `everywhere` is the
 /// document's own `security`.
 fn operations(
     document: &CstObject,
@@ -153,38 +153,37 @@ fn operations(
     let paths = inner(document, "paths")?;
     let paths = paths.map(|paths| paths.properties()).unwrap_or_default();
     let table = contract.table();
-    let mut told: HashSet<*const Endpoint> = HashSet::new();
+    let mut described: HashSet<*const Endpoint> = HashSet::new();
     for path in paths {
-        let item = path.object_value().ok_or("a path of it is not a JSON object")?;
+        let item = path.object_value().ok_or("a path is not a JSON object")?;
         let name = path.decoded_name().unwrap_or_default();
         for method in METHODS {
             let Some(operation) = inner(&item, method)? else { continue };
-            let taker = taker(contract, &table, &name, &method.to_uppercase());
-            let Some(endpoint) = taker else { continue };
-            fill(&operation, endpoint, everywhere, scopes)?;
+            let endpoint = endpoint_of(contract, &table, &name, &method.to_uppercase());
+            let Some(endpoint) = endpoint else { continue };
+            describe(&operation, endpoint, everywhere, scopes)?;
             if create {
                 let summary = match endpoint.trust() {
-                    Trust::Sensitive => "Needs step-up authentication",
-                    Trust::Standard => "Needs a valid token",
+                    Trust::Sensitive => "Requires step-up authentication",
+                    _ => "Requires a valid token",
                 };
                 put(&operation, "summary", summary)?;
             }
-            told.insert(endpoint);
+            described.insert(endpoint);
         }
     }
-    // The table has the contract's endpoints in their order.
+    // The table has the contract's endpoints in the same order.
     let endpoints = contract.endpoints().iter().zip(table.endpoints());
-    let untold = endpoints.filter(|(_, in_table)| !told.contains(&ptr::from_ref(*in_table)));
-    Ok(untold.map(|(endpoint, _)| contract.route(endpoint)).collect())
+    let missing = endpoints.filter(|(_, in_table)| !described.contains(&ptr::from_ref(*in_table)));
+    Ok(missing.map(|(endpoint, _)| contract.route(endpoint)).collect())
 }
 
-/// The methods that OpenAPI has a place for, as it writes them.
+/// The methods of OpenAPI, as it writes them.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// The endpoint that takes the requests of an operation, whose path may lack the contract's base. A last parameter
-/// may be a wildcard's, which takes more than one segment: of the two endpoints that may stand for then, it is the
-/// sensitive one.
-fn taker<'a>(
+/// The endpoint of an operation, whose path may lack the contract's base. The last parameter may be a wildcard, which matches
+/// several segments; of two possible endpoints the sensitive one is used.
+fn endpoint_of<'a>(
     contract: &ContractView,
     table: &'a Table,
     path: &str,
@@ -207,22 +206,21 @@ fn taker<'a>(
     })
 }
 
-/// Says of an operation what this endpoint asks.
-fn fill(
+/// Adds an endpoint's requirement to an operation.
+fn describe(
     operation: &CstObject,
     endpoint: &Endpoint,
     everywhere: &Value,
     scopes: bool,
 ) -> Result<(), String> {
     let scopes = if scopes { &endpoint.requirement.scopes[..] } else { &[] };
-    // Of the alternatives that are there, every one needs the token as well: a further alternative would be a
-    // way around it.
-    let wrong = "the `security` of an operation is not an array of objects";
-    let there = match operation.get("security") {
-        Some(there) => there.array_value().ok_or(wrong)?.elements(),
+    // Every existing alternative requires the token too: an additional alternative would allow calls without it.
+    let invalid = "the `security` of an operation is not an array of objects";
+    let existing = match operation.get("security") {
+        Some(existing) => existing.array_value().ok_or(invalid)?.elements(),
         None => Vec::new(),
     };
-    if there.is_empty() {
+    if existing.is_empty() {
         let own = operation.get("security").is_some();
         let everywhere = everywhere.as_array().filter(|all| !own && !all.is_empty());
         let mut alternatives = everywhere.cloned().unwrap_or_else(|| vec![json!({})]);
@@ -231,8 +229,8 @@ fn fill(
         }
         put(operation, "security", &alternatives)?;
     }
-    for alternative in there {
-        put(&alternative.as_object().ok_or(wrong)?, SCHEME, scopes)?;
+    for alternative in existing {
+        put(&alternative.as_object().ok_or(invalid)?, SCHEME, scopes)?;
     }
     let responses = object(operation, "responses")?;
     for status in ["401", "403"] {
@@ -244,7 +242,7 @@ fn fill(
     put(operation, "x-step-up", &endpoint.requirement)
 }
 
-/// The path as OpenAPI writes it: a wildcard is a parameter like another.
+/// The path as OpenAPI writes it: a wildcard is an ordinary parameter.
 fn plain(path: &str) -> String {
     path.replace("{*", "{")
 }
@@ -254,7 +252,7 @@ fn parameters(path: &str) -> Vec<Value> {
         let (_, name) = segment.strip_suffix('}')?.rsplit_once('{')?;
         Some(name.trim_start_matches('*'))
     });
-    // A literal brace, which a template cannot have in OpenAPI, makes no name.
+    // A literal brace, which OpenAPI does not support, is not part of a name.
     let is_name = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     names
         .filter(is_name)
@@ -277,9 +275,9 @@ fn components(components: &CstObject, arguments: &Arguments) -> Result<(), Strin
         (
             "401",
             "No valid access token, or one whose authentication is too weak or too old: the challenge says \
-             what to ask the identity provider for (RFC 6750, RFC 9470)",
+             what to request from the identity provider (RFC 6750, RFC 9470)",
         ),
-        ("403", "A scope is lacking, or the call is not allowed (RFC 6750)"),
+        ("403", "A scope is missing, or the call is not allowed (RFC 6750)"),
     ] {
         let challenge = json!({"description": "The challenge", "schema": {"type": "string"}});
         let response = json!({
@@ -293,7 +291,7 @@ fn components(components: &CstObject, arguments: &Arguments) -> Result<(), Strin
     }
     let problem = json!({
         "type": "object",
-        "description": "A problem (RFC 9457), with what the challenge holds",
+        "description": "A problem (RFC 9457), with the content of the challenge",
         "required": ["type", "title", "status"],
         "properties": {
             "type": {"type": "string"},
@@ -315,7 +313,7 @@ fn marked(mut value: Value) -> Value {
     value
 }
 
-/// JSON as RFC 8259 has it.
+/// JSON without extensions (RFC 8259).
 const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,
@@ -329,15 +327,14 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// The object that stands there.
+/// The object in this member.
 fn inner(parent: &CstObject, name: &str) -> Result<Option<CstObject>, String> {
-    let Some(there) = parent.get(name) else { return Ok(None) };
-    let object =
-        there.object_value().ok_or_else(|| format!("its `{name}` is not a JSON object"))?;
+    let Some(member) = parent.get(name) else { return Ok(None) };
+    let object = member.object_value().ok_or_else(|| format!("`{name}` is not a JSON object"))?;
     Ok(Some(object))
 }
 
-/// The object that stands there, or an empty one where nothing does.
+/// The object in this member, which is created if it is missing.
 fn object(parent: &CstObject, name: &str) -> Result<CstObject, String> {
     Ok(match inner(parent, name)? {
         Some(object) => object,
@@ -345,15 +342,15 @@ fn object(parent: &CstObject, name: &str) -> Result<CstObject, String> {
     })
 }
 
-/// Writes a member, unless it says this already.
+/// Writes a member, unless it has this value already.
 fn put(object: &CstObject, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), String> {
-    let value = serde_json::to_value(value).map_err(|why| why.to_string())?;
-    let there = object.get(name);
-    let said =
-        there.as_ref().and_then(|there| parse_strict(there.value()?.to_string().as_bytes()).ok());
-    match there {
-        Some(_) if said.as_ref() == Some(&value) => {}
-        Some(there) => there.set_value(input(value)),
+    let value = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    let member = object.get(name);
+    let current =
+        member.as_ref().and_then(|one| parse_strict(one.value()?.to_string().as_bytes()).ok());
+    match member {
+        Some(_) if current.as_ref() == Some(&value) => {}
+        Some(member) => member.set_value(input(value)),
         None => {
             object.append(name, input(value));
         }

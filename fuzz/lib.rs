@@ -1,4 +1,4 @@
-//! What the fuzz targets share: one issuer, one API that trusts it, one sensitive endpoint.
+//! Code that the fuzz targets share: an issuer, and an API with one sensitive endpoint that trusts the issuer.
 
 use http::Request;
 use std::sync::LazyLock;
@@ -6,10 +6,10 @@ use stepup_runtime::testing::{TestClock, TestIssuer};
 use stepup_runtime::{Contract, Endpoint, Principal, Refusal, StepUp};
 use tokio::runtime::{Builder, Runtime};
 
-/// The time that all of them have, in seconds since the epoch.
+/// The time in all fuzz targets, in seconds since the epoch.
 pub const NOW: u64 = 1_800_000_000;
 
-/// The API's address, for which DPoP proofs are made.
+/// The address of the API, which DPoP proofs contain.
 pub const RESOURCE: &str = "https://api.test";
 
 /// An API with one endpoint.
@@ -52,6 +52,6 @@ impl Api {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).ok()?.into_parts();
-        Some(self.runtime.block_on(self.step_up.enforce(&self.endpoint, &head)))
+        Some(self.runtime.block_on(self.step_up.enforce(&self.endpoint, (&head).into())))
     }
 }

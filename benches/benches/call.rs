@@ -1,6 +1,6 @@
-//! One in-process call of an axum router: unguarded, and guarded at a standard and at a sensitive
-//! endpoint, with a token that is cached and with one that is verified on each call. Same handlers,
-//! same token in the request, one thread.
+//! One in-process call of an axum router: without a guard, and with a guard at a standard and at a
+//! sensitive endpoint. The token is either cached or verified on each call. All cases use the same handler,
+//! the same token and one thread.
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
 use axum::Router;

@@ -1,4 +1,4 @@
-//! What the benches share: ratios between the cases of one run.
+//! Code that the benchmarks share: settings, the token, and ratios between the cases of one run.
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
 use criterion::Criterion;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use std::{env, fs};
 use stepup_runtime::testing::TestIssuer;
 
-/// Criterion with a second of warming up and three of measuring for each case.
+/// Criterion with one second of warm-up and three seconds of measurement for each case.
 pub fn criterion() -> Criterion {
     let criterion = Criterion::default().configure_from_args();
     criterion.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3))
 }
 
-/// The token of all benches: RFC 9068's claims and what an IdP usually adds, about 900 bytes with RS256.
+/// The token of all benchmarks: the claims of RFC 9068 and claims that IdPs usually add. About 900 bytes with RS256.
 pub fn token(idp: &TestIssuer) -> String {
     idp.token()
         .claim("amr", json!(["pwd", "otp", "mfa"]))
@@ -26,13 +26,13 @@ pub fn token(idp: &TestIssuer) -> String {
         .mint()
 }
 
-/// Prints what each case of a group costs, and its ratio to the first, which does the same work
-/// without what is measured. Reads what criterion has just written: nothing where it was told to run each once.
+/// Prints the time of each case of a group, and its ratio to the first case, which is the baseline. Reads the
+/// estimates that criterion wrote in this run. Prints nothing under `cargo test`, where criterion measures nothing.
 ///
 /// # Panics
-/// When a case has no result.
+/// If a case has no result.
 pub fn print_ratios(group: &str, cases: &[&str]) {
-    // As criterion reads its arguments: `cargo bench` gives the first, `cargo test` does not.
+    // Criterion uses the same arguments: `cargo bench` passes `--bench`, `cargo test` does not.
     let given = |argument| env::args().any(|given| given == argument);
     if !given("--bench") || given("--test") {
         return;
@@ -52,7 +52,8 @@ fn nanoseconds(group: &str, case: &str) -> f64 {
         PathBuf::from,
     );
     let path = target.join("criterion").join(group).join(case).join("new/estimates.json");
-    let text = fs::read_to_string(&path).expect("a result; names of cases have no spaces");
+    let text = fs::read_to_string(&path)
+        .expect("a result of criterion; the name of a case must not contain spaces");
     let value: Value = serde_json::from_str(&text).expect("criterion's JSON");
     value["median"]["point_estimate"].as_f64().expect("a median")
 }

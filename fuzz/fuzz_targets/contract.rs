@@ -1,4 +1,4 @@
-//! A contract that is accepted prints to what reads back the same.
+//! Every accepted contract is unchanged after it is printed and parsed again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ fuzz_target!(|text: &[u8]| {
     let _ = ContractView::parse(text);
     if let Ok(contract) = Contract::parse(text) {
         let printed = contract.to_json();
-        let again = Contract::parse(&printed).expect("what is printed is valid");
+        let again = Contract::parse(&printed).expect("a printed contract is valid");
         assert_eq!(again, contract);
         assert_eq!(again.to_json(), printed);
     }

@@ -1,5 +1,5 @@
-//! Tokens with odd headers, and tokens with odd claims that are really signed: none panics, and what
-//! is let in states its method and its time.
+//! Malformed tokens, and correctly signed tokens with arbitrary claims. None causes a panic, and every
+//! accepted token states the required method and a recent authentication time.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,7 +11,7 @@ fuzz_target!(|data: (bool, &[u8])| {
     let token = if raw {
         format!("Bearer {}", String::from_utf8_lossy(bytes))
     } else {
-        // A signed token: the issuer's own claims, with the fuzzer's text spliced in.
+        // A signed token: the claims of the issuer, followed by the text of the fuzzer.
         let url = API.idp.url();
         let extra = String::from_utf8_lossy(bytes);
         let payload = format!(
@@ -21,7 +21,7 @@ fuzz_target!(|data: (bool, &[u8])| {
     };
     let Some(result) = API.call(token.as_bytes(), "/") else { return };
     let Ok(principal) = result else { return };
-    assert!(!raw, "nobody can sign for the issuer");
+    assert!(!raw, "only the issuer can sign tokens");
     let claims: Value = principal.claims().expect("claims are JSON");
     let amr = claims["amr"].as_array().expect("an allowed token states its methods");
     assert!(amr.iter().any(|method| method == "mfa"));

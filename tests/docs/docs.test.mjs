@@ -1,13 +1,12 @@
-// The JavaScript of the documentation does what the documentation says. `tests/run` runs this with
-// `node --test`.
+// Tests the JavaScript examples of the documentation. `tests/run` runs this file with `node --test`.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import vm from 'node:vm';
 import { StepUpUnmet, call, challengeOf, cure, returned } from '../../docs/client/step-up.mjs';
 
-/** Runs an Auth0 Action with an event, and tells what it did. */
-async function act(name, event) {
+/** Runs an Auth0 Action with an event. Returns the claims that it sets and the challenges that it starts. */
+async function runAction(name, event) {
   const exports = {};
   const code = readFileSync(new URL(`../../docs/auth0/${name}.js`, import.meta.url), 'utf8');
   vm.runInNewContext(code, { exports });
@@ -23,21 +22,21 @@ async function act(name, event) {
 const MULTI_FACTOR = 'http://schemas.openid.net/pape/policies/2007/06/multi-factor';
 const user = { enrolledFactors: [{ type: 'otp' }, { type: 'webauthn-roaming' }] };
 
-test('the first Action asks for a second factor when the client does, and only then', async () => {
-  const asked = await act('challenge', { user, transaction: { acr_values: [MULTI_FACTOR] } });
-  assert.deepEqual(asked.challenges, [[{ type: 'otp' }, { type: 'webauthn-roaming' }]]);
+test('the first Action requires a second factor only if the client requests it', async () => {
+  const requested = await runAction('challenge', { user, transaction: { acr_values: [MULTI_FACTOR] } });
+  assert.deepEqual(requested.challenges, [[{ type: 'otp' }, { type: 'webauthn-roaming' }]]);
   for (const event of [
     { user, transaction: { acr_values: [] } },
     { user, transaction: { acr_values: ['urn:other'] } },
     { user },
     { user: {}, transaction: { acr_values: [MULTI_FACTOR] } },
   ]) {
-    assert.deepEqual((await act('challenge', event)).challenges, []);
+    assert.deepEqual((await runAction('challenge', event)).challenges, []);
   }
 });
 
-test('the second Action writes the methods, and the time of the oldest of them', async () => {
-  const { claims } = await act('claims', {
+test('the second Action sets the methods, and the time of the oldest method', async () => {
+  const { claims } = await runAction('claims', {
     resource_server: { identifier: 'https://api.bank.example/' },
     authentication: {
       methods: [
@@ -52,13 +51,13 @@ test('the second Action writes the methods, and the time of the oldest of them',
   });
 });
 
-test('the second Action states nothing that it does not know', async () => {
+test('the second Action omits unknown claims', async () => {
   const resource_server = { identifier: 'https://api.bank.example' };
   for (const event of [{}, { resource_server }, { resource_server, authentication: { methods: [] } }]) {
-    assert.deepEqual((await act('claims', event)).claims, {});
+    assert.deepEqual((await runAction('claims', event)).claims, {});
   }
   const methods = [{ name: 'mfa' }, { name: 'pwd', timestamp: '2027-01-15T08:00:00Z' }];
-  const { claims } = await act('claims', { resource_server, authentication: { methods } });
+  const { claims } = await runAction('claims', { resource_server, authentication: { methods } });
   assert.deepEqual(claims, { 'https://api.bank.example/amr': ['mfa', 'pwd'] });
 });
 
@@ -78,7 +77,7 @@ test('a challenge becomes an authorization request', async () => {
   });
 });
 
-test('what no login cures is no challenge', async () => {
+test('a response that a login cannot change is not a challenge', async () => {
   for (const [status, problem] of [
     [200, {}], [401, {}], [401, { error: 'invalid_token' }], [403, { type: 'x' }],
     [503, { error: 'insufficient_scope' }],
@@ -88,7 +87,7 @@ test('what no login cures is no challenge', async () => {
   assert.equal(await challengeOf(new Response('<html>', { status: 401 })), undefined);
 });
 
-test('where the body is lost the header is read', async () => {
+test('the challenge is read from the header if the body is missing', async () => {
   const header = (value) => new Response('', { status: 401, headers: { 'www-authenticate': value } });
   const standard = 'Bearer error="insufficient_user_authentication", error_description="a, b=c", '
     + 'acr_values="a b", max_age=300, scope="pay"';
@@ -101,7 +100,7 @@ test('where the body is lost the header is read', async () => {
   assert.equal(await challengeOf(header('Bearer')), undefined);
 });
 
-test('a call shows its token, says which attempt it is, and tells where to go', async () => {
+test('a call sends its token and the number of attempts, and returns the URL of the login', async () => {
   const sent = [];
   const real = globalThis.fetch;
   globalThis.fetch = async (url, request) => {
@@ -125,7 +124,7 @@ test('a call shows its token, says which attempt it is, and tells where to go', 
   ]);
 });
 
-test('the client stops when the step-up was in vain', async () => {
+test('the client stops if the step-up had no effect', async () => {
   const unmet = refusal(401, {
     type: 'urn:stepup:problem:step-up-unmet', error: 'insufficient_user_authentication', detail: 'why',
   });
@@ -138,8 +137,8 @@ test('the client stops when the step-up was in vain', async () => {
   assert.equal(returned('https://bank.example/callback?code=c&state=s'), 'c');
 });
 
-// The answers of a real API and a real provider, handed over by tests/tests/oidc.rs, which runs this file
-// for itself.
+// The test in tests/tests/http/oidc.rs runs this file, with the responses of a real API and a real provider in these
+// variables.
 const { REFUSAL, AGAIN, CALLBACK } = process.env;
 if (REFUSAL) test('the client understands a real API and a real provider', async () => {
   const challenge = await challengeOf(refusal(401, JSON.parse(REFUSAL)));

@@ -1,20 +1,20 @@
-//! A small bank behind `stepup gateway`, and questions about its requests.
+//! A small bank behind `stepup gateway`, and check requests to that gateway.
 
+use crate::fake_issuer::{FakeIssuer, Response};
 use crate::gateways::Gateway;
-use crate::scripted::{Script, Scripted};
 use crate::server::Answer;
 use serde_json::{Value, json};
 use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestIssuer};
 
-/// The settings of one issuer.
+/// The settings of a gateway with one issuer.
 pub fn issuer(idp: &str) -> String {
     format!(
         "[[issuers]]\nissuer = \"{idp}\"\naudience = \"{AUDIENCE}\"\nkey-refresh-cooldown = 0\n"
     )
 }
 
-/// Its contract, with these methods for a payment.
+/// The bank's contract. A payment requires these methods.
 pub fn contract(methods: &Value) -> Value {
     json!([
         {"method": "POST", "path": "/pay", "security": {"step-up": true, "methods": methods}},
@@ -23,16 +23,16 @@ pub fn contract(methods: &Value) -> Value {
     ])
 }
 
-/// Its gateway, which asks for `mfa`.
+/// The bank's gateway. A payment requires `mfa`.
 pub async fn bank(idp: &TestIssuer) -> Gateway {
     Gateway::start(&contract(&json!(["mfa"])).to_string(), &issuer(idp.url()), None).await
 }
 
-/// Where the bank is, for proofs of DPoP.
+/// The URL of the bank's API, for DPoP proofs.
 pub const RESOURCE: &str = "https://api.example";
 
-/// Its gateway at [`RESOURCE`], which asks for `mfa` just now and for a scope; with this in the settings, which go to
-/// what is rendered as well.
+/// The bank's gateway for the API at [`RESOURCE`]. A payment requires a recent `mfa` and a scope. The text in `more` is
+/// added to the `[gateway]` settings, which `stepup render` reads as well.
 pub async fn resource_bank(idp: &TestIssuer, more: &str) -> Gateway {
     let mfa = json!({"step-up": true, "methods": ["mfa"], "max-age": 300, "scopes": ["pay"]});
     let contract = json!([
@@ -43,7 +43,7 @@ pub async fn resource_bank(idp: &TestIssuer, more: &str) -> Gateway {
     Gateway::start(&contract.to_string(), &settings, None).await
 }
 
-/// The gateway of one that lets through what its contract does not list.
+/// The gateway of a bank whose contract allows endpoints that it does not list.
 pub async fn open_bank(idp: &TestIssuer) -> Gateway {
     let contract = json!({
         "contract": 1, "service": "bank", "version": "1", "unlisted": "allow", "endpoints": [
@@ -53,42 +53,43 @@ pub async fn open_bank(idp: &TestIssuer) -> Gateway {
     Gateway::start(&contract.to_string(), &issuer(idp.url()), None).await
 }
 
-/// A question in nginx's way.
-pub fn question(gateway: &Gateway, method: &str, target: &str) -> reqwest::RequestBuilder {
+/// A check request as nginx sends it.
+pub fn check_request(gateway: &Gateway, method: &str, target: &str) -> reqwest::RequestBuilder {
     reqwest::Client::new()
         .get(format!("http://{}/_stepup", gateway.address("nginx")))
         .header("x-original-method", method)
         .header("x-original-uri", target)
 }
 
-/// The status of the answer to such a question.
+/// Sends a check request as nginx does, and returns the status of the response.
 pub async fn status(gateway: &Gateway, method: &str, target: &str, token: &str) -> u16 {
-    Answer::of(question(gateway, method, target).bearer_auth(token)).await.status
+    Answer::of(check_request(gateway, method, target).bearer_auth(token)).await.status
 }
 
-/// An issuer by its scripted documents, a token of its key, and one of a key that it has not published yet.
+/// An issuer with scripted documents, the signer of its tokens, and two tokens: one signed with its published key, and
+/// one signed with a key that it has not published yet.
 ///
 /// # Panics
-/// When it does not start.
-pub async fn with_unknown_key() -> (Scripted, TestIssuer, [String; 2]) {
-    let http = Scripted::start().await;
+/// If the issuer does not start.
+pub async fn with_unknown_key() -> (FakeIssuer, TestIssuer, [String; 2]) {
+    let http = FakeIssuer::start().await;
     let idp = TestIssuer::start().await.expect("an issuer");
     let keys = serde_json::from_str(&idp.jwks()).expect("keys");
     let document = json!({"issuer": http.url, "jwks_uri": format!("{}/jwks", http.url)});
-    http.on("/.well-known/openid-configuration", Script::json(&document));
-    http.on("/jwks", Script::json(&keys));
+    http.on("/.well-known/openid-configuration", Response::json(&document));
+    http.on("/jwks", Response::json(&keys));
     let known = idp.token().claim("iss", http.url.as_str()).mint();
     idp.rotate_keeping("another", TestAlgorithm::Es256).expect("a key");
     let unknown = idp.token().claim("iss", http.url.as_str()).claim("amr", json!(["mfa"])).mint();
     (http, idp, [known, unknown])
 }
 
-/// Publishes the new key, to whoever waits for it.
+/// Publishes the new key, and delays every response with the keys by 1.5 seconds.
 ///
 /// # Panics
-/// When its keys are no JSON.
-pub fn publish_slowly(http: &Scripted, idp: &TestIssuer) {
+/// If the keys are not JSON.
+pub fn publish_slowly(http: &FakeIssuer, idp: &TestIssuer) {
     let keys = serde_json::from_str(&idp.jwks()).expect("keys");
     let time = Duration::from_millis(1500);
-    http.on("/jwks", Script::After(time, Box::new(Script::json(&keys))));
+    http.on("/jwks", Response::After(time, Box::new(Response::json(&keys))));
 }

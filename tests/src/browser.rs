@@ -1,4 +1,4 @@
-//! A browser with a session at the provider, and the client whose code it carries.
+//! A browser with a session at the identity provider, and the OAuth client that it logs in to.
 
 use crate::peers::{OidcProvider, PASSWORD, TOTP_SECRET};
 use base64::Engine;
@@ -10,32 +10,32 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use stepup_runtime::testing::{AUDIENCE, TestHolder};
 use totp_rs::{Builder, Secret};
 
-/// See the module.
+/// A browser that keeps its session cookies for the identity provider, and the OAuth client that it logs in to.
 #[derive(Debug)]
 pub struct Browser {
     http: Client,
     issuer: String,
 }
 
-/// What the client gets.
+/// The tokens that the client receives after a login.
 #[derive(Debug)]
 pub struct Tokens {
     /// The access token.
     pub access: String,
     /// The ID token.
     pub id: String,
-    /// The refresh token, where the provider gives one.
+    /// The refresh token, if the provider issues one.
     pub refresh: Option<String>,
 }
 
-/// What a client asks for in an authorization request.
+/// The parameters of an authorization request.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct AuthorizationRequest<'a> {
     /// `acr_values`
     pub acr_values: Option<&'a str>,
     /// `max_age`
     pub max_age: Option<&'a str>,
-    /// `resource` (RFC 8707); the API's usual audience unless given.
+    /// `resource` (RFC 8707). The default is the API's audience.
     pub resource: Option<&'a str>,
     /// Binds the tokens to this client's key (RFC 9449 §5).
     pub holder: Option<&'a TestHolder>,
@@ -48,23 +48,27 @@ impl Browser {
     /// A browser without a session.
     ///
     /// # Panics
-    /// When no HTTP client can be made.
+    /// If the HTTP client cannot be built.
     pub fn new(provider: &OidcProvider) -> Self {
         let http = Client::builder().cookie_store(true).redirect(redirect::Policy::none());
         Self { http: http.build().expect("a client"), issuer: provider.issuer.clone() }
     }
 
-    /// The authorization code flow with PKCE (RFC 7636); the second factor is shown where `totp`
-    /// says so. Tells as well whether the provider has asked for a login.
+    /// Runs the authorization code flow with PKCE (RFC 7636), with a second factor if `totp` is set. Returns the
+    /// tokens, and whether the provider prompted for a login.
     ///
     /// # Errors
-    /// The address that the provider sends the client back to, where it holds an error.
+    /// Returns the callback URL if the provider adds an error to it.
     ///
     /// # Panics
-    /// When the provider does anything else.
-    pub async fn try_log_in(&self, ask: Ask<'_>, totp: bool) -> Result<(Tokens, bool), String> {
+    /// If the provider does anything else.
+    pub async fn try_log_in(
+        &self,
+        parameters: AuthorizationRequest<'_>,
+        totp: bool,
+    ) -> Result<(Tokens, bool), String> {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
-        let resource = ask.resource.unwrap_or(AUDIENCE);
+        let resource = parameters.resource.unwrap_or(AUDIENCE);
         let mut query = vec![
             ("client_id", "bank-app"),
             ("response_type", "code"),
@@ -74,8 +78,8 @@ impl Browser {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
-        query.extend(ask.acr_values.map(|values| ("acr_values", values)));
-        query.extend(ask.max_age.map(|seconds| ("max_age", seconds)));
+        query.extend(parameters.acr_values.map(|values| ("acr_values", values)));
+        query.extend(parameters.max_age.map(|seconds| ("max_age", seconds)));
         let request = self.http.get(format!("{}/auth", self.issuer)).query(&query);
         let mut response = request.send().await.expect("an answer");
         let mut prompted = false;
@@ -98,7 +102,7 @@ impl Browser {
             if url.contains("/interaction/") {
                 let details: Value = response.json().await.expect("details of the prompt");
                 assert_eq!(details["prompt"], "login");
-                assert!(!prompted, "asked twice for one login: {details}");
+                assert!(!prompted, "two prompts for one login: {details}");
                 prompted = true;
                 let mut form = vec![("user", "alice".to_owned()), ("password", PASSWORD.into())];
                 form.extend(totp.then(|| ("totp", one_time_code())));
@@ -111,22 +115,22 @@ impl Browser {
             ("code", &code),
             ("code_verifier", VERIFIER),
         ];
-        Ok((self.tokens(&form, ask.holder).await, prompted))
+        Ok((self.tokens(&form, parameters.holder).await, prompted))
     }
 
-    /// As [`Browser::try_log_in`], where the provider must agree.
+    /// Like [`Browser::try_log_in`], but the login must succeed.
     ///
     /// # Panics
-    /// When it does not.
-    pub async fn log_in(&self, ask: Ask<'_>, totp: bool) -> (Tokens, bool) {
-        self.try_log_in(ask, totp).await.expect("the provider agrees")
+    /// If the login fails.
+    pub async fn log_in(&self, parameters: AuthorizationRequest<'_>, totp: bool) -> (Tokens, bool) {
+        self.try_log_in(parameters, totp).await.expect("the login succeeds")
     }
 
     async fn tokens(&self, form: &[(&str, &str)], holder: Option<&TestHolder>) -> Tokens {
         let url = format!("{}/token", self.issuer);
         let mut request = self.http.post(&url).form(&[form, &[("client_id", "bank-app")]].concat());
         if let Some(holder) = holder {
-            // No token yet that the proof could be for (RFC 9449 §4.2).
+            // A proof for the token endpoint has no `ath` claim: the client does not have an access token yet (RFC 9449 §4.2).
             let proof = holder.proof("POST", &url, "").claim("ath", Value::Null).sign();
             request = request.header("dpop", proof);
         }
@@ -143,7 +147,7 @@ impl Browser {
     /// Revokes a token (RFC 7009).
     ///
     /// # Panics
-    /// When the provider does not agree.
+    /// If the provider refuses.
     pub async fn revoke(&self, token: &str) {
         let form = [("client_id", "bank-app"), ("token", token)];
         let request = self.http.post(format!("{}/token/revocation", self.issuer)).form(&form);

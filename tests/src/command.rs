@@ -1,4 +1,4 @@
-//! The workspace's own programs, built and run.
+//! Builds and runs the programs of the workspace.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use std::sync::OnceLock;
 /// The folder of the workspace.
 ///
 /// # Panics
-/// Never: this package lies in it.
+/// Never, because this package is in the workspace.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }
 
-/// Runs cargo there.
+/// Runs cargo in the folder of the workspace.
 ///
 /// # Panics
-/// When it fails.
+/// If cargo fails.
 pub fn cargo(arguments: &[&str]) {
     let status = Command::new(env!("CARGO")).args(arguments).current_dir(workspace()).status();
     assert!(status.expect("cargo runs").success(), "cargo {arguments:?}");
@@ -30,7 +30,7 @@ pub fn target() -> PathBuf {
 /// The built `stepup` command.
 ///
 /// # Panics
-/// When it cannot be built.
+/// If it cannot be built.
 pub fn stepup() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -42,7 +42,7 @@ pub fn stepup() -> &'static Path {
 /// Runs a program in the workspace's folder.
 ///
 /// # Panics
-/// When it does not start.
+/// If the program does not start.
 pub fn run(program: &Path, arguments: &[&str]) -> Output {
     let output = Command::new(program).args(arguments).current_dir(workspace()).output();
     output.unwrap_or_else(|error| panic!("{}: {error}", program.display()))

@@ -1,9 +1,9 @@
-//! Contracts in a few words.
+//! Builds contracts from methods, paths and requirements.
 
 use serde_json::{Value, json};
 use stepup_contract::Contract;
 
-/// An endpoint of a contract; no method is any.
+/// An endpoint of a contract. An empty method means any method.
 pub fn endpoint(method: &str, path: &str, security: &Value) -> Value {
     let mut endpoint = json!({"path": path, "security": security});
     if !method.is_empty() {
@@ -12,7 +12,7 @@ pub fn endpoint(method: &str, path: &str, security: &Value) -> Value {
     endpoint
 }
 
-/// The contract of these endpoints.
+/// A contract with these endpoints.
 pub fn contract(unlisted: &str, endpoints: &[Value]) -> Contract {
     let document = json!({
         "contract": 1, "service": "bank", "version": "1", "unlisted": unlisted,

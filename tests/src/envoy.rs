@@ -1,4 +1,4 @@
-//! A client of `ext_authz` over gRPC, as Envoy is one.
+//! A client of the gRPC service `ext_authz`. It sends the same messages as Envoy.
 
 use crate::server::Answer;
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap as RawHeaders, HeaderValue};
@@ -10,20 +10,20 @@ use http::{HeaderMap, HeaderName};
 use std::net::SocketAddr;
 use tonic::transport::Channel;
 
-/// See the module.
+/// Sends checks to a gateway over gRPC, with the same messages as Envoy.
 #[derive(Debug, Clone)]
 pub struct EnvoyClient(AuthorizationClient<Channel>);
 
-/// What a client's request is.
+/// A client's request, which Envoy describes in a check.
 #[derive(Debug, Clone)]
-pub struct Asked<'a> {
+pub struct ClientRequest<'a> {
     /// The method.
     pub method: &'a str,
-    /// The target, as it stands in the request line.
+    /// The request target, as in the request line.
     pub target: &'a str,
     /// The header fields.
     pub headers: &'a [(&'a str, &'a str)],
-    /// Whether they are sent as they came, under `encode_raw_headers`.
+    /// Whether the header fields are sent unmodified, as Envoy does with `encode_raw_headers`.
     pub raw: bool,
 }
 
@@ -31,32 +31,32 @@ impl EnvoyClient {
     /// Connects to a gateway.
     ///
     /// # Panics
-    /// When it does not listen.
+    /// If the gateway does not listen.
     pub async fn connect(address: SocketAddr) -> Self {
         let connected = AuthorizationClient::connect(format!("http://{address}")).await;
         Self(connected.expect("a connection"))
     }
 
-    /// Asks, and gives what is let through, or the refusal as a client would see it.
+    /// Sends a check for this request. Returns the headers for the upstream, or the refusal as the client would see it.
     ///
     /// # Panics
-    /// When it does not answer, or in no such way.
-    pub async fn check(&mut self, asked: &Asked<'_>) -> Result<OkHttpResponse, Answer> {
+    /// If the gateway does not answer, or if its answer is incomplete.
+    pub async fn check(&mut self, request: &ClientRequest<'_>) -> Result<OkHttpResponse, Answer> {
         let mut http = HttpRequest {
-            method: asked.method.to_owned(),
-            path: asked.target.to_owned(),
+            method: request.method.to_owned(),
+            path: request.target.to_owned(),
             ..HttpRequest::default()
         };
-        if asked.raw {
-            let headers = asked.headers.iter().map(|(name, value)| HeaderValue {
+        if request.raw {
+            let headers = request.headers.iter().map(|(name, value)| HeaderValue {
                 key: (*name).to_owned(),
                 value: String::new(),
                 raw_value: value.as_bytes().to_vec(),
             });
             http.header_map = Some(RawHeaders { headers: headers.collect() });
         } else {
-            for (name, value) in asked.headers {
-                // As Envoy does where a field stands twice.
+            for (name, value) in request.headers {
+                // Envoy joins the values of duplicate fields with a comma.
                 let joined = http.headers.entry((*name).to_owned()).or_default();
                 *joined =
                     if joined.is_empty() { (*value).into() } else { format!("{joined},{value}") };
@@ -80,7 +80,7 @@ impl EnvoyClient {
                 let status = u16::try_from(code).expect("an HTTP status");
                 Err(Answer { status, headers, body: denied.body })
             }
-            other => panic!("an answer that contradicts itself: {other:?}"),
+            other => panic!("status and response contradict each other: {other:?}"),
         }
     }
 }

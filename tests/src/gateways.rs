@@ -1,4 +1,4 @@
-//! `stepup gateway` in a process of its own, which stops when it is dropped.
+//! Runs `stepup gateway` as a child process.
 
 use crate::command::{run, stepup};
 use crate::server::Answer;
@@ -16,11 +16,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-/// `stepup gateway`.
+/// A running `stepup gateway`. The process stops when this is dropped.
 #[derive(Debug)]
 pub struct Gateway {
     addresses: HashMap<String, SocketAddr>,
-    /// Its contract.
+    /// The path of its contract file.
     pub contract: PathBuf,
     pub(crate) settings: PathBuf,
     process: Child,
@@ -28,38 +28,38 @@ pub struct Gateway {
     _folder: TempDir,
 }
 
-/// The ways of asking.
+/// The modes of the gateway. Each mode has its own port and its own form of check requests.
 pub const MODES: [&str; 4] = ["nginx", "forward-auth", "envoy-http", "envoy-grpc"];
 
 impl Gateway {
-    /// Starts one with this contract and these settings, on free ports. The time that it sees stands still
-    /// at `now`, where that is given, by the Debian package `faketime`.
+    /// Starts a gateway with this contract and these settings, on free ports. If `now` is given, `faketime` (a Debian
+    /// package) stops the gateway's clock at that time.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start(contract: &str, settings: &str, now: Option<u64>) -> Self {
         let started = Self::try_start(contract, settings, now, &[]).await;
-        started.unwrap_or_else(|said| panic!("the gateway has not started: {said}"))
+        started.unwrap_or_else(|log| panic!("the gateway did not start: {log}"))
     }
 
-    /// The same with further arguments.
+    /// Like [`Gateway::start`], with more arguments.
     ///
     /// # Errors
-    /// What it said before it ended.
+    /// Returns the log if the process ends.
     pub async fn try_start(
         contract: &str,
         settings: &str,
         now: Option<u64>,
         arguments: &[&str],
     ) -> Result<Self, String> {
-        Self::try_start_in(&[], contract, settings, now, arguments).await
+        Self::try_start_with_env(&[], contract, settings, now, arguments).await
     }
 
-    /// The same in an environment with these variables.
+    /// Like [`Gateway::try_start`], with these environment variables.
     ///
     /// # Errors
-    /// What it said before it ended.
-    pub async fn try_start_in(
+    /// Returns the log if the process ends.
+    pub async fn try_start_with_env(
         environment: &[(&str, &str)],
         contract: &str,
         settings: &str,
@@ -88,7 +88,7 @@ impl Gateway {
         }
         command.args(["--admin", "127.0.0.1:0", "--reload-seconds", "0.05"]).args(arguments);
         command.envs(environment.iter().copied());
-        // `faketime` is one more process, which is killed without the one that it has started.
+        // `faketime` starts the gateway as a child process. The process group makes it possible to kill both.
         command.process_group(0);
         let spawned =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
@@ -115,61 +115,61 @@ impl Gateway {
         Ok(Self { addresses, contract, settings: config, process, log, _folder: folder })
     }
 
-    /// Where it is asked in this mode; `admin` is one, too.
+    /// The address of this mode, or of the admin server for `admin`.
     pub fn address(&self, mode: &str) -> SocketAddr {
         self.addresses[mode]
     }
 
-    /// What it has logged.
+    /// The log so far.
     ///
     /// # Panics
-    /// When another test thread has.
+    /// If another thread panicked while it held the lock.
     pub fn log(&self) -> String {
         self.log.lock().expect("no panic").clone()
     }
 
-    /// What operators are told at this path.
+    /// Sends a GET request for this path to the admin server.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// If the server does not respond.
     pub async fn admin(&self, path: &str) -> Answer {
         let url = format!("http://{}{path}", self.address("admin"));
         Answer::of(reqwest::Client::new().get(url)).await
     }
 
-    /// Asks it to stop, as an operator does.
+    /// Sends the process a SIGTERM.
     ///
     /// # Panics
-    /// When it cannot be asked.
+    /// If the signal cannot be sent.
     pub fn terminate(&self) {
         let id = self.process.id().expect("it runs").to_string();
         assert!(run(Path::new("kill"), &["-TERM", &id]).status.success());
     }
 
-    /// Lets it have so many files and connections open from now on.
+    /// Limits the number of files and connections that the process can open, from now on.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If the process does not run.
     pub fn limit_files(&self, number: u32) {
         let id = self.process.id().expect("it runs").to_string();
         let limit = format!("--nofile={number}:");
         assert!(run(Path::new("prlimit"), &["--pid", &id, &limit]).status.success());
     }
 
-    /// Waits until it has ended, and tells whether it ended well.
+    /// Waits for the process to exit. Returns whether it exited successfully.
     ///
     /// # Panics
-    /// When it does not end.
-    pub async fn ended(&mut self) -> bool {
+    /// If it does not exit within 40 seconds.
+    pub async fn wait_for_exit(&mut self) -> bool {
         let ended = timeout(Duration::from_secs(40), self.process.wait()).await;
         ended.expect("it ends").expect("a status").success()
     }
 
-    /// Waits until it has logged this.
+    /// Waits until the log contains this text.
     ///
     /// # Panics
-    /// When it does not within ten seconds.
-    pub async fn logs(&self, text: &str) {
+    /// If that takes longer than ten seconds.
+    pub async fn wait_for_log(&self, text: &str) {
         for _ in 0..200 {
             if self.log().contains(text) {
                 return;
@@ -186,24 +186,28 @@ impl Drop for Gateway {
     }
 }
 
-/// Ends a process and all that it has started.
+/// Kills a process and all processes that it has started.
 pub(crate) fn kill_group(process: &Child) {
     if let Some(id) = process.id() {
         run(Path::new("kill"), &["-KILL", "--", &format!("-{id}")]);
     }
 }
 
-/// A time as `faketime` takes it: standing still at `2027-01-15 08:00:00` and so on.
+/// A time in the format of `faketime`, such as `2027-01-15 08:00:00`. The clock does not advance from there.
 fn calendar(now: u64) -> String {
     let output = run(Path::new("date"), &["-u", "-d", &format!("@{now}"), "+%F %T"]);
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// An issuer with a vector's vocabulary, as the settings have it.
+/// The settings of an issuer with the vocabulary of a decision vector.
 ///
 /// # Panics
-/// When the vocabulary is none.
-pub fn settings_of(issuer: &str, audience: &str, vocabulary: &Map<String, Value>) -> toml::Table {
+/// If the vocabulary is invalid.
+pub fn issuer_settings(
+    issuer: &str,
+    audience: &str,
+    vocabulary: &Map<String, Value>,
+) -> toml::Table {
     let toml = |value: &Value| toml::Value::try_from(value).expect("no null");
     let mut settings = toml::Table::new();
     settings.insert("issuer".into(), issuer.into());

@@ -1,14 +1,15 @@
-//! HTTP/2 as no client at hand writes it: with any bytes in its fields (RFC 9113 §4.1, RFC 7541 §6.2.2).
+//! Sends HTTP/2 requests with any bytes in the header fields, which HTTP client libraries refuse (RFC 9113 §4.1,
+//! RFC 7541 §6.2.2).
 
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Sends a request without a body, of these fields, byte for byte, and waits for the head of its answer, or for the
-/// connection's end.
+/// Sends a request with these fields, byte for byte, and without a body. Waits for the head of the response, or for the
+/// end of the connection.
 ///
 /// # Panics
-/// When it cannot be sent.
+/// If the request cannot be sent.
 pub async fn send(server: SocketAddr, fields: &[(&str, &[u8])]) {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -31,7 +32,7 @@ pub async fn send(server: SocketAddr, fields: &[(&str, &[u8])]) {
         if stream.read_exact(&mut payload).await.is_err() {
             return;
         }
-        // A reset is an answer, too, and so is that there will be none.
+        // The server can also refuse the request with RST_STREAM or GOAWAY.
         let answer = (head[3] == HEADERS || head[3] == RST_STREAM) && head[8] == 1;
         if answer || head[3] == GOAWAY {
             return;
@@ -54,7 +55,7 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A literal of HPACK, its length in groups of seven bits where it is long (RFC 7541 §5.1).
+/// An HPACK string literal. A length of 127 or more continues in groups of seven bits (RFC 7541 §5.1).
 fn string(text: &[u8]) -> Vec<u8> {
     let mut string = Vec::new();
     match text.len().checked_sub(127) {

@@ -3,17 +3,17 @@
 
 pub mod bank;
 pub mod browser;
-pub mod careless;
 pub mod command;
 pub mod contracts;
 pub mod envoy;
+pub mod fake_issuer;
 pub mod gateways;
 pub mod http2;
-pub mod introspected;
+pub mod introspecting_issuer;
+pub mod lenient_router;
 pub mod peers;
 pub mod proxy;
-pub mod rotating;
-pub mod scripted;
+pub mod rotating_issuer;
 pub mod server;
 pub mod seven_arguments;
 pub mod upstream;

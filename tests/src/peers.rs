@@ -1,4 +1,4 @@
-//! Real components in processes of their own, stopped when they are dropped.
+//! Runs third-party identity providers as child processes.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,17 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{Receiver, channel};
 
-/// The real oidc-provider, with one user who has a password and a TOTP second factor.
+/// The real oidc-provider, with one user who has a password and TOTP as the second factor. The process stops when this
+/// is dropped.
 #[derive(Debug)]
 pub struct OidcProvider {
-    /// Its issuer.
+    /// Its issuer identifier.
     pub issuer: String,
     process: Child,
-    said: Receiver<String>,
+    output: Receiver<String>,
 }
 
-/// The user's secret, in base32.
+/// The user's TOTP secret, in base32.
 pub const TOTP_SECRET: &str = "KRSXG5BAONUWO3TBORUW63RAONSWG4TF";
 
 /// The user's password.
@@ -27,10 +28,10 @@ fn folder(name: &str) -> PathBuf {
 }
 
 impl OidcProvider {
-    /// Starts one on a free port.
+    /// Starts a provider on a free port. `tests/run` installs its packages.
     ///
     /// # Panics
-    /// When it does not start; its packages are installed by `tests/run`.
+    /// If it does not start.
     pub async fn start() -> Self {
         let mut process = Command::new("node")
             .args(["--no-warnings", "provider.mjs"])
@@ -50,28 +51,28 @@ impl OidcProvider {
                 break ready["issuer"].as_str().expect("an issuer").to_owned();
             }
         };
-        // What it says later must go somewhere, or it dies of a closed pipe.
-        let (sender, said) = channel(16);
+        // Later output must be read as well: if the pipe were closed, the next write would end the process.
+        let (sender, output) = channel(16);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let _ = sender.try_send(line);
             }
         });
-        Self { issuer, process, said }
+        Self { issuer, process, output }
     }
 
-    /// Signs with a new key from now on, and publishes the old ones beside it.
+    /// Makes the provider sign with a new key from now on, and publish the old keys as well.
     ///
     /// # Panics
-    /// When it does not.
+    /// If the provider does not confirm it.
     pub async fn rotate(&mut self) {
         self.command("rotate").await;
     }
 
-    /// Publishes the newest key alone.
+    /// Makes the provider publish only the newest key.
     ///
     /// # Panics
-    /// When it does not.
+    /// If the provider does not confirm it.
     pub async fn retire(&mut self) {
         self.command("retire").await;
     }
@@ -79,8 +80,8 @@ impl OidcProvider {
     async fn command(&mut self, line: &str) {
         let stdin = self.process.stdin.as_mut().expect("its standard input");
         stdin.write_all(format!("{line}\n").as_bytes()).await.expect("it reads");
-        while let Some(said) = self.said.recv().await {
-            if said.contains(&format!("\"done\":\"{line}\"")) {
+        while let Some(reply) = self.output.recv().await {
+            if reply.contains(&format!("\"done\":\"{line}\"")) {
                 return;
             }
         }

@@ -1,9 +1,8 @@
-//! The real nginx, Caddy, Traefik and Envoy, each a process of its own in front of an upstream, as `stepup render`
-//! configures it. It stops when it is dropped.
+//! Runs the real nginx, Caddy, Traefik and Envoy as child processes, configured by `stepup render`.
 
 use crate::command::{run, stepup};
 use crate::gateways::{Gateway, kill_group};
-use crate::upstream::raw;
+use crate::upstream::send_raw;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::process::Stdio;
@@ -14,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-/// A gateway of somebody else's.
+/// A third-party proxy, and how it sends checks to Step-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// nginx with `auth_request`.
@@ -30,11 +29,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] =
         [Self::Nginx, Self::Caddy, Self::Traefik, Self::EnvoyHttp, Self::EnvoyGrpc];
 
-    /// How it asks.
+    /// The mode of `stepup gateway` that serves this kind.
     pub fn mode(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
@@ -45,78 +44,87 @@ impl Kind {
     }
 }
 
-/// Where it logs, in its folder.
+/// The name of its log file, in its folder.
 const LOG: &str = "error.log";
 
-/// A real gateway, configured by `stepup render`.
+/// A running proxy that sends a check to `stepup gateway` for each request. The process stops when this is dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where clients come in.
+    /// The address for clients.
     pub address: SocketAddr,
     process: Child,
     folder: TempDir,
 }
 
 impl Proxy {
-    /// Starts one in front of an upstream.
+    /// Starts a proxy for this upstream.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(kind, "", (gateway, kind.mode()), "127.0.0.1", upstream).await
+        Self::start_with(kind, "", (gateway, kind.mode()), "127.0.0.1", upstream).await
     }
 
-    /// Starts one that asks where another mode is listened in.
+    /// Starts a proxy that sends its checks to the port of this mode, which can be a wrong one.
     ///
     /// # Panics
-    /// When it does not start.
-    pub async fn asking(kind: Kind, mode: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(kind, "", (gateway, mode), "127.0.0.1", upstream).await
+    /// If it does not start.
+    pub async fn start_in_mode(
+        kind: Kind,
+        mode: &str,
+        gateway: &Gateway,
+        upstream: SocketAddr,
+    ) -> Self {
+        Self::start_with(kind, "", (gateway, mode), "127.0.0.1", upstream).await
     }
 
-    /// Starts one that finds the upstream and the gateway by the name of this machine.
+    /// Starts a proxy whose configuration has a host name for the upstream and for the gateway.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start_by_name(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::started(kind, "", (gateway, kind.mode()), "localhost", upstream).await
+        Self::start_with(kind, "", (gateway, kind.mode()), "localhost", upstream).await
     }
 
-    /// Starts nginx with these directives in its `http` block, before those that are rendered; `{folder}` is
-    /// its own.
+    /// Starts nginx with these directives in its `http` block, before the rendered ones. `{folder}` is replaced
+    /// with the folder of the process.
     ///
     /// # Panics
-    /// When it does not start.
-    pub async fn nginx_with(inherited: &str, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        let asked = (gateway, Kind::Nginx.mode());
-        Self::started(Kind::Nginx, inherited, asked, "127.0.0.1", upstream).await
+    /// If it does not start.
+    pub async fn start_nginx_with(
+        inherited: &str,
+        gateway: &Gateway,
+        upstream: SocketAddr,
+    ) -> Self {
+        let checks = (gateway, Kind::Nginx.mode());
+        Self::start_with(Kind::Nginx, inherited, checks, "127.0.0.1", upstream).await
     }
 
-    /// Writes a request with these header fields, and reads the answer's status and all of it.
+    /// Sends a request with these header fields. Returns the status and the bytes of the response.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If the proxy does not respond.
     pub async fn call(&self, line: &str, headers: &[(&str, &str)]) -> (u16, String) {
         let mut request = format!("{line} HTTP/1.1\r\nHost: api\r\nContent-Length: 0\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
-        let answer = raw(self.address, request.as_bytes()).await;
+        let answer = send_raw(self.address, request.as_bytes()).await;
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.unwrap_or_else(|| panic!("{line}: {answer:?}")), answer)
     }
 
-    /// What it has logged.
+    /// The log so far.
     ///
     /// # Panics
-    /// When that cannot be read.
+    /// If the log file cannot be read.
     pub fn log(&self) -> String {
         let log = fs::read(self.folder.path().join(LOG)).expect("a file");
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    async fn started(
+    async fn start_with(
         kind: Kind,
         inherited: &str,
         (gateway, mode): (&Gateway, &str),
@@ -133,25 +141,25 @@ impl Proxy {
         };
         let contract = gateway.contract.to_str().expect("a path of text");
         let at = |address: SocketAddr| format!("{host}:{}", address.port());
-        let (listen_at, upstream, asked) =
+        let (listen_at, upstream, gateway_at) =
             (listen.to_string(), at(upstream), at(gateway.address(mode)));
         let mut arguments = vec!["render", name, contract, "--listen", &listen_at];
-        arguments.extend(["--upstream", &upstream, "--gateway", &asked]);
+        arguments.extend(["--upstream", &upstream, "--gateway", &gateway_at]);
         arguments.extend(over.iter().flat_map(|over| ["--over", over]));
         let settings = gateway.settings.to_str().expect("a path of text");
         arguments.extend(["--config", settings]);
         let rendered = run(stepup(), &arguments);
         assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
         let text = String::from_utf8(rendered.stdout).expect("text");
-        Self::configured(kind, inherited, &text, listen).await
+        Self::run_config(kind, inherited, &text, listen).await
     }
 
-    /// Starts one with the configuration that the text says: of ports, those of clients, of the upstream and of the
-    /// gateway are put in place of these.
+    /// Starts a proxy with this configuration. The three ports in the text, for clients, the upstream and the gateway,
+    /// are replaced with the actual ones.
     ///
     /// # Panics
-    /// When it does not start, or the text does not have these ports.
-    pub async fn written(
+    /// If the proxy does not start, or if the text does not contain these ports.
+    pub async fn start_with_config(
         kind: Kind,
         text: &str,
         ports: [&str; 3],
@@ -165,20 +173,20 @@ impl Proxy {
             assert!(text.contains(port), "{port} is not in:\n{text}");
             text = text.replace(port, mark);
         }
-        // One of the new ports may have another of the old ones in it.
+        // In two steps, because a new port could contain the digits of an old one.
         for (mark, address) in
             marks.into_iter().zip([listen, upstream, gateway.address(kind.mode())])
         {
             text = text.replace(mark, &address.port().to_string());
         }
-        Self::configured(kind, "", &text, listen).await
+        Self::run_config(kind, "", &text, listen).await
     }
 
-    async fn configured(kind: Kind, inherited: &str, text: &str, listen: SocketAddr) -> Self {
+    async fn run_config(kind: Kind, inherited: &str, text: &str, listen: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join(match kind {
             Kind::Nginx | Kind::Caddy => "config",
-            // By this name it finds the half that is read again when it changes.
+            // The rendered file refers to itself by this name, for the part that Traefik reloads.
             Kind::Traefik => "traefik.yml",
             Kind::EnvoyHttp | Kind::EnvoyGrpc => "config.yaml",
         });
@@ -205,7 +213,7 @@ impl Proxy {
             }
             Kind::Caddy => {
                 let mut command = Command::new("caddy");
-                // Its own port for operators is not asked for here.
+                // Caddy's admin port would be the same for all tests.
                 fs::write(&config, format!("{{\n\tadmin off\n}}\n{text}")).expect("a file");
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&config);
                 command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path());
@@ -223,13 +231,13 @@ impl Proxy {
                 command
             }
         };
-        // nginx has a worker, which outlives a master that is killed.
+        // nginx has worker processes, which survive if only the master is killed.
         command.process_group(0);
         let log = File::options().create(true).append(true).open(folder.path().join(LOG));
         let command = command.stdout(Stdio::null()).stderr(log.expect("a file")).kill_on_drop(true);
         let process = command.spawn().expect("it starts; tests/run installs it");
         for _ in 0..200 {
-            if answers(kind, listen).await {
+            if is_ready(kind, listen).await {
                 return Self { address: listen, process, folder };
             }
             sleep(Duration::from_millis(50)).await;
@@ -245,18 +253,18 @@ impl Drop for Proxy {
     }
 }
 
-/// Whether it takes requests, and knows what to do with them: Traefik listens before it does, and says 404 then.
-async fn answers(kind: Kind, listen: SocketAddr) -> bool {
+/// Whether the proxy is ready. Traefik listens before it has loaded its routes, and responds with 404 until then.
+async fn is_ready(kind: Kind, listen: SocketAddr) -> bool {
     if TcpStream::connect(listen).await.is_err() {
         return false;
     }
-    // What the gateway refuses, so that it reaches no upstream.
+    // The gateway refuses this path, so the request does not reach the upstream.
     let refused = reqwest::Client::new().get(format!("http://{listen}/;"));
     kind != Kind::Traefik || refused.send().await.is_ok_and(|answer| answer.status() != 404)
 }
 
-/// A port that nobody has, and that nobody else here is given: below those that a system gives to who asks for any
-/// (RFC 6335 §6), or a server of another test could take it before it is used. Two Envoys would share it.
+/// A free port that no other call returns. It is below the dynamic ports (RFC 6335 §6): otherwise the system could
+/// assign it to a server of another test before the proxy uses it. Two Envoys would even share the port without an error.
 fn free_port() -> SocketAddr {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");

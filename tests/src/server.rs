@@ -1,4 +1,4 @@
-//! A router on a real socket, and calls to it.
+//! Runs a router on a real socket, and sends requests to it.
 
 use axum::Router;
 use http::HeaderMap;
@@ -7,15 +7,15 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-/// A router that serves on a free port of loopback until this is dropped.
+/// A router that listens on a free loopback port until this is dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The address of the router.
     pub address: SocketAddr,
     task: AbortHandle,
 }
 
-/// An answer, read to its end.
+/// An HTTP response with its complete body.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -27,29 +27,29 @@ pub struct Answer {
 }
 
 impl Server {
-    /// Serves this router.
+    /// Starts a server with this router.
     ///
     /// # Panics
-    /// When no port can be had.
+    /// If no port is free.
     pub async fn start(app: Router) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound port has an address");
         let task = tokio::spawn(async move {
-            // Ends with the task.
+            // The server runs until the task is aborted.
             let _ = axum::serve(listener, app).await;
         });
         Self { address, task: task.abort_handle() }
     }
 
-    /// The address of a path on it.
+    /// The URL of a path on this server.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Calls it with this bearer token.
+    /// Sends a request with this bearer token.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// If the server does not respond.
     pub async fn call(&self, method: &str, path: &str, token: Option<&str>) -> Answer {
         let client = reqwest::Client::new();
         let method = method.parse().expect("an HTTP method");
@@ -68,10 +68,10 @@ impl Drop for Server {
 }
 
 impl Answer {
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the response.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If the server does not respond.
     pub async fn of(request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -79,29 +79,29 @@ impl Answer {
         Self { status, headers, body }
     }
 
-    /// A header's only value.
+    /// The value of a header.
     ///
     /// # Panics
-    /// When the header stands twice or is not text.
+    /// If the header is duplicated or is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let first = values.next()?;
-        assert!(values.next().is_none(), "{name} stands twice");
+        assert!(values.next().is_none(), "duplicate header {name}");
         Some(first.to_str().expect("a header of text"))
     }
 
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is something else.
+    /// If the body is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
 
-    /// The parameters of the challenge, in order, as a client reads them.
+    /// The scheme and the parameters of the challenge, in order.
     ///
     /// # Panics
-    /// When the challenge is not well formed.
+    /// If the challenge is malformed.
     pub fn challenge(&self) -> Option<(String, Vec<(String, String)>)> {
         let value = self.header("www-authenticate")?;
         let (scheme, mut rest) = value.split_once(' ').unwrap_or((value, ""));
@@ -113,7 +113,7 @@ impl Answer {
             rest = match behind.strip_prefix(", ") {
                 Some(next) => next,
                 None => {
-                    assert!(behind.is_empty(), "odd text in a challenge: {behind}");
+                    assert!(behind.is_empty(), "unexpected text in a challenge: {behind}");
                     ""
                 }
             };

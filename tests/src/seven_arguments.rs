@@ -1,10 +1,10 @@
-//! A handler with as many arguments as clippy accepts. The guard makes it one more, and clippy must
-//! stay silent when this package is checked with `-D warnings`.
+//! A handler with as many arguments as clippy accepts. The attribute adds one. Clippy must not report that when this
+//! package is checked with `-D warnings`.
 
 use axum::http::{HeaderMap, Method, Uri, Version};
 use stepup_runtime::{Principal, step_up};
 
-/// Seven arguments.
+/// A guarded handler with seven arguments.
 #[step_up(post = "/seven-arguments", methods = ["mfa"])]
 pub async fn handler(
     _user: Principal,

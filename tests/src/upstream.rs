@@ -1,4 +1,4 @@
-//! A plain upstream that tells what reaches it, and requests to it byte by byte.
+//! A plain upstream that records the requests that it receives, and a client that sends a request byte for byte.
 
 use crate::server::Server;
 use axum::Router;
@@ -12,79 +12,79 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// A request as it has reached the upstream.
+/// A request that the upstream received.
 #[derive(Debug, Clone)]
-pub struct Reached {
+pub struct ReceivedRequest {
     /// The method.
     pub method: String,
-    /// The target as it was sent.
+    /// The request target, as in the request line.
     pub target: String,
     /// The headers.
     pub headers: HeaderMap,
 }
 
-/// A plain upstream, which answers everything with [`REACHED`] and remembers it.
+/// An upstream that records each request and responds with [`UPSTREAM_BODY`].
 #[derive(Debug)]
 pub struct Upstream {
     server: Server,
-    reached: Arc<Mutex<Vec<Reached>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-/// What the upstream says.
-pub const REACHED: &str = "the upstream was reached";
+/// The body of every response of the upstream.
+pub const UPSTREAM_BODY: &str = "the upstream was reached";
 
-/// The header in which it says how long the body was that has reached it.
-pub const REACHED_BYTES: &str = "reached-bytes";
+/// The response header with the length of the request body.
+pub const BODY_LENGTH_HEADER: &str = "reached-bytes";
 
 impl Upstream {
-    /// Starts one on a free port.
+    /// Starts an upstream on a free port.
     pub async fn start() -> Self {
         Self::behind(|app| app).await
     }
 
-    /// Starts one behind something in the same process.
+    /// Starts an upstream whose router is wrapped, for example in a layer.
     pub async fn behind(wrap: impl FnOnce(Router) -> Router) -> Self {
         async fn remember(
-            State(reached): State<Arc<Mutex<Vec<Reached>>>>,
+            State(received): State<Arc<Mutex<Vec<ReceivedRequest>>>>,
             request: Request<Body>,
         ) -> ([(&'static str, String); 1], &'static str) {
             let (head, body) = request.into_parts();
             let (method, target) = (head.method.to_string(), head.uri.to_string());
-            let seen = Reached { method, target, headers: head.headers };
-            // It has been reached, whether or not a body follows.
-            reached.lock().expect("no panic").push(seen);
-            // One that is not read may have the connection closed after the answer, while the gateway is using it
-            // again.
+            let request = ReceivedRequest { method, target, headers: head.headers };
+            // Record the request before the body is read, which may never arrive.
+            received.lock().expect("no panic").push(request);
+            // If the body is not read, the connection may be closed after the response, while the proxy sends the next
+            // request on it.
             let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-            ([(REACHED_BYTES, body.len().to_string())], REACHED)
+            ([(BODY_LENGTH_HEADER, body.len().to_string())], UPSTREAM_BODY)
         }
-        let reached = Arc::new(Mutex::new(Vec::new()));
-        let app = Router::new().fallback(remember).with_state(Arc::clone(&reached));
-        Self { server: Server::start(wrap(app)).await, reached }
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let app = Router::new().fallback(remember).with_state(Arc::clone(&received));
+        Self { server: Server::start(wrap(app)).await, received }
     }
 
-    /// Where it listens.
+    /// The address of the upstream.
     pub fn address(&self) -> SocketAddr {
         self.server.address
     }
 
-    /// What has reached it since it was asked last.
+    /// The requests since the last call.
     ///
     /// # Panics
-    /// When another test thread has.
-    pub fn take(&self) -> Vec<Reached> {
-        std::mem::take(&mut *self.reached.lock().expect("no panic"))
+    /// If another thread panicked while it held the lock.
+    pub fn take(&self) -> Vec<ReceivedRequest> {
+        std::mem::take(&mut *self.received.lock().expect("no panic"))
     }
 }
 
-/// Sends a request as it is written and reads the answer; that to one which cannot be read may never come to
-/// its end, and is left after two seconds.
+/// Sends these bytes and reads the response. Stops reading after two seconds, because the response to a malformed
+/// request may never end.
 ///
 /// # Panics
-/// When nobody listens there.
-pub async fn raw(address: SocketAddr, request: &[u8]) -> String {
+/// If the connection is refused.
+pub async fn send_raw(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
-    // One that is refused at once may be closed before all of it is written.
+    // The server may close the connection before it has read all of a refused request.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
     let read = async {
@@ -98,8 +98,8 @@ pub async fn raw(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Whether an answer says how long it is and is that long. Envoy keeps a connection for a while that it does
-/// not go on with.
+/// Whether a response is as long as its `Content-Length`. Envoy keeps some connections open after the response, so the
+/// reader cannot wait for the end of the connection.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer).to_lowercase();
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };

@@ -1,5 +1,5 @@
-//! The decision vectors in `tests/vectors/*.json`: requirement, issuer profile, token claims, time,
-//! and what must come of them. Each file is a list, or an object with a list `vectors`.
+//! The decision vectors in `tests/vectors/*.json`: requirement, issuer profile, token claims, time, and the expected
+//! decision. Each file is a list, or an object with a list `vectors`.
 
 use crate::server::Answer;
 use serde_json::{Map, Value};
@@ -11,31 +11,31 @@ use std::sync::{LazyLock, Mutex};
 use stepup_contract::{ClaimPath, Contract, Method, Profile, Requirement, RiskLevel};
 use stepup_runtime::testing::TestIssuer;
 
-/// One vector.
+/// A decision vector.
 #[derive(Debug, Clone)]
 pub struct Vector {
-    /// The file and the sentence that names it.
+    /// The file and the name of the vector.
     pub name: String,
-    /// What the endpoint asks.
+    /// The requirement of the endpoint.
     pub requirement: Requirement,
-    /// How the issuer asks and proves.
+    /// The profile of the issuer.
     pub profile: Profile,
-    /// The same as it is written.
+    /// The profile as in the file.
     pub vocabulary: Map<String, Value>,
     /// The token's claims.
     pub claims: Map<String, Value>,
-    /// The session's risk, where it is known.
+    /// The risk of the session, if known.
     pub risk: Option<RiskLevel>,
     /// The time, in seconds since the epoch.
     pub now: u64,
-    /// What must come of it.
+    /// The expected decision and challenge.
     pub expect: Value,
 }
 
 /// Every vector.
 ///
 /// # Panics
-/// When a file cannot be read as vectors.
+/// If a file is not a list of vectors.
 pub fn all() -> Vec<Vector> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
     let mut vectors = Vec::new();
@@ -52,12 +52,12 @@ pub fn all() -> Vec<Vector> {
 }
 
 impl Vector {
-    /// Whether it asks for something that this version cannot enforce, and refuses every request instead.
-    pub fn comes_later(&self) -> bool {
+    /// Whether this version cannot enforce the requirement. It then refuses every request.
+    pub fn is_unenforceable(&self) -> bool {
         self.requirement.risk.is_some() || self.requirement.per_action
     }
 
-    /// The token that it is about.
+    /// A token with the claims of the vector.
     pub fn token(&self, idp: &TestIssuer) -> String {
         let mut token = idp.token_at(self.now).without("auth_time");
         for (name, value) in &self.claims {
@@ -66,15 +66,15 @@ impl Vector {
         token.mint()
     }
 
-    /// How an answer over HTTP differs from what it has to be, if it does. `reached` is the body of an
-    /// answer by what is guarded.
+    /// A description of the difference between a response and the expected one, if there is any. `upstream_body` is the
+    /// body of an allowed response.
     ///
     /// # Panics
-    /// When the vector expects a decision of a name that is not known.
-    pub fn disagrees(&self, answer: &Answer, reached: &str) -> Option<String> {
+    /// If the vector expects an unknown decision.
+    pub fn mismatch(&self, answer: &Answer, upstream_body: &str) -> Option<String> {
         let (status, error) = match self.expect["decision"].as_str().expect("a decision") {
-            // What cannot be enforced yet refuses every request, whatever the decision.
-            _ if self.comes_later() => (500, None),
+            // A requirement that cannot be enforced yet refuses every request.
+            _ if self.is_unenforceable() => (500, None),
             "allow" => (200, None),
             "step-up" => (401, Some("insufficient_user_authentication")),
             "scope" => (403, Some("insufficient_scope")),
@@ -88,34 +88,38 @@ impl Vector {
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         };
-        let expected = |name| if self.comes_later() { None } else { text(name) };
+        let expected = |name| if self.is_unenforceable() { None } else { text(name) };
         let names = ["acr_values", "max_age", "scope"];
-        let told = answer.challenge();
+        let received = answer.challenge();
         let agrees = answer.status == status
-            && (answer.body == reached) == (status == 200)
-            && self.has_these_parameters(&told, error, names.map(|name| (name, expected(name))))
-            && *FIRST.lock().expect("no panic").entry(self.name.clone()).or_insert(told.clone())
-                == told
+            && (answer.body == upstream_body) == (status == 200)
+            && self.has_parameters(&received, error, names.map(|name| (name, expected(name))))
+            && *FIRST
+                .lock()
+                .expect("no panic")
+                .entry(self.name.clone())
+                .or_insert(received.clone())
+                == received
             && (status == 200
-                || self.comes_later()
+                || self.is_unenforceable()
                 || names.iter().all(|name| answer.json()[name] == challenge[name]));
         let (name, expect) = (&self.name, &self.expect);
         (!agrees).then(|| format!("{name}\n  expected {expect}\n  got {answer:?}"))
     }
 
-    /// Whether a challenge is in the right scheme and has these parameters, what is wrong in words, and no other.
-    fn has_these_parameters(
+    /// Whether a challenge has the right scheme, these parameters, a description of the error, and no other parameters.
+    fn has_parameters(
         &self,
-        told: &Option<Told>,
+        received: &Option<Challenge>,
         error: Option<&str>,
         expected: [(&str, Option<String>); 3],
     ) -> bool {
-        let Some(error) = error else { return told.is_none() };
+        let Some(error) = error else { return received.is_none() };
         let bound = self.requirement.bound;
         let mut names = vec!["error", "error_description"];
         names.extend(bound.then_some("algs"));
         names.extend(expected.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name));
-        told.as_ref().is_some_and(|(scheme, parameters)| {
+        received.as_ref().is_some_and(|(scheme, parameters)| {
             let value = |name: &str| {
                 let mut values = parameters.iter().filter(|(known, _)| known == name);
                 values.next().map(|(_, value)| value.clone())
@@ -129,11 +133,11 @@ impl Vector {
     }
 }
 
-/// A challenge's scheme and parameters.
-type Told = (String, Vec<(String, String)>);
+/// The scheme and the parameters of a challenge.
+type Challenge = (String, Vec<(String, String)>);
 
-/// The first challenge of each vector: every later one has to be the same, word by word, by whatever way it came.
-static FIRST: LazyLock<Mutex<HashMap<String, Option<Told>>>> = LazyLock::new(Mutex::default);
+/// The first challenge that was received for each vector. Every later one must be identical, in all modes and proxies.
+static FIRST: LazyLock<Mutex<HashMap<String, Option<Challenge>>>> = LazyLock::new(Mutex::default);
 
 fn read(file: &str, value: &Value) -> Vector {
     let name = format!("{file}: {}", value["name"].as_str().expect("a name"));
@@ -141,7 +145,7 @@ fn read(file: &str, value: &Value) -> Vector {
     for key in value.as_object().expect("an object").keys() {
         assert!(KNOWN.contains(&key.as_str()), "{name}: unknown key {key}");
     }
-    // The contract's own parser reads the requirement.
+    // The contract parser parses the requirement.
     let endpoint = serde_json::json!({"path": "/", "security": value["requirement"]});
     let contract =
         Contract::parse(endpoint.to_string()).unwrap_or_else(|errors| panic!("{name}: {errors}"));
@@ -191,7 +195,7 @@ fn profile(value: Option<&Value>) -> Profile {
     profile
 }
 
-/// `[["key", ["value", …]], …]`: an order of preference, which a JSON object does not have.
+/// `[["key", ["value", …]], …]`: pairs in order of preference, because a JSON object has no order.
 fn pairs(value: &Value) -> impl Iterator<Item = (&str, Vec<String>)> {
     list(value).map(|pair| (pair[0].as_str().expect("a key"), strings(&pair[1])))
 }
@@ -204,7 +208,7 @@ fn strings(value: &Value) -> Vec<String> {
     list(value).map(|item| item.as_str().expect("text").to_owned()).collect()
 }
 
-/// A claim's name, or names from the outside in; two are enough here.
+/// The name of a claim, or the names of an outer and an inner claim.
 fn path(value: &Value) -> ClaimPath {
     match value {
         Value::String(name) => name.as_str().into(),

@@ -1,4 +1,4 @@
-//! One call in process on one thread, with the same token, as ratios to the unguarded handler.
+//! One in-process call on one thread with the same token, and ratios to the unguarded handler.
 
 use criterion::Criterion;
 use http::StatusCode;
@@ -34,15 +34,15 @@ fn benches(c: &mut Criterion) {
         let mut group = c.benchmark_group(group);
         for name in NAMES {
             let app = runtime.block_on(app(name, &idp, algorithm));
-            let lets_in: Vec<&str> = bad
+            let accepted: Vec<&str> = bad
                 .iter()
                 .filter(|(_, token)| runtime.block_on(app.call(token)) == StatusCode::OK)
-                .map(|(what, _)| *what)
+                .map(|(label, _)| *label)
                 .collect();
             if name.starts_with("stepup") {
-                assert_eq!(lets_in, [""; 0], "{name}");
+                assert_eq!(accepted, [""; 0], "{name}");
             } else {
-                println!("{name} lets in: {lets_in:?}");
+                println!("{name} accepts: {accepted:?}");
             }
             group.bench_function(name, |b| {
                 b.iter(|| assert_eq!(runtime.block_on(app.call(&bearer)), StatusCode::OK));

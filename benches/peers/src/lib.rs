@@ -1,5 +1,5 @@
-//! The same handler behind each way of protecting it. Each checks signature, issuer, audience and end
-//! of the same token; Step-up checks the methods and the age of the login as well.
+//! The same handler, protected by Step-up and by each of its peers. Each checks the signature, issuer,
+//! audience and expiry of the same token. Step-up also checks the methods and the age of the login.
 
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
@@ -23,13 +23,13 @@ use tower_oauth2_resource_server::tenant::TenantConfiguration;
 /// A protected service.
 #[derive(Debug, Clone)]
 pub enum App {
-    /// On the axum that Step-up uses.
+    /// With the version of axum that Step-up uses.
     Current(Router),
-    /// On axum 0.7, which jwt-authorizer needs.
+    /// With axum 0.7, which jwt-authorizer requires.
     Older(axum07::Router),
 }
 
-/// The names, in the order in which they are printed; the first is what all are compared with.
+/// The names in the order of the output. The first is the baseline of all ratios.
 pub const NAMES: [&str; 8] = [
     "unguarded",
     "stepup-cached",
@@ -41,7 +41,7 @@ pub const NAMES: [&str; 8] = [
     "jwt-authorizer",
 ];
 
-/// What the peers read of a token.
+/// The claims that the peers read from a token.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Read {
     /// The user.
@@ -58,10 +58,10 @@ async fn guarded() -> &'static str {
 }
 
 impl App {
-    /// Calls it in process.
+    /// Calls the service in process, with this Authorization header.
     ///
     /// # Panics
-    /// When the request cannot be made, which it can.
+    /// If `bearer` is not a valid header value.
     pub async fn call(&self, bearer: &str) -> StatusCode {
         let request = Request::get("/").header(AUTHORIZATION, bearer);
         match self.clone() {
@@ -77,17 +77,17 @@ impl App {
     }
 }
 
-/// Gives the peers the fast crypto backend; as some of them are shipped they are several times slower.
+/// Installs the fast crypto backend for the peers. With their default backend, some are several times slower.
 pub fn install_fast_backend() {
-    // An error says that one is installed already.
+    // An error means that a backend is already installed.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let _ = jsonwebtoken10::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-/// Builds each, by its name. The issuer must go on serving its keys.
+/// Builds the service with this name. The issuer must keep serving its keys.
 ///
 /// # Panics
-/// When one cannot be built.
+/// If the service cannot be built.
 pub async fn app(name: &str, idp: &TestIssuer, algorithm: TestAlgorithm) -> App {
     let algorithm = match algorithm {
         TestAlgorithm::Rs256 => Algorithm::RS256,
@@ -124,12 +124,12 @@ pub async fn app(name: &str, idp: &TestIssuer, algorithm: TestAlgorithm) -> App 
             let tenant = tenant.build().await.expect("a tenant");
             let server = <OAuth2ResourceServer>::builder().add_tenant(tenant).build().await;
             let layer = server.expect("a server").into_layer();
-            // Its keys come in a task of its own.
+            // A background task loads the keys.
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             App::Current(Router::new().route("/", get(hello)).layer(layer))
         }
         "axum-jwt-auth" => {
-            // It is on jsonwebtoken 10.
+            // This peer uses jsonwebtoken 10.
             let algorithm = if algorithm == Algorithm::RS256 {
                 jsonwebtoken10::Algorithm::RS256
             } else {
@@ -171,7 +171,7 @@ fn validation(idp: &TestIssuer, algorithm: Algorithm) -> Validation {
     validation
 }
 
-/// The guard that people write with jsonwebtoken, without a check of methods and age.
+/// A typical hand-written guard with jsonwebtoken, which does not check methods and age.
 struct HandWritten {
     set: JwkSet,
     validation: Validation,

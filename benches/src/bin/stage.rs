@@ -1,6 +1,7 @@
-//! What `benches/gateways` needs beside the gateways: an issuer, a token of it, and two authorizers for Envoy that
-//! allow everything. One is the floor of that mechanism, the other tells who calls as Step-up does. The argument is
-//! how tokens are signed. Says where they are, and stays until it is stopped.
+//! The other servers of `benches/gateways`: an issuer, and two authorizers for Envoy that allow every request. One
+//! adds no headers, which is the lower bound (floor) for any authorizer. The other adds as many headers as Step-up.
+//! The argument is the signature algorithm of tokens. Prints the addresses and a token as JSON, and runs until it is
+//! stopped.
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
@@ -19,7 +20,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response};
 
-/// Allows everything, with these headers for the upstream.
+/// Allows every request, and adds these headers to it.
 struct Floor(Vec<HeaderValueOption>);
 
 #[tonic::async_trait]
@@ -40,8 +41,8 @@ impl Authorization for Floor {
     }
 }
 
-/// As many headers as Step-up's.
-fn telling() -> Floor {
+/// An authorizer that adds as many headers as Step-up.
+fn floor_with_headers() -> Floor {
     let names = ["subject", "issuer", "client", "scopes", "amr", "acr", "auth-time"];
     let header = |name| HeaderValueOption {
         header: Some(HeaderValue {
@@ -55,7 +56,7 @@ fn telling() -> Floor {
     Floor(names.map(header).into())
 }
 
-/// Serves one, and says where.
+/// Serves this authorizer and returns its address.
 async fn serve(floor: Floor) -> io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
@@ -66,7 +67,7 @@ async fn serve(floor: Floor) -> io::Result<String> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // As many threads as `stepup gateway` takes.
+    // The same number of threads as in `stepup gateway`.
     let cores = std::thread::available_parallelism()?.get();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads((cores / 2).max(1)).enable_all().build()?.block_on(stage())
@@ -80,7 +81,8 @@ async fn stage() -> Result<(), Box<dyn std::error::Error>> {
         Some(other) => return Err(format!("unknown {other}; RS256, ES256 or EdDSA").into()),
     };
     let idp = TestIssuer::start_with(algorithm).await?;
-    let (floor, telling) = (serve(Floor(Vec::new())).await?, serve(telling()).await?);
+    let floor = serve(Floor(Vec::new())).await?;
+    let floor_with_headers = serve(floor_with_headers()).await?;
     println!(
         "{}",
         json!({
@@ -89,7 +91,7 @@ async fn stage() -> Result<(), Box<dyn std::error::Error>> {
             "jwks": idp.jwks(),
             "token": token(&idp),
             "floor": floor,
-            "telling": telling,
+            "floor_with_headers": floor_with_headers,
         })
     );
     std::future::pending().await

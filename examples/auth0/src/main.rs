@@ -1,4 +1,4 @@
-//! An API whose users log in at Auth0. `docs/auth0.md` says what to configure there. Reads
+//! An API whose users log in at Auth0. `docs/auth0.md` explains how to configure Auth0. Reads
 //! `AUTH0_DOMAIN`, `AUTH0_AUDIENCE` and, if it is set, `ADDRESS`. Exits with 2 when a setting is missing.
 
 use axum::Router;
@@ -13,7 +13,7 @@ async fn profile(user: Principal) -> String {
     format!("{}, logged in with {}\n", user.subject(), user.amr().join(" and "))
 }
 
-/// Multi-factor authentication, not longer than five minutes ago.
+/// Multi-factor authentication, at most five minutes ago.
 #[step_up(post = "/approve-transaction", methods = ["mfa"], max_age = 300)]
 async fn approve(user: Principal) -> String {
     format!("approved by {}\n", user.subject())
@@ -24,24 +24,17 @@ fn app(step_up: StepUp) -> Router {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    run().await.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        ExitCode::FAILURE
-    })
-}
-
-async fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (Ok(domain), Ok(audience)) = (env::var("AUTH0_DOMAIN"), env::var("AUTH0_AUDIENCE")) else {
         eprintln!(
             "set AUTH0_DOMAIN, as in bank.eu.auth0.com, and AUTH0_AUDIENCE, the identifier of the API \
-             as in https://api.bank.example; docs/auth0.md says what else Auth0 needs"
+             as in https://api.bank.example; docs/auth0.md explains how to configure Auth0"
         );
         return Ok(ExitCode::from(2));
     };
     let issuer = Issuer::auth0(&domain, audience);
     let contract = Contract::collect()?;
-    // The builder looks at this too, and does not start with an error; here it is said.
+    // The builder also checks this and fails on an error. Print the warnings too.
     for finding in issuer.check(&contract).await? {
         eprintln!("{finding}");
     }

@@ -1,4 +1,4 @@
-//! An API whose users log in at Okta. `docs/okta.md` says what to configure there. Reads `OKTA_DOMAIN`,
+//! An API whose users log in at Okta. `docs/okta.md` explains how to configure Okta. Reads `OKTA_DOMAIN`,
 //! `OKTA_AUDIENCE` and, if they are set, `OKTA_AUTHORIZATION_SERVER` and `ADDRESS`. Exits with 2 when a
 //! setting is missing.
 
@@ -14,13 +14,13 @@ async fn profile(user: Principal) -> String {
     format!("{} at {}\n", user.subject(), user.acr().unwrap_or("no level"))
 }
 
-/// Multi-factor authentication, not longer than five minutes ago.
+/// Multi-factor authentication, at most five minutes ago.
 #[step_up(post = "/approve-transaction", methods = ["mfa"], max_age = 300)]
 async fn approve(user: Principal) -> String {
     format!("approved by {}\n", user.subject())
 }
 
-/// What no fake login page can get hold of.
+/// A phishing-resistant login, at most two minutes ago.
 #[step_up(put = "/account/email", methods = ["phishing_resistant"], max_age = "2m")]
 async fn change_email(user: Principal) -> String {
     format!("{} has a new address\n", user.subject())
@@ -31,25 +31,18 @@ fn app(step_up: StepUp) -> Router {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    run().await.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        ExitCode::FAILURE
-    })
-}
-
-async fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (Ok(domain), Ok(audience)) = (env::var("OKTA_DOMAIN"), env::var("OKTA_AUDIENCE")) else {
         eprintln!(
             "set OKTA_DOMAIN, as in bank.okta.com, and OKTA_AUDIENCE, the audience of the authorization \
-             server as in api://bank; docs/okta.md says what else Okta needs"
+             server as in api://bank; docs/okta.md explains how to configure Okta"
         );
         return Ok(ExitCode::from(2));
     };
     let server = env::var("OKTA_AUTHORIZATION_SERVER").unwrap_or_else(|_| "default".into());
     let issuer = Issuer::okta(&domain, &server, audience);
     let contract = Contract::collect()?;
-    // The builder looks at this too, and does not start with an error; here it is said.
+    // The builder also checks this and fails on an error. Print the warnings too.
     for finding in issuer.check(&contract).await? {
         eprintln!("{finding}");
     }

@@ -1,6 +1,6 @@
-//! Two endpoints, one of them behind a step-up. Starts a development issuer in the same process,
-//! prints the contract, walks through the flow over HTTP, and serves. `--once` stops after the walk,
-//! with status 0 only if each answer was the expected one.
+//! Two endpoints, one of which requires step-up. Starts a development issuer in the same process, prints
+//! the contract, calls both endpoints over HTTP, and then serves them. `--once` exits after the calls, with
+//! status 0 only if every response was the expected one.
 
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ async fn profile(user: Principal) -> Json<Profile> {
     Json(Profile { user: user.subject().to_owned(), logged_in_with: user.amr().to_vec() })
 }
 
-/// Multi-factor authentication, not longer than five minutes ago.
+/// Multi-factor authentication, at most five minutes ago.
 #[step_up(post = "/approve-transaction", methods = ["mfa"], max_age = 300)]
 async fn approve(user: Principal, Json(transaction): Json<Transaction>) -> String {
     let Transaction { amount, to } = transaction;
@@ -49,7 +49,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let url = format!("http://{}", listener.local_addr()?);
     let server = tokio::spawn(async move { axum::serve(listener, app(step_up)).await });
 
-    let as_expected = walk(&url, &idp).await?;
+    let as_expected = call_endpoints(&url, &idp).await?;
     if std::env::args().any(|argument| argument == "--once") {
         return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -68,8 +68,8 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Calls both endpoints as three users would, and tells whether each answer was the expected one.
-async fn walk(url: &str, idp: &TestIssuer) -> Result<bool, reqwest::Error> {
+/// Calls both endpoints with three kinds of tokens. Returns whether every response was the expected one.
+async fn call_endpoints(url: &str, idp: &TestIssuer) -> Result<bool, reqwest::Error> {
     let client = reqwest::Client::new();
     let profile = || client.get(format!("{url}/user-profile"));
     let transaction = Transaction { amount: 100, to: "bob".into() };
@@ -94,13 +94,13 @@ async fn walk(url: &str, idp: &TestIssuer) -> Result<bool, reqwest::Error> {
         ("approve, two factors just now", approve(), idp.mfa_token(), 200, ""),
     ];
     let mut as_expected = true;
-    for (what, request, token, status, challenge) in calls {
+    for (label, request, token, status, challenge) in calls {
         let response = request.bearer_auth(token).send().await?;
         let got = response.status().as_u16();
         let header = response.headers().get("www-authenticate").and_then(|h| h.to_str().ok());
         let header = header.unwrap_or_default().to_owned();
         as_expected &= got == status && header.contains(challenge);
-        println!("{what}: {got}");
+        println!("{label}: {got}");
         if !header.is_empty() {
             println!("    WWW-Authenticate: {header}");
         }

@@ -1,4 +1,4 @@
-//! The committed contract is the one that the program carries.
+//! The committed contract equals the contract in the program.
 
 use stepup_runtime::testing::assert_contract_current;
 

@@ -1,7 +1,7 @@
-// An OIDC provider (oidc-provider, certified) with one user, a password and a TOTP second factor.
-// Prints its issuer as one line of JSON when it is ready; stops with its standard input. The lines
-// `rotate` (sign with a new key, publish the old ones too) and `retire` (publish the newest key alone)
-// on its standard input are answered with a line of JSON.
+// An OIDC provider (oidc-provider, certified) with one user, who has a password and TOTP as the second factor.
+// Prints its issuer as a line of JSON when it is ready, and exits when its standard input is closed. It reads two
+// commands from its standard input, and responds to each with a line of JSON: `rotate` (sign with a new key, publish the
+// old keys as well) and `retire` (publish only the newest key).
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { generateKeyPairSync } from 'node:crypto';
@@ -13,7 +13,7 @@ const USER = 'alice';
 const PASSWORD = 'correct horse battery staple';
 const SECRET = process.env.TOTP_SECRET;
 const AUDIENCE = 'https://api.test';
-// The same API, for tokens that tell nothing.
+// A resource of the same API that receives opaque tokens.
 const OPAQUE = 'https://opaque.api.test';
 const LEVELS = { pwd: 'urn:test:acr:pwd', mfa: 'urn:test:acr:mfa' };
 
@@ -29,7 +29,7 @@ function newKey() {
 }
 
 const policy = interactionPolicy.base();
-// Consent is given by loadExistingGrant below.
+// loadExistingGrant below grants consent.
 policy.remove('consent');
 policy.get('login').checks.add(new interactionPolicy.Check(
   'acr_values_not_met', 'none of the requested acr_values was reached', 'login_required',
@@ -87,7 +87,7 @@ const build = () => new Provider(issuer, {
     },
   },
   issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-  // What the API must see in the access token (RFC 9068 §2.2.1).
+  // The authentication claims of the access token (RFC 9068 §2.2.1).
   extraTokenClaims({ oidc }) {
     const grant = oidc.entities.AuthorizationCode ?? oidc.entities.RefreshToken;
     return grant && { acr: grant.acr, amr: grant.amr, auth_time: grant.authTime };
@@ -123,7 +123,7 @@ async function interaction(req, res) {
   const code = form.get('totp');
   const wanted = params.acr_values?.split(' ') ?? [];
   if (known && wanted.length > 0 && !wanted.some((acr) => Object.values(LEVELS).includes(acr))) {
-    // RFC 9470 §5: what is asked cannot be done here.
+    // RFC 9470 §5: this provider cannot reach the requested level.
     const error = 'unmet_authentication_requirements';
     await provider.interactionFinished(req, res, { error });
     return;

@@ -1,5 +1,5 @@
-// The page of `stepup render html` in the real Chromium: its search, its keyboard, its looks in light and dark, at
-// phone width and on paper. `tests/run` runs this with `node --test`.
+// Tests the page of `stepup render html` in the real Chromium: search, keyboard, light and dark colours, phone width and
+// print. `tests/run` runs this file with `node --test`.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,8 +32,8 @@ before(async () => {
     writeFileSync(join(folder, name), JSON.stringify(document));
     return join(folder, name);
   };
-  const [now, then] = [file('new.json', contract(600, [script, hwk])), file('old.json', contract(300, [hwk, old]))];
-  const html = execFileSync(process.env.STEPUP, ['render', 'html', now, '--since', then]);
+  const [current, previous] = [file('new.json', contract(600, [script, hwk])), file('old.json', contract(300, [hwk, old]))];
+  const html = execFileSync(process.env.STEPUP, ['render', 'html', current, '--since', previous]);
   writeFileSync(join(folder, 'page.html'), html);
   url = pathToFileURL(join(folder, 'page.html')).href;
   browser = await chromium.launch({
@@ -54,12 +54,12 @@ const visible = () => page.locator('.endpoints li:visible .path').allInnerTexts(
 
 const all = ['/api/approve', '/api/keys', '/api/accounts/{id}', '/api/x'];
 
-test('the search narrows to what has every word, and says how many', async () => {
+test('the search shows the endpoints that contain every word, and their number', async () => {
   assert.deepEqual(await visible(), all);
   await page.fill('#q', 'MFA post');
   assert.deepEqual(await visible(), ['/api/approve']);
   assert.equal(await page.innerText('#shown'), '1 of 4, and 0 of 3 changes');
-  assert.equal(await page.isVisible('section.standard'), false, 'a section without a row is gone');
+  assert.equal(await page.isVisible('section.standard'), false, 'an empty section is hidden');
   await page.fill('#q', 'bank::account');
   assert.deepEqual(await visible(), ['/api/accounts/{id}']);
   await page.fill('#q', 'nowhere');
@@ -69,8 +69,8 @@ test('the search narrows to what has every word, and says how many', async () =>
   assert.equal((await visible()).length, all.length);
 });
 
-test('the search knows what is seen and what the contract says', async () => {
-  for (const [words, found] of [
+test('the search finds displayed text and text of the contract', async () => {
+  for (const [words, expected] of [
     ['weakened', ['/api/approve']],
     ['sensitive', ['/api/approve', '/api/keys']],
     ['standard get', ['/api/accounts/{id}']],
@@ -80,12 +80,12 @@ test('the search knows what is seen and what the contract says', async () => {
     ['payments:approve', ['/api/approve']],
   ]) {
     await page.fill('#q', words);
-    assert.deepEqual(await visible(), found, words);
+    assert.deepEqual(await visible(), expected, words);
   }
   await page.fill('#q', '');
 });
 
-test('the search narrows what has changed as well', async () => {
+test('the search filters the changes as well', async () => {
   const changed = () => page.locator('.changes li:visible code').allInnerTexts();
   assert.deepEqual(await changed(), ['GET /api/gone', 'POST /api/approve', 'any method /api/x']);
   await page.fill('#q', 'gone');
@@ -98,44 +98,44 @@ test('the search narrows what has changed as well', async () => {
   assert.equal((await changed()).length, 3);
 });
 
-test('each endpoint shows what it asks, and they are in the order that is asked for', async () => {
-  const asks = await page.locator('li', { hasText: '/api/approve' }).locator('.ask').allInnerTexts();
-  assert.deepEqual(asks, ['mfa', 'login at most 10 min old', 'scope payments:approve']);
+test('each endpoint shows its requirements, and the endpoints can be sorted', async () => {
+  const requirements = await page.locator('li', { hasText: '/api/approve' }).locator('.ask').allInnerTexts();
+  assert.deepEqual(requirements, ['mfa', 'login at most 10 min old', 'scope payments:approve']);
   await page.selectOption('#sort', 'age');
-  assert.deepEqual((await visible()).slice(0, 2), ['/api/keys', '/api/approve'], 'any age is the oldest');
+  assert.deepEqual((await visible()).slice(0, 2), ['/api/keys', '/api/approve'], 'an endpoint without a maximum age comes first');
   await page.selectOption('#sort', 'methods');
-  assert.deepEqual((await visible()).slice(0, 2), ['/api/keys', '/api/approve'], 'hwk, face before mfa');
+  assert.deepEqual((await visible()).slice(0, 2), ['/api/keys', '/api/approve'], 'hwk and face come before mfa');
   await page.selectOption('#sort', 'path');
   assert.deepEqual(await visible(), all);
 });
 
-test('the keyboard reaches the search and leaves it', async () => {
+test('the keyboard can focus and clear the search', async () => {
   await page.keyboard.press('/');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'q');
   await page.keyboard.type('approve/');
-  assert.deepEqual(await visible(), [], 'a slash is a letter there');
+  assert.deepEqual(await visible(), [], 'a slash in the search is text');
   await page.keyboard.press('Escape');
   assert.equal(await page.inputValue('#q'), '');
   assert.equal((await visible()).length, all.length);
   await page.goto(url);
   await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'by the tab key as well');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'the tab key focuses the search');
 });
 
-test('what has changed stands above everything and at its endpoint', async () => {
+test('a change is listed at the top and at its endpoint', async () => {
   const changes = await page.locator('.changes li').allInnerTexts();
   assert.match(changes[0], /^weakened GET \/api\/gone is gone/);
   assert.match(changes[1], /^weakened POST \/api\/approve max-age weakened: 300 → 600/);
   assert.match(await page.locator('.endpoints li[data-words*="/api/approve"]').innerText(), /weakened/);
 });
 
-test('text of the contract is text, whatever stands in it', async () => {
+test('markup in the contract is shown as text', async () => {
   assert.equal(await page.evaluate(() => window.owned), undefined);
   assert.equal(await page.innerText('h1'), 'bank <b>&"');
   assert.match(await page.innerText('main'), /<script>window\.owned/);
 });
 
-test('the page needs nothing beside it', async () => {
+test('the page loads no other files', async () => {
   const html = readFileSync(join(folder, 'page.html'), 'utf8');
   assert.doesNotMatch(html, /<(link|img|iframe)|src=|@import|url\(|https?:/);
 });
@@ -148,10 +148,10 @@ function luminance(colour) {
 }
 
 for (const [colorScheme, media] of [['light', 'screen'], ['dark', 'screen'], ['light', 'print'], ['dark', 'print']]) {
-  test(`every text can be read in ${colorScheme} on ${media}`, async () => {
+  test(`every text has enough contrast in ${colorScheme} on ${media}`, async () => {
     await page.emulateMedia({ colorScheme, media });
     const pairs = await page.evaluate(() => {
-      const behind = (element) => {
+      const background = (element) => {
         for (let at = element; at; at = at.parentElement) {
           const colour = getComputedStyle(at).backgroundColor;
           if (!colour.endsWith(', 0)')) return colour;
@@ -161,7 +161,7 @@ for (const [colorScheme, media] of [['light', 'screen'], ['dark', 'screen'], ['l
       const texts = [...document.querySelectorAll('body *')].filter((element) =>
         [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) &&
         !['SCRIPT', 'STYLE'].includes(element.tagName) && element.checkVisibility());
-      return texts.map((element) => [element.outerHTML.slice(0, 80), getComputedStyle(element).color, behind(element)]);
+      return texts.map((element) => [element.outerHTML.slice(0, 80), getComputedStyle(element).color, background(element)]);
     });
     assert.ok(pairs.length > 10);
     for (const [text, ink, paper] of pairs) {
@@ -174,14 +174,14 @@ for (const [colorScheme, media] of [['light', 'screen'], ['dark', 'screen'], ['l
   });
 }
 
-test('a phone need not scroll sideways', async () => {
+test('a phone does not scroll horizontally', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
-  const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-  assert.ok(inner <= outer, `${inner} > ${outer}`);
+  const [content, viewport] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+  assert.ok(content <= viewport, `${content} > ${viewport}`);
   await page.setViewportSize({ width: 1100, height: 900 });
 });
 
-test('on paper there is no search, and nothing is left out by one', async () => {
+test('print hides the search and ignores its filter', async () => {
   await page.fill('#q', 'nothing that is there');
   assert.equal((await visible()).length, 0);
   await page.emulateMedia({ media: 'print' });

@@ -1,4 +1,4 @@
-//! The runtime under another path.
+//! The runtime re-exported under another path.
 
 mod facade {
     pub use stepup_runtime as inner;

@@ -1,4 +1,4 @@
-//! `#[debug_handler]` below the attribute: bare, with a state in the arguments, and with one named.
+//! `#[debug_handler]` below the attribute: without a state, with an inferred state, and with a named state.
 
 use axum::debug_handler;
 use axum::extract::{FromRef, State};

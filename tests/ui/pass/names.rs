@@ -1,4 +1,4 @@
-//! Handlers with names that collide with something.
+//! Handlers whose names collide with keywords, crates, types, macros or each other.
 #![allow(non_snake_case)]
 
 use axum::Router;
@@ -114,7 +114,7 @@ fn main() {
         POST "/late/{id}" => late,
         ANY "/later" => late,
     ];
-    // The same handlers under a state that holds other things.
+    // The same handlers also work with other state types.
     let _: Router<std::sync::Arc<StepUp>> = routes![profile];
     let _ = local();
     let contract = Contract::collect().unwrap();

@@ -1,4 +1,4 @@
-//! Code that has no prelude.
+//! Code without the standard prelude.
 #![no_implicit_prelude]
 
 ::stepup_runtime::service!();

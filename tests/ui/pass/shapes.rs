@@ -42,9 +42,9 @@ pub async fn const_generic<const N: usize>() -> Json<[u8; 1]> {
     Json([u8::try_from(N).unwrap()])
 }
 
-/// Documented.
+/// A doc comment.
 ///
-/// In several lines.
+/// It has several paragraphs.
 #[step_up(get = "/attributes", trust = "standard", scopes = ["a", "b"])]
 #[allow(unused_mut, reason = "other attributes stay")]
 #[inline]

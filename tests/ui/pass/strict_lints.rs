@@ -7,7 +7,7 @@ use stepup_runtime::{StepUp, policy, routes, service, step_up};
 service!();
 
 policy! {
-    /// What a payment asks.
+    /// The requirement of payments.
     pub(crate) PAYMENTS: methods = ["mfa"]
 }
 

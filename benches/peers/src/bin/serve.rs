@@ -1,5 +1,5 @@
-//! Serves each app on a port of its own, one thread for all, and prints one line of JSON: the ports by
-//! name, and the token. Ends with its standard input.
+//! Serves every app on a separate port, all in one thread. Prints one line of JSON with the ports by name
+//! and the token. Exits when its standard input is closed.
 
 use stepup_bench_peers::{App, NAMES, app, install_fast_backend};
 use stepup_benches::token;

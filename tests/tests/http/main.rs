@@ -1,0 +1,19 @@
+//! The HTTP API of a service over real sockets: the guard, the layer, tokens, issuers and refusals.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod answers;
+mod decision_vectors;
+mod dpop;
+mod hostile;
+mod introspection;
+mod keys;
+mod layer;
+mod metadata;
+mod oidc;
+mod providers;
+mod token_cache;

@@ -275,8 +275,16 @@ impl Profile {
     /// Reads a verified token's claims. A claim that is missing or does not have its standard type proves nothing: `amr` is an
     /// array of strings, `acr` a string, `auth_time` a non-negative number of seconds. `iat` never replaces `auth_time`.
     pub fn authentication(&self, claims: &Map<String, Value>) -> Authentication {
+        self.authentication_with(claims, &self.amr(claims))
+    }
+
+    /// Like [`authentication`](Self::authentication), with the methods that [`amr`](Self::amr) has already read.
+    pub fn authentication_with(
+        &self,
+        claims: &Map<String, Value>,
+        values: &[&str],
+    ) -> Authentication {
         let acr = self.acr(claims);
-        let values = self.amr(claims);
         let mut methods: MethodSet = values.iter().copied().filter_map(Method::from_amr).collect();
         let by_amr = self.amr_proves.iter().filter(|(amr, _)| {
             !amr.is_empty() && amr.iter().all(|value| values.contains(&value.as_str()))

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use stepup_contract::parse_strict;
 use thiserror::Error;
@@ -83,9 +84,55 @@ impl<'a> Jws<'a> {
             Ok(Value::Object(map)) => Ok(map),
             _ => Err(JwsError::Malformed),
         };
-        let mut header = object(&decode(header)?)?;
+        let header = decode(header)?;
         let payload = decode(payload)?;
         let claims = object(&payload)?;
+        let Header { algorithm, kid, typ, jwk } = match Header::of_common_form(&header) {
+            Some(header) => header,
+            None => Header::of_object(object(&header)?)?,
+        };
+        let (message, signature) = (message.as_bytes(), decode(signature)?);
+        Ok(Self { message, signature, algorithm, kid, typ, jwk, claims, payload })
+    }
+
+    /// Whether this key has signed it.
+    pub(crate) fn is_signed_by(&self, key: &VerifyingKey) -> bool {
+        key.verifies(self.algorithm, self.message, &self.signature)
+    }
+}
+
+/// The parameters of a header that matter here.
+struct Header {
+    algorithm: Algorithm,
+    kid: Option<String>,
+    typ: Option<String>,
+    jwk: Option<Map<String, Value>>,
+}
+
+impl Header {
+    /// Reads a header that has only the three most common parameters, each once and as text, without building an object.
+    /// `None` for any other header, which [`of_object`](Self::of_object) then reads or refuses.
+    fn of_common_form(text: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Common<'a> {
+            alg: &'a str,
+            #[serde(borrow, default, deserialize_with = "not_null")]
+            kid: Option<&'a str>,
+            #[serde(borrow, default, deserialize_with = "not_null")]
+            typ: Option<&'a str>,
+        }
+        let Common { alg, kid, typ } = serde_json::from_slice(text).ok()?;
+        let algorithm = Algorithm::named(alg)?;
+        Some(Self {
+            algorithm,
+            kid: kid.map(str::to_owned),
+            typ: typ.map(normalized_typ),
+            jwk: None,
+        })
+    }
+
+    fn of_object(mut header: Map<String, Value>) -> Result<Self, JwsError> {
         if EXTENSIONS.iter().any(|name| header.contains_key(*name)) {
             return Err(JwsError::Extension);
         }
@@ -96,23 +143,27 @@ impl<'a> Jws<'a> {
         };
         let (algorithm, kid, typ) = (text("alg")?, text("kid")?, text("typ")?);
         let algorithm =
-            algorithm.and_then(|name| Algorithm::named(&name)).ok_or(JwsError::Algorithm)?;
-        let typ = typ.map(|mut typ| {
-            typ.make_ascii_lowercase();
-            typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
-        });
+            algorithm.as_deref().and_then(Algorithm::named).ok_or(JwsError::Algorithm)?;
         let jwk = match header.remove("jwk") {
             Some(Value::Object(jwk)) => Some(jwk),
             _ => None,
         };
-        let (message, signature) = (message.as_bytes(), decode(signature)?);
-        Ok(Self { message, signature, algorithm, kid, typ, jwk, claims, payload })
+        Ok(Self { algorithm, kid, typ: typ.as_deref().map(normalized_typ), jwk })
     }
+}
 
-    /// Whether this key has signed it.
-    pub(crate) fn is_signed_by(&self, key: &VerifyingKey) -> bool {
-        key.verifies(self.algorithm, self.message, &self.signature)
+/// A text that may be missing but not `null`.
+fn not_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de str>, D::Error> {
+    <&str>::deserialize(from).map(Some)
+}
+
+/// In lower case and without `application/` (RFC 7515 §4.1.9).
+fn normalized_typ(typ: &str) -> String {
+    let mut typ = typ.to_ascii_lowercase();
+    if typ.starts_with("application/") {
+        typ.drain(.."application/".len());
     }
+    typ
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) mod circuit_breaker;
 pub(crate) mod clock;
 pub(crate) mod digest;
 pub(crate) mod error_chain;
+pub(crate) mod expiring_set;
 pub(crate) mod http_client;
 pub(crate) mod log_limit;
 pub(crate) mod single_flight;

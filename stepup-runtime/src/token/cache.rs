@@ -9,7 +9,8 @@
 use crate::request::credential::MAX_TOKEN;
 use crate::support::digest::{Digest, sha256};
 use crate::token::verified::VerifiedToken;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use std::sync::Arc;
 use stepup_contract::Authentication;
 
@@ -49,7 +50,20 @@ impl TokenCache {
 }
 
 /// Verified tokens by the digest of their signature, or of an opaque token as a whole.
-pub(crate) struct VerifiedTokens(Option<Cache<Digest, Arc<VerifiedToken>>>);
+pub(crate) struct VerifiedTokens(Option<Cache<Digest, Arc<VerifiedToken>, EstimatedBytes>>);
+
+/// Weighs a token by its estimated memory. The cache has one capacity, so each token weighs at least its share of it: that
+/// limits the number of tokens too.
+#[derive(Debug, Clone)]
+struct EstimatedBytes {
+    share: u64,
+}
+
+impl Weighter<Digest, Arc<VerifiedToken>> for EstimatedBytes {
+    fn weight(&self, _: &Digest, token: &Arc<VerifiedToken>) -> u64 {
+        estimated_bytes(token).max(self.share)
+    }
+}
 
 /// A token that is not cached, with its digest if the cache may store the token.
 #[derive(Debug)]
@@ -59,12 +73,9 @@ impl VerifiedTokens {
     pub(crate) fn new(limits: TokenCache) -> Self {
         let TokenCache { entries, bytes } = limits;
         Self((entries > 0 && bytes > 0).then(|| {
-            // moka has one capacity. Because each entry weighs at least its share, the capacity limits entries too.
-            let share = u32::try_from(bytes.div_ceil(entries)).unwrap_or(u32::MAX);
-            Cache::builder()
-                .max_capacity(bytes)
-                .weigher(move |_, token: &Arc<VerifiedToken>| estimated_bytes(token).max(share))
-                .build()
+            let share = bytes.div_ceil(entries);
+            let expected = usize::try_from(entries).unwrap_or(usize::MAX);
+            Cache::with_weighter(expected, bytes, EstimatedBytes { share })
         }))
     }
 
@@ -105,12 +116,12 @@ fn split(token: &[u8]) -> (&[u8], &[u8]) {
 
 /// An estimate of a token's memory, rather too high than too low. Words are the part that a token could use to exceed
 /// the estimate: one character of a scope list becomes a string of its own.
-fn estimated_bytes(token: &VerifiedToken) -> u32 {
+fn estimated_bytes(token: &VerifiedToken) -> u64 {
     const FIXED: usize = 1024;
     const PER_WORD: usize = 64;
     let Authentication { acr, scopes, .. } = &token.authentication;
     let words = acr.len() + scopes.len() + 2 * token.amr.len();
     // Parts of the claims' text are stored in fields as well.
     let bytes = FIXED + token.message.len() + 2 * token.claims.len() + PER_WORD * words;
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -23,7 +23,7 @@ pub(crate) struct VerifiedToken {
     /// Whether the client understands Entra's claims challenges: its optional claim `xms_cc` contains `cp1`.
     pub(crate) understands_claims: bool,
     /// All claims as JSON text.
-    pub(crate) claims: Box<[u8]>,
+    pub(crate) claims: Vec<u8>,
     /// The thumbprint of the key that the token is bound to (`cnf.jkt`, RFC 9449 §6.1).
     pub(crate) bound_to: Option<String>,
     /// Everything before the signature of a cached JWT; otherwise empty.
@@ -65,15 +65,16 @@ impl VerifiedToken {
             None => false,
         };
         let paths = issuer.profile.claim_paths();
+        let amr = issuer.profile.amr(claims);
         Ok(Self {
             issuer: Arc::clone(issuer),
             subject,
             client: client.map(str::to_owned),
-            amr: issuer.profile.amr(claims).into_iter().map(str::to_owned).collect(),
-            authentication: issuer.profile.authentication(claims),
+            authentication: issuer.profile.authentication_with(claims, &amr),
+            amr: amr.into_iter().map(str::to_owned).collect(),
             evidence_present: paths.map(|path| path.get(claims).is_some()),
             understands_claims,
-            claims: json.into_boxed_slice(),
+            claims: json,
             bound_to,
             message: Box::default(),
             times,

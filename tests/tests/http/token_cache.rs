@@ -32,13 +32,14 @@ fn poll_once(step_up: &StepUp, endpoint: &Endpoint, head: &Parts) {
 }
 
 #[tokio::test]
-async fn a_hit_allocates_at_most_twice_and_a_miss_far_more_often() {
+async fn a_hit_allocates_at_most_twice_and_a_miss_at_most_forty_times() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let step_up = StepUp::builder().issuer(idp.issuer()).build().await.expect("built");
     let (endpoint, head) = (endpoint(), head(&idp.mfa_token()));
     let poll_once = || poll_once(&step_up, &endpoint, &head);
     let miss = allocation_counter::measure(poll_once);
-    assert!(miss.count_total > 20, "the first call verifies: {miss:?}");
+    // The first call verifies the token.
+    assert!((21..=40).contains(&miss.count_total), "{miss:?}");
     for _ in 0..1000 {
         let hit = allocation_counter::measure(poll_once);
         assert!(hit.count_total <= 2, "{hit:?}");
@@ -128,9 +129,8 @@ async fn the_cache_is_bounded_in_entries_and_in_bytes() {
         for token in &tokens {
             assert_eq!(status(&step_up, token).await, 200);
         }
-        // Evictions run periodically.
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        let hits = tokens.iter().filter(|token| is_hit(&step_up, token)).count();
+        // The most recent first, because a miss may evict an older token.
+        let hits = tokens.iter().rev().filter(|token| is_hit(&step_up, token)).count();
         assert!(hits <= limit, "{limits:?}: {hits}");
         if limit > 0 {
             assert!(hits > 0, "{limits:?}: nothing is cached");
@@ -138,11 +138,10 @@ async fn the_cache_is_bounded_in_entries_and_in_bytes() {
     }
 }
 
-/// This holds for all claims, even if many parsed values, such as scopes, are stored in addition to the claim. Tokens
-/// that wait to be evicted or freed, a few hundred at most, are not counted.
+/// This holds for all claims, even if many parsed values, such as scopes, are stored in addition to the claim.
 #[tokio::test]
 async fn cached_tokens_use_about_as_many_bytes_as_the_limit_allows() {
-    const LIMIT: u64 = 2 << 20;
+    const LIMIT: u64 = 8 << 20;
     let idp = TestIssuer::start().await.expect("an issuer");
     let numbers = |to: u32| (0..to).map(|n| n.to_string()).collect::<Vec<_>>();
     for (claim, value) in [
@@ -167,13 +166,12 @@ async fn cached_tokens_use_about_as_many_bytes_as_the_limit_allows() {
             // Negative if other tokens were freed in the meantime.
             u64::try_from(measured.bytes_current).ok()
         };
-        let each = tokens.iter().take(9).filter_map(bytes_used).min().expect("a measurement");
+        let each = tokens.iter().take(9).filter_map(bytes_used).max().expect("a measurement");
         for token in &tokens {
             let _ = bytes_used(token);
         }
-        // Evictions run periodically.
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        let hits = tokens.iter().filter(|token| is_hit(&step_up, token)).count();
+        // The most recent first, because a miss may evict an older token.
+        let hits = tokens.iter().rev().filter(|token| is_hit(&step_up, token)).count();
         let bytes = each * u64::try_from(hits).expect("few");
         assert!(bytes < LIMIT * 5 / 4, "{claim}: {hits} tokens of {each} bytes");
         assert!(bytes > LIMIT / 16, "{claim}: {hits} tokens of {each} bytes");

@@ -7,6 +7,7 @@ use crate::refusal::{Cause, TokenError};
 use crate::support::circuit_breaker::CircuitBreaker;
 use crate::support::digest::{Digest, sha256};
 use crate::support::error_chain::ErrorChain;
+use crate::support::expiring_set::ExpiringSet;
 use crate::support::http_client::{FetchError, checked_url, client, read, send};
 use crate::support::single_flight::SingleFlight;
 use crate::token::introspection::options::Introspection;
@@ -16,7 +17,6 @@ use crate::token::introspection::response::{
 };
 use crate::token::verified::VerifiedToken;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use moka::sync::Cache;
 use reqwest::Client;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ const MAX_CONCURRENT: usize = 256;
 const RESERVED: usize = 64;
 
 /// The most tokens that are remembered as inactive, and as active.
-const MAX_REMEMBERED: u64 = 10_000;
+const MAX_REMEMBERED: usize = 10_000;
 
 /// How long a token is remembered as active once. This does not make it active now.
 const REMEMBER_ACTIVE: Duration = Duration::from_secs(3600);
@@ -75,9 +75,9 @@ struct Shared {
     breaker: CircuitBreaker,
     permits: Arc<Semaphore>,
     running: Mutex<HashMap<Digest, Running>>,
-    inactive: Cache<Digest, ()>,
+    inactive: ExpiringSet,
     /// Tokens that were active recently, whether or not their response is still kept.
-    active: Cache<Digest, ()>,
+    active: ExpiringSet,
 }
 
 impl Introspector {
@@ -89,17 +89,13 @@ impl Introspector {
         if let Some(url) = &options.endpoint {
             checked_url(url)?;
         }
-        let remembered = Cache::builder().max_capacity(MAX_REMEMBERED);
         let shared = Shared {
             client: client(options.endpoint.as_deref().unwrap_or(&issuer.name))?,
             breaker: CircuitBreaker::default(),
             permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
             running: Mutex::default(),
-            inactive: remembered.time_to_live(options.cache).build(),
-            active: Cache::builder()
-                .max_capacity(MAX_REMEMBERED)
-                .time_to_live(REMEMBER_ACTIVE)
-                .build(),
+            inactive: ExpiringSet::new(MAX_REMEMBERED, options.cache),
+            active: ExpiringSet::new(MAX_REMEMBERED, REMEMBER_ACTIVE),
             issuer,
             options,
         };
@@ -149,16 +145,16 @@ impl Introspector {
     ) -> Result<VerifiedToken, Cause> {
         let shared = &self.0;
         let digest = sha256(token.as_bytes());
-        if shared.inactive.contains_key(&digest) {
+        if shared.inactive.contains(&digest) {
             return Err(TokenError::Inactive.into());
         }
-        let was_active = !maybe_made_up || shared.active.contains_key(&digest);
+        let was_active = !maybe_made_up || shared.active.contains(&digest);
         let token = PresentedToken { text: token.to_owned(), digest, was_active };
         let response = self.response(token, now).await?;
         let verified = read(&response);
         match &verified {
-            Ok(_) => shared.active.insert(digest, ()),
-            Err(_) => shared.inactive.insert(digest, ()),
+            Ok(_) => shared.active.insert(digest),
+            Err(_) => shared.inactive.insert(digest),
         }
         Ok(verified?)
     }
@@ -227,7 +223,7 @@ impl Shared {
             }
             Err(IntrospectionError::Refused(reason)) => {
                 self.breaker.succeeded();
-                self.inactive.insert(token.digest, ());
+                self.inactive.insert(token.digest);
                 Err(reason.into())
             }
             Err(error) => {

@@ -3,7 +3,6 @@
 //! Each program in `ui/fail` must fail with exactly the messages and spans of its `.stderr` file. Each program in
 //! `ui/pass` must compile and run. The tests call rustc directly, with the libraries that cargo has
 //! built for the other tests. `STEPUP_UPDATE=1` writes the `.stderr` files.
-#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -138,8 +138,9 @@ fn export_reports_two_incompatible_versions_in_a_program_that_starts() {
             let manifest = fs::read_to_string(workspace().join(package).join("Cargo.toml"));
             let manifest = manifest.expect("a manifest");
             let manifest = manifest.split("[dev-dependencies]").next().expect("a part");
-            let manifest =
-                manifest.replace("\nversion.workspace = true", &format!("\nversion = {version:?}"));
+            let manifest = manifest
+                .replace("\nversion.workspace = true", &format!("\nversion = {version:?}"))
+                .replace("\nrepository.workspace = true\nreadme.workspace = true", "");
             fs::write(to.join("Cargo.toml"), manifest).expect("written");
         }
         let root = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");

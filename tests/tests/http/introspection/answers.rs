@@ -9,6 +9,7 @@ use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestClock, TestIssuer};
 use stepup_runtime::{BuildError, Introspection, Issuer, StepUp};
 use stepup_tests::introspecting_issuer::{IntrospectingIssuer, basic};
+use stepup_tests::paused_time::PausedTime;
 use stepup_tests::server::Server;
 
 #[tokio::test]
@@ -68,7 +69,7 @@ async fn only_an_active_access_token_for_this_api_is_accepted() {
 #[tokio::test]
 async fn a_response_is_cached_for_the_configured_time_and_a_revocation_takes_effect_afterwards() {
     let idp = TestIssuer::start().await.expect("an issuer");
-    let cache_time = Duration::from_millis(600);
+    let (time, cache_time) = (PausedTime::start(), Duration::from_secs(60));
     let server = serve(idp.issuer().introspect(idp.introspection().cache(cache_time))).await;
     let token = idp.opaque(idp.token());
     for _ in 0..5 {
@@ -77,7 +78,7 @@ async fn a_response_is_cached_for_the_configured_time_and_a_revocation_takes_eff
     assert_eq!(idp.introspections(), 1);
     idp.revoke(&token);
     assert_eq!(get(&server, &token).await.status, 200, "not noticed yet");
-    tokio::time::sleep(cache_time).await;
+    time.advance(cache_time).await;
     for _ in 0..5 {
         assert_eq!(get(&server, &token).await.status, 401);
     }
@@ -126,17 +127,17 @@ async fn a_response_is_cached_until_the_token_expires_and_only_for_the_identical
 #[tokio::test]
 async fn jwts_too_refuses_revoked_jwts_that_are_otherwise_valid() {
     let idp = TestIssuer::start().await.expect("an issuer");
-    let cache_time = Duration::from_millis(400);
+    let (time, cache_time) = (PausedTime::start(), Duration::from_secs(60));
     let introspection = idp.introspection().jwts_too().cache(cache_time);
     let server = serve(idp.issuer().introspect(introspection)).await;
     let jwt = idp.mfa_token();
     assert_eq!(get(&server, &jwt).await.status, 401, "the issuer does not know the token");
-    tokio::time::sleep(cache_time).await;
+    time.advance(cache_time).await;
     idp.set_introspection(&jwt, json!({"token_type": "Bearer", "sub": "alice"}));
     assert_eq!(get(&server, &jwt).await.status, 200);
     idp.revoke(&jwt);
     assert_eq!(get(&server, &jwt).await.status, 200, "within the cache time");
-    tokio::time::sleep(cache_time).await;
+    time.advance(cache_time).await;
     assert_eq!(get(&server, &jwt).await.status, 401);
 
     // A positive response does not make an invalid JWT valid.
@@ -182,13 +183,13 @@ async fn jwts_too_refuses_revoked_jwts_that_are_otherwise_valid() {
         let mut response = response;
         response["token_type"] = "Bearer".into();
         idp.set_introspection(&other, response.clone());
-        tokio::time::sleep(cache_time).await;
+        time.advance(cache_time).await;
         assert_eq!(get(&server, &other).await.status, 401, "{response}");
     }
-    tokio::time::sleep(cache_time).await;
+    time.advance(cache_time).await;
     idp.set_introspection(&other, json!({"token_type": "DPoP", "sub": "alice"}));
     assert_eq!(get(&server, &other).await.status, 401, "bound, but to an unknown key");
-    tokio::time::sleep(cache_time).await;
+    time.advance(cache_time).await;
     idp.set_introspection(
         &other,
         json!({"sub": "alice", "aud": ["x", AUDIENCE], "exp": 4_000_000_000_u64}),

@@ -8,6 +8,7 @@ use stepup_runtime::testing::TestIssuer;
 use stepup_runtime::{StepUp, TokenCache};
 use stepup_tests::fake_issuer::Response;
 use stepup_tests::introspecting_issuer::{IntrospectingIssuer, basic};
+use stepup_tests::paused_time::PausedTime;
 use stepup_tests::server::Server;
 
 fn now() -> u64 {
@@ -76,6 +77,7 @@ async fn an_unusable_response_opens_the_circuit_only_for_tokens_that_were_active
 
 #[tokio::test]
 async fn unknown_tokens_cannot_keep_the_circuit_closed() {
+    let time = PausedTime::start();
     for cache in [TokenCache::default(), TokenCache::off()] {
         let fake = IntrospectingIssuer::start().await;
         let issuer = fake.issuer(basic().cache(Duration::ZERO));
@@ -90,14 +92,14 @@ async fn unknown_tokens_cannot_keep_the_circuit_closed() {
         }
         assert_eq!(fake.requests().len() - before, 10, "five of each kind, {cache:?}");
         // The pause is over. After a trial with an unknown token, one trial with a known token is allowed.
-        tokio::time::sleep(Duration::from_millis(2100)).await;
+        time.advance(Duration::from_millis(2100)).await;
         assert_eq!(get(&server, "made-up").await.status, 503);
         for _ in 0..5 {
             assert_eq!(get(&server, "known").await.status, 503);
         }
         assert_eq!(fake.requests().len() - before, 12);
         fake.respond_with(&fake.active());
-        tokio::time::sleep(Duration::from_millis(2100)).await;
+        time.advance(Duration::from_millis(2100)).await;
         assert_eq!(get(&server, "another").await.status, 200);
         assert_eq!(get(&server, "known").await.status, 200);
     }
@@ -105,7 +107,7 @@ async fn unknown_tokens_cannot_keep_the_circuit_closed() {
 
 #[tokio::test]
 async fn the_circuit_closes_again_when_the_issuer_recovers() {
-    let fake = IntrospectingIssuer::start().await;
+    let (time, fake) = (PausedTime::start(), IntrospectingIssuer::start().await);
     let server = serve(fake.issuer(basic())).await;
     fake.http.on("/introspect", Response::status(503));
     for n in 0..6 {
@@ -113,7 +115,7 @@ async fn the_circuit_closes_again_when_the_issuer_recovers() {
     }
     fake.respond_with(&fake.active());
     assert_eq!(get(&server, "token").await.status, 503, "not tried yet");
-    tokio::time::sleep(Duration::from_millis(2100)).await;
+    time.advance(Duration::from_millis(2100)).await;
     assert_eq!(get(&server, "token").await.status, 200);
     assert_eq!(get(&server, "another").await.status, 200);
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestClock, TestIssuer};
 use stepup_runtime::{Issuer, StepUp};
 use stepup_tests::fake_issuer::Response;
+use stepup_tests::paused_time::{PausedTime, eventually};
 use stepup_tests::rotating_issuer::{DISCOVERY, RotatingIssuer};
 use stepup_tests::server::Server;
 
@@ -178,21 +179,23 @@ async fn the_rfc_8414_document_is_used_if_the_openid_configuration_is_missing() 
 
 #[tokio::test]
 async fn a_key_set_without_a_usable_key_removes_all_previous_keys() {
+    let time = PausedTime::start();
     for keys in
         [json!([]), json!([{"kty": "oct", "k": "AA"}]), json!([{"kty": "EC", "crv": "P-521"}])]
     {
         let fake = RotatingIssuer::start().await;
-        let issuer = fake.issuer().key_refresh_cooldown(Duration::from_millis(100));
-        let server = serve(issuer.key_refresh_interval(Duration::from_millis(100))).await;
+        let interval = Duration::from_secs(10);
+        let issuer = fake.issuer().key_refresh_cooldown(interval).key_refresh_interval(interval);
+        let server = serve(issuer).await;
         let token = fake.token().mint();
         assert_eq!(status(&server, &token).await, 200);
         fake.http.on("/jwks", Response::json(&json!({"keys": keys})));
-        tokio::time::sleep(Duration::from_millis(350)).await;
-        assert_eq!(status(&server, &token).await, 503, "{keys}: cached");
+        time.advance(2 * interval).await;
+        eventually(async || status(&server, &token).await == 503).await;
         assert_eq!(status(&server, &fake.token().claim("jti", "2").mint()).await, 503, "{keys}");
         fake.publish();
-        tokio::time::sleep(Duration::from_millis(350)).await;
-        assert_eq!(status(&server, &token).await, 200, "{keys}");
+        time.advance(2 * interval).await;
+        eventually(async || status(&server, &token).await == 200).await;
     }
 }
 
@@ -224,7 +227,8 @@ async fn an_etag_is_not_sent_to_another_jwks_uri() {
         Response::Answer(200, headers, keys.to_string().into_bytes())
     };
     fake.http.on("/jwks", tagged(&fake.keys()));
-    let server = serve(fake.issuer().key_refresh_cooldown(Duration::from_millis(100))).await;
+    let (time, cooldown) = (PausedTime::start(), Duration::from_secs(10));
+    let server = serve(fake.issuer().key_refresh_cooldown(cooldown)).await;
     let token = fake.token().mint();
     assert_eq!(status(&server, &token).await, 200);
     fake.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
@@ -232,10 +236,11 @@ async fn an_etag_is_not_sent_to_another_jwks_uri() {
     discovery["jwks_uri"] = format!("{}/elsewhere", fake.http.url).into();
     fake.http.on(DISCOVERY, Response::json(&discovery));
     fake.http.on("/elsewhere", tagged(&fake.keys()));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    time.advance(2 * cooldown).await;
+    eventually(async || !fake.http.requests("/elsewhere").is_empty()).await;
     let first = &fake.http.requests("/elsewhere")[0];
     assert_eq!(first.headers.get("if-none-match"), None);
-    assert_eq!(status(&server, &token).await, 401);
+    eventually(async || status(&server, &token).await == 401).await;
 }
 
 #[test]
@@ -256,10 +261,10 @@ fn keys_are_refreshed_after_the_runtime_that_built_the_handle_is_dropped() {
         fake.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
         fake.publish();
         tokio::time::sleep(Duration::from_millis(500)).await;
-        // A request with a known token notices that the refresh task is gone, and starts a new one.
+        // A request with a known token notices that the refresh task is gone, and starts a new one, which notices the
+        // removal.
         assert_eq!(status(&server, &token).await, 200);
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(status(&server, &token).await, 401, "the removal was noticed");
+        eventually(async || status(&server, &token).await == 401).await;
     });
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use stepup_runtime::StepUp;
 use stepup_runtime::testing::{TestAlgorithm, TestClock, TestIssuer};
 use stepup_tests::fake_issuer::Response;
+use stepup_tests::paused_time::{PausedTime, eventually};
 use stepup_tests::rotating_issuer::{COOLDOWN, DISCOVERY, RotatingIssuer};
 use stepup_tests::server::Server;
 
@@ -65,7 +66,7 @@ async fn a_key_set_with_a_wrong_content_type_is_still_read() {
 #[tokio::test]
 async fn a_key_that_is_replaced_under_the_same_kid_is_fetched_once_per_cooldown() {
     let fake = RotatingIssuer::start().await;
-    let cooldown = Duration::from_secs(2);
+    let (time, cooldown) = (PausedTime::start(), Duration::from_secs(2));
     let server = serve(fake.issuer().key_refresh_cooldown(cooldown)).await;
     let old = fake.token().mint();
     assert_eq!(status(&server, &old).await, 200);
@@ -80,7 +81,7 @@ async fn a_key_that_is_replaced_under_the_same_kid_is_fetched_once_per_cooldown(
         assert_eq!(status(&server, &old).await, 401);
     }
     assert_eq!(fake.fetches() - before, 0, "within the cooldown");
-    tokio::time::sleep(cooldown).await;
+    time.advance(cooldown).await;
     for _ in 0..20 {
         assert_eq!(status(&server, &old).await, 401);
     }
@@ -117,19 +118,19 @@ async fn a_burst_of_ten_thousand_unknown_kids_causes_one_fetch() {
 
 #[tokio::test]
 async fn a_kid_that_was_missing_from_the_key_set_causes_no_second_fetch_after_the_cooldown() {
-    let fake = RotatingIssuer::start().await;
+    let (time, fake) = (PausedTime::start(), RotatingIssuer::start().await);
     let server = serve(fake.issuer()).await;
     let old = fake.token().header("kid", "gone").mint();
     assert_eq!(status(&server, &old).await, 401);
     let before = fake.fetches();
-    tokio::time::sleep(COOLDOWN).await;
+    time.advance(COOLDOWN).await;
     assert_eq!(status(&server, &old).await, 401);
     assert_eq!(fake.fetches() - before, 0, "so that the next new key can be fetched at once");
     fake.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
     fake.publish();
     assert_eq!(status(&server, &fake.token().mint()).await, 200);
     // The key set has changed, so a key that was missing before may be in it now.
-    tokio::time::sleep(COOLDOWN).await;
+    time.advance(COOLDOWN).await;
     let before = fake.fetches();
     assert_eq!(status(&server, &old).await, 401);
     assert_eq!(fake.fetches() - before, 1);
@@ -153,16 +154,19 @@ async fn keys_are_refreshed_on_schedule_with_their_etag_and_within_their_max_age
         Response::Answer(200, headers, keys.to_string().into_bytes())
     };
     fake.http.on("/jwks", tagged(&fake.keys(), "\"one\""));
-    let cooldown = Duration::from_millis(100);
+    let (time, cooldown) = (PausedTime::start(), Duration::from_secs(10));
     let issuer = fake.issuer().key_refresh_cooldown(cooldown);
     let server = serve(issuer).await;
     let token = fake.token().mint();
     assert_eq!(status(&server, &token).await, 200);
     let not_modified = vec![("cache-control", "max-age=0".to_owned())];
     fake.http.on("/jwks", Response::Answer(304, not_modified, Vec::new()));
-    tokio::time::sleep(Duration::from_millis(450)).await;
+    for expected in 2..5 {
+        time.advance(2 * cooldown).await;
+        eventually(async || fake.fetches() == expected).await;
+        assert_eq!(status(&server, &token).await, 200);
+    }
     let requests = fake.http.requests("/jwks");
-    assert!((3..=6).contains(&requests.len()), "{}", requests.len());
     assert_eq!(requests[0].headers.get("if-none-match"), None);
     for later in &requests[1..] {
         assert_eq!(later.headers.get("if-none-match").map(String::as_str), Some("\"one\""));
@@ -172,40 +176,52 @@ async fn keys_are_refreshed_on_schedule_with_their_etag_and_within_their_max_age
     // A scheduled fetch notices a removed key, without any request.
     fake.signer.rotate("two", TestAlgorithm::Es256).expect("a new key");
     fake.http.on("/jwks", tagged(&fake.keys(), "\"two\""));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(status(&server, &token).await, 401);
+    time.advance(2 * cooldown).await;
+    eventually(async || status(&server, &token).await == 401).await;
     assert_eq!(status(&server, &fake.token().mint()).await, 200);
 
     drop(server);
-    tokio::time::sleep(Duration::from_millis(150)).await;
     let stopped = fake.fetches();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..3 {
+        time.advance(2 * cooldown).await;
+    }
     assert_eq!(fake.fetches(), stopped, "without users, the keys are not refreshed");
 }
 
 #[tokio::test]
 async fn stale_keys_are_503_until_they_are_fetched_again() {
     let fake = RotatingIssuer::start().await;
-    let issuer = fake.issuer().key_refresh_cooldown(Duration::from_millis(100));
-    let issuer = issuer.key_refresh_interval(Duration::from_millis(100));
-    let server = serve(issuer.max_stale(Duration::from_millis(500))).await;
+    let (time, interval) = (PausedTime::start(), Duration::from_secs(10));
+    let issuer = fake.issuer().key_refresh_cooldown(interval).key_refresh_interval(interval);
+    let server = serve(issuer.max_stale(5 * interval)).await;
     let token = fake.token().mint();
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(status(&server, &token).await, 200, "refreshed in the meantime");
+    for _ in 0..5 {
+        let before = fake.fetches();
+        time.advance(interval).await;
+        eventually(async || {
+            time.advance(interval / 100).await;
+            fake.fetches() > before
+        })
+        .await;
+        assert_eq!(status(&server, &token).await, 200, "refreshed in the meantime");
+    }
     fake.http.on("/jwks", Response::status(500));
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    time.advance(3 * interval / 2).await;
     assert_eq!(status(&server, &token).await, 200, "not stale yet");
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    time.advance(6 * interval).await;
     assert_eq!(status(&server, &token).await, 503, "a cached token too");
     assert_eq!(status(&server, &fake.token().claim("jti", "2").mint()).await, 503);
     fake.publish();
-    tokio::time::sleep(Duration::from_millis(250)).await;
-    assert_eq!(status(&server, &token).await, 200);
+    eventually(async || {
+        time.advance(interval / 2).await;
+        status(&server, &token).await == 200
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_lazy_issuer_starts_without_keys_and_works_once_they_are_fetched() {
-    let fake = RotatingIssuer::start().await;
+    let (time, fake) = (PausedTime::start(), RotatingIssuer::start().await);
     fake.http.on(DISCOVERY, Response::status(503));
     let server = serve(fake.issuer().lazy()).await;
     let token = fake.token().mint();
@@ -213,7 +229,7 @@ async fn a_lazy_issuer_starts_without_keys_and_works_once_they_are_fetched() {
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["type"], "urn:stepup:problem:unavailable");
     fake.publish();
-    tokio::time::sleep(COOLDOWN + Duration::from_millis(50)).await;
+    time.advance(COOLDOWN + Duration::from_millis(50)).await;
     assert_eq!(status(&server, &token).await, 200);
 }
 

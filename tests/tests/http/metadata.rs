@@ -7,7 +7,9 @@ use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use stepup_runtime::testing::TestIssuer;
-use stepup_runtime::{BuildError, Builder, Contract, Method, StepUp, routes, step_up};
+use stepup_runtime::{
+    BuildError, Builder, Contract, ContractEnforcer, Method, StepUp, routes, step_up,
+};
 use stepup_tests::server::{Answer, Server};
 use tracing::field::{Field, Visit};
 use tracing::{Metadata, span};
@@ -210,7 +212,7 @@ impl tracing::Subscriber for Log {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
+        let mut line = Line(format!("{} {}", event.metadata().level(), event.metadata().target()));
         event.record(&mut line);
         self.0.lock().expect("no panic").push(line.0);
     }
@@ -243,4 +245,48 @@ async fn the_log_names_the_missing_claim_and_its_expected_path() {
     assert!(lines.contains("session → amr: missing"), "{lines}");
     assert!(lines.contains("auth_time: insufficient"), "{lines}");
     assert!(!lines.contains(&token), "the log must not contain the token");
+}
+
+#[tokio::test]
+async fn each_refusal_is_one_log_event_without_the_token() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let step_up = StepUp::builder().issuer(idp.issuer()).build().await.expect("built");
+    let enforcer = ContractEnforcer::new(&contract(), step_up);
+    let wrong_audience = idp.token().claim("aud", "https://other.example").mint();
+    for (what, path, token, header, reason) in [
+        ("no token", "/profile", None, None, "send an access token"),
+        ("a malformed token", "/profile", Some("x".to_owned()), None, "not a signed JWT"),
+        ("a wrong audience", "/profile", Some(wrong_audience), None, "another audience"),
+        ("a missing scope", "/profile", Some(idp.mfa_token()), None, "lacks a scope"),
+        ("an unlisted path", "/other", Some(idp.mfa_token()), None, "no endpoint of the contract"),
+        ("an override", "/profile", None, Some("x-http-method-override"), "second HTTP method"),
+    ] {
+        let mut request = http::Request::get(path);
+        if let Some(token) = &token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(header) = header {
+            request = request.header(header, "POST");
+        }
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let log = Log::default();
+        let outcome = {
+            let _log = tracing::subscriber::set_default(log.clone());
+            enforcer.enforce((&head).into()).await
+        };
+        assert!(outcome.is_err(), "{what}");
+        let lines = log.0.lock().expect("no panic");
+        let refusals: Vec<_> =
+            lines.iter().filter(|line| line.contains("stepup::refusal")).collect();
+        assert_eq!(refusals.len(), 1, "{what}: {lines:?}");
+        assert!(
+            refusals[0].starts_with("DEBUG") && refusals[0].contains(reason),
+            "{what}: {lines:?}"
+        );
+        let secret = token.as_deref().filter(|token| token.len() > 1);
+        assert!(
+            secret.is_none_or(|token| !lines.join("").contains(token)),
+            "{what}: no token in the log"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Stops the clock of the current-thread runtime. tokio moves a paused clock when all tasks are idle, which they also are
-/// while they wait for a socket, so a blocking task keeps tokio from doing that.
+/// while they wait for a socket; a running blocking task keeps tokio from moving the clock.
 #[derive(Debug)]
 pub struct PausedTime(
     #[expect(dead_code, reason = "dropping the sender ends the blocking task")] mpsc::Sender<()>,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-/// A router that listens on a free loopback port until this is dropped.
+/// A router that listens on a free loopback port until the handle is dropped.
 #[derive(Debug)]
 pub struct Server {
     /// The address of the router.

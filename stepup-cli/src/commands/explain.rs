@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Verify the token as the program would, with the issuer's keys.
     #[arg(long, requires = "token", conflicts_with = "claims")]
     verify: bool,
-    /// The address under which clients reach the API, to verify DPoP proofs: StepUp::builder().resource.
+    /// The address at which clients reach the API, to verify DPoP proofs: StepUp::builder().resource.
     #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE")]
     resource: Option<String>,
     /// The time of the request, in seconds since the epoch [default: now].
@@ -118,7 +118,7 @@ fn request(
     let method = arguments.method.parse().map_err(|_| odd("method"))?;
     let proof = arguments.header.iter().any(|(name, _)| name == "dpop");
     let scheme = if proof && presented.claims.contains_key("cnf") { DPOP } else { "Bearer" };
-    // Claims without a token are explained as if some token had them.
+    // Claims that are passed without a token are explained as if a token contained them.
     let token = presented.token.as_deref().unwrap_or("claims");
     let credential = format!("{scheme} {token}").parse().map_err(|_| odd("token"))?;
     let mut headers = HeaderMap::new();

@@ -5,7 +5,7 @@ use stepup_contract::{
     Challenge, Contract, Decision, Endpoint, Finding, Profile, Reason, Severity, findings,
 };
 
-/// Why no login at an issuer with this profile satisfies the endpoint, if none does.
+/// The reason, if no login at an issuer with this profile can satisfy the endpoint.
 fn unsatisfiable(endpoint: &Endpoint, profile: &Profile) -> Option<Finding> {
     let alone = Contract::new("explained", "0", [endpoint.clone()]).ok()?;
     let mut found = findings(&alone, profile, None, &[]).into_iter();

@@ -82,7 +82,7 @@ impl ContractReload {
         loop {
             let path = self.path.clone();
             let state = spawn_blocking(move || file_state(&path)).await.ok().flatten();
-            // A missing file is read too, so that the error is logged.
+            // A missing file counts as changed, so that the error is logged.
             if state != self.last || self.read_error.is_some() {
                 self.last = state;
                 self.read().await;

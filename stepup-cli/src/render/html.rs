@@ -147,7 +147,7 @@ fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> Stri
     let changed = axis.map(Axis::as_str).unwrap_or_default();
     let displayed = parts.join(" ");
     let words = format!("{method} {whole} {handler} {trust} {changed} {displayed} {json}");
-    // No limit sorts as the longest age.
+    // A missing limit sorts as the longest age.
     let age = endpoint.requirement.max_age.map(|age| age.to_string()).unwrap_or_default();
     let methods = [&endpoint.requirement.methods[..], &endpoint.requirement.any_methods].concat();
     let methods = methods.iter().map(Method::to_string).collect::<Vec<_>>().join(" ");

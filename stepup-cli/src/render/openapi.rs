@@ -334,7 +334,7 @@ fn inner(parent: &CstObject, name: &str) -> Result<Option<CstObject>, String> {
     Ok(Some(object))
 }
 
-/// The object in this member, which is created if it is missing.
+/// Returns the object in this member, and creates the object if it is missing.
 fn object(parent: &CstObject, name: &str) -> Result<CstObject, String> {
     Ok(match inner(parent, name)? {
         Some(object) => object,

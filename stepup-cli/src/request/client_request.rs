@@ -13,7 +13,7 @@ pub(crate) struct ClientRequest {
 }
 
 impl ClientRequest {
-    /// The head that enforcement reads.
+    /// The head of the request, as enforcement reads it.
     pub(crate) fn head(&self) -> RequestHead<'_> {
         RequestHead::new(&self.method, &self.target, &self.headers)
     }

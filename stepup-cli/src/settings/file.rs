@@ -21,10 +21,10 @@ pub(crate) struct Settings {
     /// The levels and limits of lints.
     #[serde(default)]
     pub(crate) lints: Lints,
-    /// Acceptable findings of `check`.
+    /// Accepted findings of `check`.
     #[serde(default)]
     pub(crate) waivers: Vec<Waiver>,
-    /// Acceptable changes of `diff`.
+    /// Accepted changes of `diff`.
     #[serde(default)]
     pub(crate) accept: Vec<AcceptedChange>,
     /// The issuers whose tokens are accepted.

@@ -1,5 +1,5 @@
-//! The options of the gateway. A flag precedes the environment, the environment precedes the settings file, and the settings
-//! file precedes the default.
+//! The options of the gateway. Flags override the environment, which overrides the settings
+//! file, which overrides the defaults.
 
 #[cfg(feature = "gateway")]
 use crate::report::failure::Failure;
@@ -37,7 +37,7 @@ pub(crate) struct GatewayOptions {
     /// Where to serve /livez, /readyz and /metrics [default: 127.0.0.1:9000].
     #[arg(long, value_name = "ADDRESS", env = "STEPUP_ADMIN", value_parser = listen_address)]
     pub(crate) admin: Option<SocketAddr>,
-    /// The address under which clients reach the API: StepUp::builder().resource.
+    /// The address at which clients reach the API: StepUp::builder().resource.
     #[arg(long, value_name = "URL", env = "STEPUP_RESOURCE")]
     pub(crate) resource: Option<String>,
     /// The address of the API's metadata: StepUp::builder().resource_metadata.

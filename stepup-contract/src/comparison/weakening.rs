@@ -79,7 +79,7 @@ impl<'a> MinimalSets<'a> {
         Self { all, alternatives }
     }
 
-    /// Whether one of the sets does not contain all of these methods.
+    /// Whether at least one of the sets lacks one of these methods.
     fn lacks_some(&self, methods: &[Method]) -> bool {
         let lacking = || methods.iter().filter(|method| !proven(&self.all, method));
         let proves_all = |one| lacking().all(|method| proven(&HashSet::from([one]), method));

@@ -32,7 +32,7 @@ const REMOVALS: [(Habit, &str); 4] = [
 /// The names of scripts that a server handles itself, by their extensions (RFC 3875 §4.1.13).
 const SCRIPTS: [&str; 10] = ["asp", "aspx", "cgi", "dll", "exe", "fcgi", "jsp", "php", "pl", "py"];
 
-/// Whether every server reads this path as written. Most paths are like that.
+/// Whether every server reads this path as written. Most paths have only one reading.
 pub(crate) fn has_one_reading(path: &str) -> bool {
     let plain = |byte: u8| {
         byte.is_ascii_graphic()

@@ -15,9 +15,9 @@ use std::ptr;
 #[derive(Debug, Clone)]
 pub struct Matcher {
     exact: Table,
-    /// The table of a lenient server that decodes; `None` if it would be the same as `exact`.
+    /// The table of a lenient server that decodes; `None` if equal to `exact`.
     lenient: Option<Table>,
-    /// The table of a lenient server that does not decode; `None` if it would be the same as `lenient`.
+    /// The table of a lenient server that does not decode; `None` if equal to `lenient`.
     undecoded: Option<Table>,
     unlisted: Unlisted,
     /// Whether the program routes by the path as written.

@@ -265,7 +265,7 @@ impl Table {
     }
 }
 
-/// The methods of endpoints that accept a request with this method, the most specific first.
+/// The endpoint methods that match a request with this method, most specific first.
 fn accepted_methods(method: &str) -> impl Iterator<Item = Option<HttpMethod>> + use<> {
     let named = HttpMethod::ALL.into_iter().find(|known| known.as_str() == method);
     let head = (named == Some(HttpMethod::Head)).then_some(Some(HttpMethod::Get));

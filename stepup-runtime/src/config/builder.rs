@@ -133,8 +133,8 @@ impl Builder {
         self
     }
 
-    /// Refuses a request that reaches a guarded handler at another route than its attribute declares. By default this is
-    /// logged once and counted.
+    /// Refuses a request that reaches a guarded handler at another route than its attribute declares. By default,
+    /// such a request is logged once per handler and counted.
     pub fn strict_routes(mut self, strict: bool) -> Self {
         self.strict_routes = strict;
         self
@@ -174,7 +174,7 @@ impl Builder {
         self
     }
 
-    /// Starts although an issuer cannot satisfy the contract, and logs what prevents it. By default this is an error.
+    /// Starts even if an issuer cannot satisfy the contract, and logs the reason. By default this is an error.
     pub fn allow_unsatisfiable(mut self, allow: bool) -> Self {
         self.allow_unsatisfiable = allow;
         self

@@ -46,7 +46,7 @@ impl ReplayCache {
 
     /// Inserts a valid proof of this caller.
     pub(crate) fn insert(&self, proof: Digest, caller: Digest, now: u64) -> ReplayCheck {
-        // A poisoned lock is usable: the sets are plain data and always consistent.
+        // A poisoned lock is still usable: the sets are plain data and always consistent.
         let mut all = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_sub(all.started) >= self.window {
             // Only one generation is dropped, even after a long time: the clock may have jumped, and may jump back.

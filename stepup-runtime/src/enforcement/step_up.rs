@@ -1,4 +1,4 @@
-//! The one handle that everything is enforced with.
+//! The single handle for all enforcement.
 
 use crate::dpop::proof::ProofVerifier;
 use crate::enforcement::protected_resource::ProtectedResource;

@@ -143,7 +143,7 @@ reasons! {
         MethodOverride => "the request names a second HTTP method",
         /// A header that overrides the path.
         TargetOverride => "the request names a second target",
-        /// A forwarded prefix that the path still has.
+        /// A forwarded prefix that was not removed from the path.
         ForwardedPrefix => "the request names a prefix of its path that is still part of the path",
         /// A path in a header that names the host.
         PathInHost => "the request contains a path in a header that names the host",

@@ -18,7 +18,7 @@ use stepup_contract::{Endpoint, Matcher, Unlisted};
 pub enum EndpointLookup<'a> {
     /// The request matches this endpoint.
     Endpoint(&'a Endpoint),
-    /// The request is a CORS preflight for an endpoint. A preflight has no credential and runs no handler.
+    /// The request is a CORS preflight for an endpoint. A preflight request carries no credential and runs no handler.
     Preflight,
     /// No endpoint matches, and the contract allows such requests.
     Unlisted,

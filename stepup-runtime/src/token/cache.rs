@@ -52,8 +52,8 @@ impl TokenCache {
 /// Verified tokens by the digest of their signature, or of an opaque token as a whole.
 pub(crate) struct VerifiedTokens(Option<Cache<Digest, Arc<VerifiedToken>, EstimatedBytes>>);
 
-/// Weighs a token by its estimated memory. The cache has one capacity, so each token weighs at least its share of it: that
-/// limits the number of tokens too.
+/// Weighs a token by its estimated memory. The cache has a single limit, in bytes, so each token has a minimum weight,
+/// which limits the number of tokens too.
 #[derive(Debug, Clone)]
 struct EstimatedBytes {
     share: u64,

@@ -1,4 +1,4 @@
-//! How `stepup gateway` reloads its contract, limits connections and checks, and shuts down.
+//! How `stepup gateway` reloads its contract, limits connections and concurrent checks, and shuts down.
 
 use serde_json::{Value, json};
 use std::fs;

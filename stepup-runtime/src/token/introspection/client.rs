@@ -112,7 +112,7 @@ impl Introspector {
         self.0.options.jwts && Arc::ptr_eq(&self.0.issuer, issuer)
     }
 
-    /// Verifies an opaque token. A client may have made it up.
+    /// Verifies an opaque token. A client may have made up the token.
     pub(crate) async fn verify_opaque(
         &self,
         token: &str,

@@ -11,7 +11,7 @@ fuzz_target!(|data: (bool, &[u8])| {
     let token = if raw {
         format!("Bearer {}", String::from_utf8_lossy(bytes))
     } else {
-        // A signed token: the claims of the issuer, followed by the text of the fuzzer.
+        // A signed token whose payload is the issuer's claims, followed by the fuzzer's input.
         let url = API.idp.url();
         let extra = String::from_utf8_lossy(bytes);
         let payload = format!(

@@ -37,7 +37,7 @@ impl Positions<'_> {
         self.within(index, "")
     }
 
-    /// The place that this pointer points at within an endpoint.
+    /// The place of this pointer within an endpoint.
     pub(crate) fn within(&mut self, index: usize, pointer: &str) -> Position {
         let endpoint = self.0.as_ref().and_then(|(_, pointers)| pointers.get(index).cloned());
         endpoint.map_or_else(Position::default, |endpoint| self.at(&(endpoint + pointer)))

@@ -5,7 +5,7 @@ use crate::settings::issuer::IssuerArguments;
 use serde_json::Value;
 use stepup_runtime::{Issuer, TokenClaims, TokenError, check_scheme};
 
-/// An issuer whose tokens are checked without its keys.
+/// An issuer whose tokens are checked without verifying their signatures.
 pub(super) struct Unverified {
     name: Option<String>,
     /// The issuer, if its audience is known.

@@ -42,7 +42,7 @@ impl Authorizer {
         request: Result<ClientRequest, Cause>,
     ) -> Result<Admission, Refusal> {
         let started = Instant::now();
-        // The contract of this moment, even if another one is loaded during the check.
+        // A snapshot of the current contract, so a reload does not affect a running check.
         let enforcer = ContractEnforcer::clone(&self.enforcer.load());
         let outcome = match request {
             Ok(request) => self.enforce(&enforcer, &request).await,

@@ -111,7 +111,7 @@ impl Listener {
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME)
-            // The gateway sends its client its own date.
+            // The proxy sets its own `Date` header on the response to the client.
             .auto_date_header(false)
             // Responses are small: one write is faster than a vectored one.
             .writev(false)

@@ -18,7 +18,7 @@ type Label = [(&'static str, &'static str); 1];
 /// The labels of an answer: the mode of its check, and the decision.
 type Labels = [(&'static str, &'static str); 2];
 
-/// The decision for an authorized caller.
+/// A request that was allowed.
 const ALLOW: &str = "allow";
 
 /// The upper bounds of the buckets, in seconds. A cached token takes microseconds; a fetch of keys takes up to seconds.

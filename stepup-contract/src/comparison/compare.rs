@@ -116,7 +116,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Result<Vec<Change>, TooManyOve
     }
     let (old_table, new_table) = (old.table(), new.table());
     let (old_indices, new_indices) = (indices(&old_table), indices(&new_table));
-    // The change of each pair of endpoints, by their indices.
+    // The change between each pair of endpoints, keyed by their indices.
     let mut pairs: HashMap<(Option<usize>, Option<usize>), Option<usize>> = HashMap::new();
     // Endpoints of the old contract some of whose requests still match an endpoint.
     let mut remaining = HashSet::new();

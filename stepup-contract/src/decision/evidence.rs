@@ -29,7 +29,7 @@ impl<'a> Evidence<'a> {
         Self { bound, ..self }
     }
 
-    /// The same with the session's risk.
+    /// Adds the session's risk.
     #[must_use]
     pub fn risk(self, risk: Option<RiskLevel>) -> Self {
         Self { risk, ..self }

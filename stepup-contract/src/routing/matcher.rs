@@ -104,7 +104,7 @@ fn reaches_another(table: &Table, method: &str, path: &str, found: Option<&Endpo
     !reached.is_empty() && !reached.into_iter().any(|reached| same(Some(reached), found))
 }
 
-/// Whether both are the same endpoint. The tables share their endpoints, so addresses can be compared.
+/// Whether both are the same endpoint. The tables share their endpoints, so comparing pointers is enough.
 fn same(one: Option<&Endpoint>, other: Option<&Endpoint>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => ptr::eq(one, other),

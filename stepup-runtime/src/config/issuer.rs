@@ -257,7 +257,7 @@ impl Issuer {
         Ok(self.clone().connect().await?.0.findings(contract))
     }
 
-    /// Whether opaque tokens count as this issuer's.
+    /// Whether opaque tokens are attributed to this issuer.
     pub(crate) fn introspects(&self) -> bool {
         self.introspection.is_some()
     }

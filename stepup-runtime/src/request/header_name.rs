@@ -1,6 +1,6 @@
 //! Header names that some servers read as another name.
 
-/// Whether some server reads this header name as the `known` name, which is in lower case with `-`. CGI and its
+/// Whether any server might treat this header name as the `known` name, which is in lower case with `-`. CGI and its
 /// successors read `-` and `_` as the same character (RFC 3875 §4.1.18), and some servers accept other characters.
 pub fn reads_as(name: &str, known: &str) -> bool {
     let alike = |(known, given): (u8, u8)| match known {

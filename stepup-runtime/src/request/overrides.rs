@@ -65,7 +65,7 @@ const PARAMETERS: [&str; 8] = [
     "xtunneledmethod",
 ];
 
-/// Refuses a request that some server could take for a request with another method or path.
+/// Refuses a request that some servers interpret with another method or path.
 pub(crate) fn check_overrides(head: &RequestHead<'_>) -> Result<(), InvalidRequest> {
     let method = head.method().as_str().as_bytes();
     let target = head.target().path_and_query().map_or("", PathAndQuery::as_str).as_bytes();

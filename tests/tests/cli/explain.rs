@@ -186,7 +186,7 @@ async fn explain_verifies_a_token_as_the_program_does() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let strong = idp.token().claim("amr", json!(["mfa"])).claim("scope", "pay").mint();
     let weak = idp.password_token();
-    // Changes the first character. The last one contains unused bits, so another one could mean the same signature.
+    // Changes the first character. The last one has unused bits, so another character could encode the same signature.
     let signature = strong.rfind('.').expect("a signature") + 1;
     let other = if strong[signature..].starts_with('A') { 'B' } else { 'A' };
     let forged = format!("{}{other}{}", &strong[..signature], &strong[signature + 1..]);

@@ -75,7 +75,7 @@ async fn a_valid_contract_is_loaded_without_a_pause_and_an_invalid_one_is_not() 
     assert!(metrics.contains("stepup_contract_reloads_total{taken=\"yes\"} 1"), "{metrics}");
     assert!(metrics.contains("stepup_contract_reloads_total{taken=\"no\"} 4"), "{metrics}");
 
-    // A file with the current contract again is logged, too. Then the file gets the first contract again.
+    // A file with the current contract again is logged, too. Then restore the first contract.
     assert!(!gateway.log().contains("current contract again"), "{}", gateway.log());
     write(&contract(&json!(["pwd"])).to_string());
     gateway.wait_for_log("the file contains the current contract again").await;

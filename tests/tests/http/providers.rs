@@ -232,7 +232,7 @@ async fn entra() {
         }),
     );
     assert_eq!(api.call(standard(), Some("JWT"), &id_token).await.expect_err("no").status(), 401);
-    // Version 1.0 tokens have another issuer.
+    // Version 1.0 tokens have a different issuer.
     let v1 = with(&claims, json!({"iss": format!("https://sts.windows.net/{tenant}/")}));
     assert_eq!(api.call(mfa(), Some("JWT"), &v1).await.expect_err("refused").status(), 401);
 }

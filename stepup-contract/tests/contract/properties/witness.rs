@@ -1,4 +1,4 @@
-//! Searches for evidence that one requirement allows and another refuses. Uses only `decide`.
+//! Searches for evidence that satisfies one requirement and not the other. Uses only `decide`.
 
 use super::generated::{NOW, Proof, unique};
 use serde_json::json;

@@ -229,7 +229,7 @@ impl Item {
         format!("{route}{}", self.message)
     }
 
-    /// The place in the document, and an expired waiver.
+    /// The place in the document, and the expired waiver, if any.
     fn more(&self) -> String {
         let pointer = self.position.pointer.clone().filter(|pointer| !pointer.is_empty());
         // An error of the document has its pointer in the message.

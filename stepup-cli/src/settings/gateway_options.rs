@@ -86,7 +86,7 @@ pub(crate) struct GatewayOptions {
 
 #[cfg(feature = "gateway")]
 impl GatewayOptions {
-    /// These options, with missing ones from the file.
+    /// These options; missing options come from the file.
     pub(crate) fn over(self, file: Self) -> Self {
         Self {
             listen: if self.listen.is_empty() { file.listen } else { self.listen },

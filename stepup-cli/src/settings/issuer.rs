@@ -208,7 +208,7 @@ impl IssuerArguments {
         profile
     }
 
-    /// The vocabulary only, for a command that only reads tokens.
+    /// Only the vocabulary, for commands that only read tokens.
     pub(crate) fn profile(&self) -> Profile {
         let provider = self.provider.unwrap_or(Provider::Standard);
         let name = self.issuer.as_deref().unwrap_or_default();

@@ -56,7 +56,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of these parts. Only the attribute calls this, with parts that it has checked.
+    /// Builds a record from these parts. Only the attribute calls this, with parts that it has checked.
     #[doc(hidden)]
     pub const fn new(
         head: &'static str,

@@ -4,7 +4,7 @@ use crate::text::{ParseNameError, Suggestion};
 use std::fmt;
 use std::str::FromStr;
 
-/// A rule for likely mistakes.
+/// A rule that detects a likely mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rule {

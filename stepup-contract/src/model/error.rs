@@ -25,7 +25,7 @@ pub enum ContractError {
          method"
     )]
     Conflict {
-        /// The place of the second one, as a JSON pointer; empty if unknown.
+        /// The place of the second endpoint, as a JSON pointer; empty if unknown.
         pointer: String,
         /// The first one's route, and its handler if known.
         first: String,

@@ -327,7 +327,7 @@ impl Profile {
     ///
     /// They are the values that are mapped to *all* required methods and satisfy the requirement's own `acr` list, if it has
     /// one. If there are none, and a required method can only be proven by an `acr`, they are the values that are mapped to
-    /// all such methods. If there are none either, they are the requirement's own `acr` list, or the names of the methods.
+    /// all such methods. If no such values are configured either, they are the requirement's own `acr` list, or the names of the methods.
     pub fn acr_values(&self, requirement: &Requirement) -> Vec<String> {
         let Requirement { methods, any_methods, acr, .. } = requirement;
         if methods.is_empty() && any_methods.is_empty() {

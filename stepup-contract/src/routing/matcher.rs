@@ -32,7 +32,7 @@ impl Matcher {
             let endpoints = contract.endpoints().iter();
             endpoints.map(|endpoint| contract.whole_path(endpoint)).any(|path| condition(&path))
         };
-        // A lenient server's wildcard also matches an empty rest.
+        // A lenient server's wildcard also matches an empty remainder.
         let differs = any(|path| !has_one_reading(path) || path.contains("{*"));
         let lenient = differs.then(|| exact.lenient(contract, true));
         let undecoded = any(|path| path.contains('%')).then(|| exact.lenient(contract, false));

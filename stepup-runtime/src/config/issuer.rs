@@ -41,7 +41,7 @@ pub struct Issuer {
     dpop_required: bool,
 }
 
-/// The upper limit of configured durations. Far longer than any program runs, and short enough to be added to a time.
+/// The upper limit of configured durations. Longer than any program runs, and short enough to be added to a time without overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Why an issuer cannot be used.

@@ -14,7 +14,7 @@ const SHARE: usize = 8;
 pub(crate) struct ReplayCache {
     /// Seconds for which a proof must be remembered.
     window: u64,
-    /// The most proofs in one generation.
+    /// The maximum number of proofs in one generation.
     capacity: usize,
     generations: Mutex<Generations>,
 }
@@ -35,7 +35,7 @@ pub(crate) enum ReplayCheck {
     New,
     /// The proof was used before.
     Replayed,
-    /// The cache is full, or the caller's share of it.
+    /// The cache is full, or the caller has used up its share.
     Full,
 }
 

@@ -22,8 +22,8 @@ pub(crate) struct OutcomeContext<'a> {
 }
 
 impl StepUp {
-    /// Concludes the enforcement of a request. A refusal gets the address of the metadata and, for a client that has
-    /// already stepped up, the step-up report; and it becomes one log event.
+    /// Concludes the enforcement of a request. A refusal gets the URL of the metadata and, if the client has already
+    /// stepped up, the step-up report. Each refusal is logged as one event.
     pub(crate) fn conclude<T>(
         &self,
         context: &OutcomeContext<'_>,

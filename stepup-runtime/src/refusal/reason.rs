@@ -49,7 +49,7 @@ reasons! {
         NotAnAccessToken => "the token is not an access token",
         /// `typ` does not say what the token is, and no claim marks it as an access token.
         NotMarkedAsAccessToken => "the token is not marked as an access token",
-        /// No key of the issuer has the token's `kid`.
+        /// None of the issuer's keys has the token's `kid`.
         UnknownKey => "the token's key is not known",
         /// No candidate key confirms the signature.
         WrongSignature => "the token's signature is wrong",

@@ -1,4 +1,4 @@
-//! Small tools without knowledge of tokens or step-up: the clock, HTTP to an issuer, single flight, the circuit
+//! Small utilities that know nothing about tokens or step-up: the clock, HTTP to an issuer, single flight, the circuit
 //! breaker, digests and log limits.
 //!
 //! Not here: anything that knows a requirement, a token or a request. Uses no other folder of this crate.

@@ -150,7 +150,7 @@ impl IntrospectionResponse {
             return Err(TokenError::IntrospectionIssuer);
         }
         let response = Self { claims, until };
-        // Issuers also answer for refresh tokens and ID tokens.
+        // Issuers also return responses for refresh tokens and ID tokens.
         if response.kinds().contains(&Some(false)) {
             return Err(TokenError::NotAnAccessToken);
         }

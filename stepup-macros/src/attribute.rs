@@ -1,6 +1,6 @@
 //! The attribute's arguments: route, trust, requirement or policy, and the path of the runtime crate.
 
-use crate::errors::Errors;
+use crate::diagnostics::Errors;
 use crate::keys::{KEYS, Keys};
 use crate::value::{Pair, Value, pairs};
 use proc_macro2::{Span, TokenStream};

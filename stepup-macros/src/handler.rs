@@ -2,7 +2,7 @@
 //! that contains its endpoint. The body is not parsed.
 
 use crate::attribute::{self, Attribute, Security};
-use crate::errors::Errors;
+use crate::diagnostics::Errors;
 use crate::record;
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};

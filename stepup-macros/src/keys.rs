@@ -1,7 +1,7 @@
 //! The keys of a requirement: parsed into [`Requirement`], then checked with the contract's rules. Errors are reported
 //! at the tokens that cause them.
 
-use crate::errors::Errors;
+use crate::diagnostics::Errors;
 use crate::value::{Argument, Pair, Value};
 use proc_macro2::Span;
 use std::collections::HashMap;

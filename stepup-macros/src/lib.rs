@@ -2,10 +2,10 @@
 //!
 //! A macro parses its tokens into the types of `stepup-contract` (`value`, `keys`), checks them with the rules of the
 //! contract's parser, and generates little code (`handler`, `routes`, `policy`, `service`): the logic is in functions
-//! of the runtime. One compilation reports every error, each at its token (`errors`).
+//! of the runtime. One compilation reports every error, each at its token (`diagnostics`).
 
 mod attribute;
-mod errors;
+mod diagnostics;
 mod handler;
 mod keys;
 mod policy;

@@ -2,7 +2,7 @@
 //! requirement as JSON text, which becomes part of the endpoint's record.
 
 use crate::attribute::{crate_path, default_runtime, once};
-use crate::errors::Errors;
+use crate::diagnostics::Errors;
 use crate::keys::{KEYS, Keys};
 use crate::record;
 use crate::value::pairs;

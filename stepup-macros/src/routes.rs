@@ -2,7 +2,7 @@
 //! the list.
 
 use crate::attribute::{self, Route, default_runtime};
-use crate::errors::Errors;
+use crate::diagnostics::Errors;
 use crate::record;
 use crate::value::{Value, split};
 use proc_macro2::{Span, TokenStream};

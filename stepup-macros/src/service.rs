@@ -1,7 +1,7 @@
 //! Expansion of `service!(…)`: a record in the link section, and a macro name that a crate can define only once.
 
 use crate::attribute::{crate_path, default_runtime, once};
-use crate::errors::Errors;
+use crate::diagnostics::Errors;
 use crate::record;
 use crate::value::pairs;
 use proc_macro2::TokenStream;

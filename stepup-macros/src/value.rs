@@ -1,7 +1,7 @@
 //! `key = value` lists: the grammar that the attribute, `policy!` and `service!` share. A value of a wrong type parses
 //! too, so that the error can say what to write.
 
-use crate::errors::Errors;
+use crate::diagnostics::Errors;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};

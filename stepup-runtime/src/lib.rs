@@ -62,7 +62,8 @@ extern crate self as stepup_runtime;
 pub use crate::axum::layer::{ContractLayer, ContractService};
 #[cfg(feature = "axum")]
 pub use crate::axum::state::HasStepUp;
-pub use config::builder::{BuildError, Builder};
+pub use config::build_error::BuildError;
+pub use config::builder::Builder;
 pub use config::issuer::{Issuer, IssuerError};
 pub use config::providers::Provider;
 pub use dpop::options::Dpop;

@@ -2,9 +2,10 @@
 
 use crate::contract_file::input::{Source, inspect};
 use crate::report::failure::{Failure, Located};
-use crate::report::findings::{Format, Item, Level, Report, Waived};
+use crate::report::findings::{Format, Item, Level, Report};
 use crate::report::output::{print, print_error};
 use crate::report::position::Position;
+use crate::report::waived::Waived;
 use crate::settings::file::{Settings, SettingsFile};
 use crate::settings::issuer::IssuerArguments;
 use crate::settings::waivers::{ISSUER_RULE, Waiver};

@@ -3,9 +3,10 @@
 use crate::contract_file::input::{Positions, Source, source};
 use crate::report::display::{cell, code, visible};
 use crate::report::failure::Failure;
-use crate::report::findings::{Format, Item, Level, Report, Waived, pretty};
+use crate::report::findings::{Format, Item, Level, Report, pretty};
 use crate::report::output::{print, print_error};
 use crate::report::position::Position;
+use crate::report::waived::Waived;
 use crate::settings::accepted_changes::{ChangeName, accepted};
 use crate::settings::file::{self, SettingsFile};
 use serde_json::{Value, json};

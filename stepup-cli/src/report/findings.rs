@@ -3,6 +3,7 @@
 
 use crate::report::display::visible;
 use crate::report::position::Position;
+use crate::report::waived::Waived;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -50,45 +51,6 @@ impl<'de> Deserialize<'de> for Level {
         let text = String::deserialize(from)?;
         let known = Self::ALL.iter().find(|(_, name)| *name == text).map(|(level, _)| *level);
         known.ok_or_else(|| D::Error::custom("write \"error\", \"warning\", \"note\" or \"off\""))
-    }
-}
-
-/// Whether a finding is an accepted exception.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Waived {
-    /// It is not.
-    No,
-    /// It is, for this reason.
-    Yes(String),
-    /// It was, until this day.
-    Expired(String),
-}
-
-impl Waived {
-    /// The result of several exceptions for one finding: one that applies is enough.
-    pub(crate) fn any(exceptions: impl Iterator<Item = Self>) -> Self {
-        let mut result = Self::No;
-        for exception in exceptions {
-            match exception {
-                Self::Yes(_) => return exception,
-                Self::Expired(_) => result = exception,
-                Self::No => {}
-            }
-        }
-        result
-    }
-
-    /// The reason if the exception applies, and the last day if the exception has expired.
-    pub(crate) fn reason_and_last_day(&self) -> (Option<&str>, Option<&str>) {
-        match self {
-            Self::No => (None, None),
-            Self::Yes(reason) => (Some(reason), None),
-            Self::Expired(day) => (None, Some(day)),
-        }
-    }
-
-    pub(crate) fn applies(&self) -> bool {
-        matches!(self, Self::Yes(_))
     }
 }
 

@@ -8,3 +8,4 @@ pub(crate) mod failure;
 pub(crate) mod findings;
 pub(crate) mod output;
 pub(crate) mod position;
+pub(crate) mod waived;

@@ -1,6 +1,6 @@
 //! Accepted changes: weakenings that `stepup diff` reports but does not count, by route and kind.
 
-use crate::report::findings::Waived;
+use crate::report::waived::Waived;
 use crate::settings::expiry;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};

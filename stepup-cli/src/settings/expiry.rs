@@ -1,6 +1,6 @@
 //! Reasons and last days of exceptions, as the settings file has them.
 
-use crate::report::findings::Waived;
+use crate::report::waived::Waived;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 

@@ -1,6 +1,6 @@
 //! Waivers: findings of `stepup check` that are acceptable, for a reason and until a day.
 
-use crate::report::findings::Waived;
+use crate::report::waived::Waived;
 use crate::settings::expiry;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};

@@ -5,6 +5,7 @@ use crate::axum::request::request_head;
 use crate::axum::state::HasStepUp;
 use crate::dpop::verified_proof::VerifiedProof;
 use crate::enforcement::enforce::Progress;
+use crate::enforcement::enforcement_future::Enforcement;
 use crate::enforcement::outcome::OutcomeContext;
 use crate::enforcement::principal::{AuthorizedPrincipal, Principal};
 use crate::enforcement::step_up::StepUp;
@@ -59,7 +60,7 @@ impl<E> Guard<E> {
 
 /// The future of a guard. Only its output type depends on the endpoint.
 struct GuardFuture<'a, E> {
-    check: Check<'a>,
+    check: Enforcement<'a, ()>,
     endpoint: PhantomData<fn() -> E>,
 }
 
@@ -68,24 +69,6 @@ impl<E> Future for GuardFuture<'_, E> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.check).poll(context).map_ok(|()| Guard(PhantomData))
-    }
-}
-
-/// The check of one request: done at once if the token is cached, otherwise waiting for the token's issuer.
-enum Check<'a> {
-    Done(Option<Result<(), Refusal>>),
-    Waiting(Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>),
-}
-
-impl Future for Check<'_> {
-    type Output = Result<(), Refusal>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            #[expect(clippy::expect_used, reason = "the contract of Future")]
-            Self::Done(result) => Poll::Ready(result.take().expect("polled after completion")),
-            Self::Waiting(future) => future.as_mut().poll(context),
-        }
     }
 }
 
@@ -113,19 +96,19 @@ impl Slot {
     }
 }
 
-fn check<'a>(step_up: StepUp, slot: &'static Slot, parts: &'a mut Parts) -> Check<'a> {
+fn check<'a>(step_up: StepUp, slot: &'static Slot, parts: &'a mut Parts) -> Enforcement<'a, ()> {
     let endpoint = match checked_endpoint(&step_up, slot, parts) {
         Ok(endpoint) => endpoint,
-        Err(refusal) => return Check::Done(Some(Err(refusal))),
+        Err(refusal) => return Enforcement::ready(Err(refusal)),
     };
     let proof = parts.extensions.get::<VerifiedProof>();
     match step_up.enforce_cached(endpoint, request_head(parts), proof) {
-        Progress::Done(result) => Check::Done(Some(attach(result, parts))),
-        Progress::UnknownToken(miss) => Check::Waiting(Box::pin(async move {
+        Progress::Done(result) => Enforcement::ready(attach(result, parts)),
+        Progress::UnknownToken(miss) => Enforcement::waiting(async move {
             let proof = parts.extensions.get::<VerifiedProof>();
             let result = step_up.enforce_unknown(endpoint, request_head(parts), proof, miss).await;
             attach(result, parts)
-        })),
+        }),
     }
 }
 

@@ -113,6 +113,10 @@ impl Header {
     /// Reads a header that has only the three most common parameters, each once and as text, without building an object.
     /// `None` for any other header, which [`of_object`](Self::of_object) then reads or refuses.
     fn of_common_form(text: &[u8]) -> Option<Self> {
+        // serde reads a struct from an array too, and a header is an object.
+        if !text.starts_with(b"{") {
+            return None;
+        }
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Common<'a> {

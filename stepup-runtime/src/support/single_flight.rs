@@ -13,7 +13,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     pub(crate) fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
         let (sender, receiver) = watch::channel(None);
         tokio::spawn(async move {
-            // The send fails when all waiting requests are gone. Its result still helps later requests.
+            // The send fails if all waiting requests are gone. What the work has stored still helps later requests.
             let _ = sender.send(Some(work.await));
         });
         Self(receiver)

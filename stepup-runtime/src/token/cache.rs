@@ -49,6 +49,12 @@ impl TokenCache {
     }
 }
 
+/// The estimated memory of a token without its variable parts.
+const MIN_BYTES: u64 = 1024;
+
+/// The largest number of tokens for which the cache is prepared. It may contain more.
+const MAX_EXPECTED: u64 = 1 << 20;
+
 /// Verified tokens by the digest of their signature, or of an opaque token as a whole.
 pub(crate) struct VerifiedTokens(Option<Cache<Digest, Arc<VerifiedToken>, EstimatedBytes>>);
 
@@ -74,7 +80,9 @@ impl VerifiedTokens {
         let TokenCache { entries, bytes } = limits;
         Self((entries > 0 && bytes > 0).then(|| {
             let share = bytes.div_ceil(entries);
-            let expected = usize::try_from(entries).unwrap_or(usize::MAX);
+            // The cache also remembers evicted keys, in proportion to the expected number of tokens.
+            let expected = entries.min(bytes / MIN_BYTES).clamp(1, MAX_EXPECTED);
+            let expected = usize::try_from(expected).unwrap_or(usize::MAX);
             Cache::with_weighter(expected, bytes, EstimatedBytes { share })
         }))
     }
@@ -117,11 +125,10 @@ fn split(token: &[u8]) -> (&[u8], &[u8]) {
 /// An estimate of a token's memory, rather too high than too low. Words are the part that a token could use to exceed
 /// the estimate: one character of a scope list becomes a string of its own.
 fn estimated_bytes(token: &VerifiedToken) -> u64 {
-    const FIXED: usize = 1024;
     const PER_WORD: usize = 64;
     let Authentication { acr, scopes, .. } = &token.authentication;
     let words = acr.len() + scopes.len() + 2 * token.amr.len();
     // Parts of the claims' text are stored in fields as well.
-    let bytes = FIXED + token.message.len() + 2 * token.claims.len() + PER_WORD * words;
-    u64::try_from(bytes).unwrap_or(u64::MAX)
+    let bytes = token.message.len() + 2 * token.claims.len() + PER_WORD * words;
+    MIN_BYTES.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX))
 }

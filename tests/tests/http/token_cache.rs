@@ -120,6 +120,8 @@ async fn the_cache_is_bounded_in_entries_and_in_bytes() {
         (TokenCache::default().entries(10), 10),
         (TokenCache::default().bytes(30_000), 15),
         (TokenCache::default().bytes(100), 0),
+        (TokenCache::default().entries(u64::MAX), 200),
+        (TokenCache::default().entries(u64::MAX).bytes(u64::MAX), 200),
         (TokenCache::off(), 0),
     ] {
         let builder = StepUp::builder().issuer(idp.issuer()).token_cache(limits);

@@ -192,4 +192,38 @@ mod tests {
             assert!(!looks_like_jws(token), "{token}");
         }
     }
+
+    /// The short path for common headers must refuse and read exactly what the general path refuses and reads.
+    #[test]
+    fn both_ways_to_read_a_header_agree() {
+        for header in [
+            r#"{"alg":"ES256"}"#,
+            r#"{"alg":"ES256","kid":"k","typ":"application/AT+jwt"}"#,
+            r#" {"typ":"JWT","kid":"\u006b","alg":"ES256"}"#,
+            r#"["ES256","k","at+jwt"]"#,
+            r#"["ES256"]"#,
+            r#"{"alg":"ES256","kid":null}"#,
+            r#"{"alg":"ES256","typ":null}"#,
+            r#"{"alg":null}"#,
+            r#"{"kid":"k"}"#,
+            r#"{"alg":"none"}"#,
+            r#"{"alg":"HS256"}"#,
+            r#"{"alg":"ES256","alg":"ES256"}"#,
+            r#"{"alg":"ES256","kid":"k","\u006bid":"k"}"#,
+            r#"{"alg":"ES256","crit":["exp"]}"#,
+            r#"{"alg":"ES256"}x"#,
+            "\u{feff}{\"alg\":\"ES256\"}",
+        ] {
+            let fields = |header: Header| (header.algorithm, header.kid, header.typ);
+            let general = match parse_strict(header.as_bytes()) {
+                Ok(Value::Object(map)) => Header::of_object(map).ok().map(fields),
+                _ => None,
+            };
+            if let Some(common) = Header::of_common_form(header.as_bytes()) {
+                assert_eq!(Some(fields(common)), general, "{header}");
+            }
+            let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
+            assert_eq!(Jws::parse(&token).is_ok(), general.is_some(), "{header}");
+        }
+    }
 }

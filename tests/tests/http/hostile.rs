@@ -418,7 +418,6 @@ async fn an_ambiguous_or_malformed_header_is_refused() {
         r#"{"typ":"at+jwt","alg":"ES256","kid":"k","\u006bid":"k"}"#,
         r#"{"typ":"at+jwt","alg":"ES256","kid":"k"}x"#,
         r#"[{"typ":"at+jwt","alg":"ES256","kid":"k"}]"#,
-        // The members of the header in a list, as a struct could be read from.
         r#"["ES256","k","at+jwt"]"#,
         r#"{"typ":"at+jwt","alg":"ES256","kid":null}"#,
     ] {

@@ -1,10 +1,10 @@
 //! The `stepup` command. Each subcommand has its own file in `commands`; this file reads the command line and turns the
 //! outcome into an exit code.
 //!
-//! Exit codes: 0 success; 1 the examined contract or token is not in order: for `export` and `check` a contract with errors
-//! (all of them on stderr and nothing on stdout), an issuer that cannot satisfy it, a lint, a change that weakens it, or a
-//! refused token (with the findings on stdout); 2 wrong usage, a file that cannot be read or is not a contract, an issuer
-//! that does not answer.
+//! Exit codes: 0 success; 1 the examined contract or token is not in order: for `export` and `check` a contract with
+//! errors (all of them on stderr and nothing on stdout), an issuer that cannot satisfy it, a lint, a change that
+//! weakens it, or a refused token (with the findings on stdout); 2 wrong usage, a file that cannot be read or is not a
+//! contract, an issuer that does not answer.
 
 mod commands;
 

@@ -130,7 +130,8 @@ impl Browser {
         let url = format!("{}/token", self.issuer);
         let mut request = self.http.post(&url).form(&[form, &[("client_id", "bank-app")]].concat());
         if let Some(holder) = holder {
-            // A proof for the token endpoint has no `ath` claim: the client does not have an access token yet (RFC 9449 §4.2).
+            // A proof for the token endpoint has no `ath` claim: the client does not have an access token yet (RFC 9449
+            // §4.2).
             let proof = holder.proof("POST", &url, "").claim("ath", Value::Null).sign();
             request = request.header("dpop", proof);
         }

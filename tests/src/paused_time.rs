@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Stops the clock of the current-thread runtime. tokio moves a paused clock when all tasks are idle, which they also are
-/// while they wait for a socket; a running blocking task keeps tokio from moving the clock.
+/// Stops the clock of the current-thread runtime. tokio moves a paused clock when all tasks are idle, which they also
+/// are while they wait for a socket; a running blocking task keeps tokio from moving the clock.
 #[derive(Debug)]
 pub struct PausedTime(
     #[expect(dead_code, reason = "dropping the sender ends the blocking task")] mpsc::Sender<()>,

@@ -1,4 +1,5 @@
-//! The other servers of `benches/gateways`: an issuer, and two authorizers for Envoy that allow every request. One authorizer adds no headers: the lower bound (floor) of any authorizer. The other adds as many headers as Step-up.
+//! The other servers of `benches/gateways`: an issuer, and two authorizers for Envoy that allow every request. One
+//! authorizer adds no headers: the lower bound (floor) of any authorizer. The other adds as many headers as Step-up.
 //! The argument is the signature algorithm of tokens. Prints the addresses and a token as JSON, and runs until it is
 //! stopped.
 

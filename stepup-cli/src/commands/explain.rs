@@ -108,8 +108,8 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// The request, as a gateway extracts it. A bound token with a proof is presented in the DPoP scheme (RFC 9449 §7.1); an
-/// unbound one in the Bearer scheme, even with a proof.
+/// The request, as a gateway extracts it. A bound token with a proof is presented in the DPoP scheme (RFC 9449 §7.1);
+/// an unbound one in the Bearer scheme, even with a proof.
 fn request(
     arguments: &Arguments,
     presented: &Presented,
@@ -145,8 +145,8 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The issuer from the flags, or the one in the settings that the claims name, or one with the default vocabulary; and a
-/// description of the choice.
+/// The issuer from the flags, or the one in the settings that the claims name, or one with the default vocabulary; and
+/// a description of the choice.
 fn issuer(
     arguments: &Arguments,
     presented: &Presented,

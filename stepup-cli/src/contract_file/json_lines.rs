@@ -23,8 +23,8 @@ impl<'a> JsonLines<'a> {
         Self { text, root: serde_json::from_str(text).ok(), starts, known: HashMap::new() }
     }
 
-    /// The line of the value that the pointer (RFC 6901) points at; if the value is missing, the line of its parent. The first
-    /// line is 1.
+    /// The line of the value that the pointer (RFC 6901) points at; if the value is missing, the line of its parent.
+    /// The first line is 1.
     pub(crate) fn line(&mut self, pointer: &str) -> Option<usize> {
         let mut value = self.root?;
         let mut path = String::new();

@@ -90,8 +90,8 @@ impl Explanation<'_> {
         (lines.0, allowed)
     }
 
-    /// The endpoint that the request matches. A browser sends a preflight without the token, so that the request is tried
-    /// without the token first.
+    /// The endpoint that the request matches. A browser sends a preflight without the token, so that the request is
+    /// tried without the token first.
     fn lookup<'m>(&self, matcher: &'m Matcher) -> Result<EndpointLookup<'m>, Cause> {
         let mut without_token = self.request.clone();
         without_token.headers.remove(AUTHORIZATION);

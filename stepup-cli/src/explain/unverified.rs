@@ -25,8 +25,8 @@ impl Unverified {
         }
     }
 
-    /// Checks that the credential, once verified, would be one of the issuer's access tokens. `as_dpop` is whether it is
-    /// presented with a proof.
+    /// Checks that the credential, once verified, would be one of the issuer's access tokens. `as_dpop` is whether it
+    /// is presented with a proof.
     pub(super) fn check(
         &self,
         presented: &Presented,

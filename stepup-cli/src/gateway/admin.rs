@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `/livez`, `/readyz` and `/metrics`. The process is ready from its start, when it has a contract and the keys of
-/// every issuer that is not lazy, until the shutdown signal.
+/// Serves `/livez`, `/readyz` and `/metrics`. The process is ready from its start, when it has a contract and the keys
+/// of every issuer that is not lazy, until the shutdown signal.
 pub(crate) fn service(metrics: Arc<Metrics>, shutdown: Shutdown) -> impl TextService {
     service_fn(move |request: Request<Incoming>| {
         let (status, text, kind) = match (request.method(), request.uri().path()) {

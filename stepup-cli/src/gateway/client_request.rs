@@ -1,5 +1,5 @@
-//! The client's request in a check over HTTP. In each mode only one source is trusted: another gateway's headers may come
-//! from the client, and are ignored.
+//! The client's request in a check over HTTP. In each mode only one source is trusted: another gateway's headers may
+//! come from the client, and are ignored.
 
 use crate::request::client_request::{ClientRequest, parse_target};
 use crate::settings::listen::Mode;

@@ -1,5 +1,5 @@
-//! Checks over HTTP: a request that describes the client's request, in headers or in its own request line. 200 allows the
-//! client's request; any other response is the refusal, which the gateway passes on to the client.
+//! Checks over HTTP: a request that describes the client's request, in headers or in its own request line. 200 allows
+//! the client's request; any other response is the refusal, which the gateway passes on to the client.
 
 use crate::gateway::authorizer::Authorizer;
 use crate::gateway::client_request::client_request;

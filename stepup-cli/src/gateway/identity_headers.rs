@@ -1,5 +1,5 @@
-//! The values of the identity headers. Every response that allows a request contains all of them, with an empty value if
-//! nothing is known, so that a value from the client never reaches the upstream.
+//! The values of the identity headers. Every response that allows a request contains all of them, with an empty value
+//! if nothing is known, so that a value from the client never reaches the upstream.
 
 use crate::settings::identity::{FIELDS, Identity, IdentityField};
 use http::HeaderName;
@@ -44,8 +44,8 @@ fn write_value(field: IdentityField, principal: &Principal, text: &mut String) {
     }
 }
 
-/// Values as space-separated words of a header. Other characters than visible ASCII are percent-encoded, and so are commas
-/// and percent signs, so that no value can be read as two values or as another value.
+/// Values as space-separated words of a header. Other characters than visible ASCII are percent-encoded, and so are
+/// commas and percent signs, so that no value can be read as two values or as another value.
 fn escape<'a>(values: impl IntoIterator<Item = &'a str>, text: &mut String) {
     let mut separator = "";
     for value in values {

@@ -58,14 +58,15 @@ const HEADER_TIME: Duration = Duration::from_secs(15);
 /// The interval of pings on a silent HTTP/2 connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// How long an HTTP/2 connection may be silent. A live connection answers pings; a connection that never starts gets none.
+/// How long an HTTP/2 connection may be silent. A live connection answers pings; a connection that never starts gets
+/// none.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// The most concurrent checks on one HTTP/2 connection. A gateway opens few connections.
 const STREAMS: u32 = 1024;
 
-/// How many checks may be cancelled before they are processed. A gateway cancels checks when its clients disconnect, which is
-/// not an attack; other clients need the connection.
+/// How many checks may be cancelled before they are processed. A gateway cancels checks when its clients disconnect,
+/// which is not an attack; other clients need the connection.
 const CANCELLED: usize = 8 * 1024;
 
 /// The protocol of a listener. It is fixed: detecting the protocol would allow silent clients to wait forever.
@@ -134,7 +135,8 @@ impl Listener {
                 (permit, accepted) = accepted => match accepted {
                     Ok((stream, _)) => (permit, stream),
                     Err(error) => {
-                        // Usually the process has run out of file descriptors; an immediate retry would use all CPU time.
+                        // Usually the process has run out of file descriptors; an immediate retry would use all CPU
+                        // time.
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         continue;

@@ -1,13 +1,13 @@
-//! The authorizer for gateways: nginx, Caddy, Traefik and Envoy ask it about each request, and it gives the same answer as a
-//! guarded handler.
+//! The authorizer for gateways: nginx, Caddy, Traefik and Envoy ask it about each request, and it gives the same answer
+//! as a guarded handler.
 //!
-//! A check arrives at a listener (`listener`) in one gateway's form, over HTTP (`http`) or gRPC (`grpc`). The client's own
-//! request is extracted from it (`client_request`), and the authorizer (`authorizer`) enforces the current contract (`reload`). An allowed
-//! request gets headers that identify the caller for the upstream (`identity_headers`). Operators use `admin` and
-//! `metrics`.
+//! A check arrives at a listener (`listener`) in one gateway's form, over HTTP (`http`) or gRPC (`grpc`). The client's
+//! own request is extracted from it (`client_request`), and the authorizer (`authorizer`) enforces the current contract
+//! (`reload`). An allowed request gets headers that identify the caller for the upstream (`identity_headers`).
+//! Operators use `admin` and `metrics`.
 //!
-//! Not here: options (`settings`) and gateways' configurations (`render`). Uses `settings`, `contract_file`, `request` and
-//! `report`.
+//! Not here: options (`settings`) and gateways' configurations (`render`). Uses `settings`, `contract_file`, `request`
+//! and `report`.
 
 pub(crate) mod admin;
 pub(crate) mod authorizer;

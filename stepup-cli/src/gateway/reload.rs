@@ -1,5 +1,5 @@
-//! The current contract, loaded again when its file changes. A file that is not a contract, or one that cannot be enforced,
-//! changes nothing.
+//! The current contract, loaded again when its file changes. A file that is not a contract, or one that cannot be
+//! enforced, changes nothing.
 
 use crate::contract_file::input;
 use crate::gateway::metrics::Metrics;
@@ -41,8 +41,8 @@ impl From<String> for Rejected {
     }
 }
 
-/// After this time all checks with an old contract are answered. Dropping a large contract takes long, so it is dropped on a
-/// separate thread after this time.
+/// After this time all checks with an old contract are answered. Dropping a large contract takes long, so it is dropped
+/// on a separate thread after this time.
 const LAST_CHECKS: Duration = Duration::from_secs(5);
 
 /// A file's modification time, length and identity.

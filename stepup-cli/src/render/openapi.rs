@@ -1,5 +1,5 @@
-//! OpenAPI 3.1. An existing document is edited in place and keeps its other bytes. A new document starts as a skeleton with
-//! every operation, and is completed in the same way.
+//! OpenAPI 3.1. An existing document is edited in place and keeps its other bytes. A new document starts as a skeleton
+//! with every operation, and is completed in the same way.
 
 use crate::contract_file::input::view;
 use crate::report::display::unknown_fields;
@@ -141,8 +141,8 @@ fn complete(
     Ok((root.to_string(), missing))
 }
 
-/// Adds to every operation the requirement of its endpoint; returns the endpoints without an operation. `everywhere` is the
-/// document's own `security`.
+/// Adds to every operation the requirement of its endpoint; returns the endpoints without an operation. `everywhere` is
+/// the document's own `security`.
 fn operations(
     document: &CstObject,
     contract: &ContractView,
@@ -181,8 +181,8 @@ fn operations(
 /// The methods of OpenAPI, as it writes them.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// The endpoint of an operation, whose path may lack the contract's base. The last parameter may be a wildcard, which matches
-/// several segments; of two possible endpoints the sensitive one is used.
+/// The endpoint of an operation, whose path may lack the contract's base. The last parameter may be a wildcard, which
+/// matches several segments; of two possible endpoints the sensitive one is used.
 fn endpoint_of<'a>(
     contract: &ContractView,
     table: &'a Table,

@@ -2,8 +2,8 @@
 
 use stepup_contract::{ContractView, Method, Requirement};
 
-/// A text as one visible line. Control characters, which a terminal or a workflow's log would interpret, and characters that
-/// change the direction of text are escaped.
+/// A text as one visible line. Control characters, which a terminal or a workflow's log would interpret, and characters
+/// that change the direction of text are escaped.
 pub(crate) fn visible(text: &str) -> String {
     let hidden = |c: char| {
         // The last two code points of each plane are not characters.

@@ -38,8 +38,8 @@ impl Failure {
         Self::Other(Box::new(error))
     }
 
-    /// 1 if the examined contract or token is not in order, 2 if it could not be examined. An invalid contract is a finding
-    /// for a command that `examines_contract`, and wrong input for the others.
+    /// 1 if the examined contract or token is not in order, 2 if it could not be examined. An invalid contract is a
+    /// finding for a command that `examines_contract`, and wrong input for the others.
     pub(crate) fn exit_code(&self, examines_contract: bool) -> u8 {
         match self {
             Self::Findings(_) => 1,

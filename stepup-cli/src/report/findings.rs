@@ -1,5 +1,5 @@
-//! Findings and their output formats: text for people, JSON for programs, SARIF 2.1.0 for code scanning, and annotations of a
-//! workflow run on GitHub.
+//! Findings and their output formats: text for people, JSON for programs, SARIF 2.1.0 for code scanning, and
+//! annotations of a workflow run on GitHub.
 
 use crate::report::display::visible;
 use crate::report::position::Position;

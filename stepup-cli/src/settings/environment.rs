@@ -4,8 +4,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Command};
 use std::env;
 
-/// Reads every flag of this command that has no variable of its own from the environment too, with several values separated
-/// by spaces. The command line precedes the environment.
+/// Reads every flag of this command that has no variable of its own from the environment too, with several values
+/// separated by spaces. The command line precedes the environment.
 pub(crate) fn read_from_environment(command: Command) -> Command {
     command.mut_args(|flag| {
         let name = flag

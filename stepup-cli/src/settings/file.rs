@@ -1,5 +1,5 @@
-//! The settings file, `stepup.toml`: lint levels, waivers, accepted changes, issuers and the gateway. An unknown key is an
-//! error, because it may be a misspelled protection.
+//! The settings file, `stepup.toml`: lint levels, waivers, accepted changes, issuers and the gateway. An unknown key is
+//! an error, because it may be a misspelled protection.
 
 use crate::report::failure::Failure;
 use crate::report::findings::Level;

@@ -1,4 +1,5 @@
-//! The identity headers, which identify the caller for the upstream: their fields, their names, and which of them are sent.
+//! The identity headers, which identify the caller for the upstream: their fields, their names, and which of them are
+//! sent.
 
 use crate::report::failure::Failure;
 use http::HeaderName;
@@ -180,7 +181,8 @@ impl Identity {
         self.sent.iter().map(|(_, header)| header)
     }
 
-    /// The names of the headers that are not sent. Clients may not send them either, because a service may still read them.
+    /// The names of the headers that are not sent. Clients may not send them either, because a service may still read
+    /// them.
     pub(crate) fn unsent(&self) -> impl ExactSizeIterator<Item = &HeaderName> {
         self.unsent.iter()
     }
@@ -190,8 +192,8 @@ impl Identity {
         self.sent().chain(self.unsent())
     }
 
-    /// Whether a server may read this name as one of the headers although it is another name. The exact names are removed by
-    /// the gateway; similar names are refused.
+    /// Whether a server may read this name as one of the headers although it is another name. The exact names are
+    /// removed by the gateway; similar names are refused.
     pub(crate) fn is_confusable(&self, name: &str) -> bool {
         self.names().any(|header| header != name && reads_as(name, header.as_str()))
     }

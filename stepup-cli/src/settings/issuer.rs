@@ -1,4 +1,5 @@
-//! An issuer from flags or the settings file, and the [`Issuer`] that is built from it. The names are the same as in code.
+//! An issuer from flags or the settings file, and the [`Issuer`] that is built from it. The names are the same as in
+//! code.
 
 use crate::report::failure::Failure;
 use serde::Deserialize;

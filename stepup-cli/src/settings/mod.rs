@@ -1,5 +1,5 @@
-//! What people configure, by flags, environment variables or `stepup.toml`: lints, waivers, accepted changes, issuers, and
-//! the gateway.
+//! What people configure, by flags, environment variables or `stepup.toml`: lints, waivers, accepted changes, issuers,
+//! and the gateway.
 //!
 //! Uses `request` and `report`.
 

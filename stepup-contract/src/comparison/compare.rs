@@ -1,6 +1,6 @@
 //! What changed between two contracts, on two axes: *weakened* if a caller is authorized who was refused before, and
-//! *tightened* if a caller is refused who was authorized before. Endpoints are compared by the requests that they match, so
-//! an endpoint that takes requests from another is compared with that one.
+//! *tightened* if a caller is refused who was authorized before. Endpoints are compared by the requests that they
+//! match, so an endpoint that takes requests from another is compared with that one.
 
 use crate::comparison::conflicts::indices;
 use crate::comparison::weakening::weakened_fields;

@@ -1,5 +1,5 @@
-//! Conflicts between the endpoints of one contract: an endpoint that takes requests from a stricter one, and an endpoint that
-//! some servers cannot distinguish from a stricter one.
+//! Conflicts between the endpoints of one contract: an endpoint that takes requests from a stricter one, and an
+//! endpoint that some servers cannot distinguish from a stricter one.
 
 use crate::comparison::weakening::weakened_fields;
 use crate::model::{Contract, Endpoint, Unlisted, methods};
@@ -76,9 +76,9 @@ pub(crate) fn shadowing(
     Ok(problems)
 }
 
-/// For each endpoint, by its index in the contract: stricter endpoints from which a lenient server cannot distinguish it. Such
-/// a server ignores case, encodings, an extension or the end of a segment, or its wildcards match an empty rest. The
-/// matcher treats both as different, as the contract does, but such a server does not.
+/// For each endpoint, by its index in the contract: stricter endpoints from which a lenient server cannot distinguish
+/// it. Such a server ignores case, encodings, an extension or the end of a segment, or its wildcards match an empty
+/// rest. The matcher treats both as different, as the contract does, but such a server does not.
 ///
 /// # Errors
 /// If there are too many of them.

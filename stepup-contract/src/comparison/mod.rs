@@ -1,5 +1,5 @@
-//! The comparison of two contracts, and of the endpoints of one contract: which change authorizes more callers, and which
-//! endpoint takes requests from a stricter one.
+//! The comparison of two contracts, and of the endpoints of one contract: which change authorizes more callers, and
+//! which endpoint takes requests from a stricter one.
 //!
 //! Not here: which of these findings matter (`lint`, and the cli). Uses `routing`, `path` and `model`.
 

@@ -1,5 +1,5 @@
-//! The exact meaning of "weakened": a field is weakened if some evidence exists that the new requirement accepts and the old
-//! one refuses because of this field. A property test compares this with [`decide`](crate::decide).
+//! The exact meaning of "weakened": a field is weakened if some evidence exists that the new requirement accepts and
+//! the old one refuses because of this field. A property test compares this with [`decide`](crate::decide).
 //!
 //! Evidence is anything that a token could prove, whatever its issuer's profile maps to an acr; a group may be proven
 //! directly. With one particular issuer a change may weaken less than reported here, never more.
@@ -64,8 +64,8 @@ impl Stance {
     }
 }
 
-/// The minimal sets of methods that satisfy a requirement: each contains `all`, and one of `alternatives` if there are any.
-/// Every other set that satisfies the requirement contains one of them.
+/// The minimal sets of methods that satisfy a requirement: each contains `all`, and one of `alternatives` if there are
+/// any. Every other set that satisfies the requirement contains one of them.
 struct MinimalSets<'a> {
     all: HashSet<&'a Method>,
     alternatives: &'a [Method],

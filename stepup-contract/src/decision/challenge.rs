@@ -1,5 +1,5 @@
-//! What a client must request from its identity provider to recover from a refusal (RFC 9470 §3). Pure data; the runtime
-//! turns it into a header and a problem body.
+//! What a client must request from its identity provider to recover from a refusal (RFC 9470 §3). Pure data; the
+//! runtime turns it into a header and a problem body.
 
 use crate::decision::decide::Reason;
 use crate::model::Requirement;
@@ -25,8 +25,8 @@ impl Challenge {
 
     /// The challenge for this reason at an issuer with this profile, if the client can recover.
     ///
-    /// A step-up challenge names everything that the endpoint requires, not only what is missing: the new login replaces the
-    /// old one and must satisfy all of it.
+    /// A step-up challenge names everything that the endpoint requires, not only what is missing: the new login
+    /// replaces the old one and must satisfy all of it.
     pub fn for_reason(
         reason: Reason,
         requirement: &Requirement,

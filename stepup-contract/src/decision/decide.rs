@@ -1,7 +1,7 @@
 //! The one decision: whether this authentication satisfies this requirement now.
 //!
-//! Guard, tower layer and gateway all use it. The function is pure, without I/O and allocation. Missing evidence is weak
-//! evidence: absent data never satisfies a requirement.
+//! Guard, tower layer and gateway all use it. The function is pure, without I/O and allocation. Missing evidence is
+//! weak evidence: absent data never satisfies a requirement.
 
 use crate::decision::evidence::Evidence;
 use crate::model::{Requirement, Trust};

@@ -1,5 +1,5 @@
-//! The decision step by step, for people. Each step is [`decide`]'s result for one part of the requirement, so this module
-//! contains no rule of its own.
+//! The decision step by step, for people. Each step is [`decide`]'s result for one part of the requirement, so this
+//! module contains no rule of its own.
 
 use crate::decision::decide::{Decision, decide};
 use crate::decision::evidence::Evidence;

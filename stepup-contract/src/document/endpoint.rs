@@ -1,5 +1,5 @@
-//! The JSON form of an endpoint. The same functions read the endpoints of a document, of the short form, and of the lines in
-//! the link section.
+//! The JSON form of an endpoint. The same functions read the endpoints of a document, of the short form, and of the
+//! lines in the link section.
 //!
 //! Reading checks types only. If it reports no error, the values can be trusted, and the rules are checked afterwards.
 

@@ -1,4 +1,5 @@
-//! Typed access to JSON members. A reader collects every problem with its JSON pointer, so that one pass reports all of them.
+//! Typed access to JSON members. A reader collects every problem with its JSON pointer, so that one pass reports all of
+//! them.
 
 use crate::model::ContractError;
 use crate::text::Suggestion;

@@ -1,5 +1,5 @@
-//! Parses a contract document, or the short form, in two phases: first the types of all values, then the rules. Each phase
-//! reports all of its problems; rules are only checked if all types are right.
+//! Parses a contract document, or the short form, in two phases: first the types of all values, then the rules. Each
+//! phase reports all of its problems; rules are only checked if all types are right.
 
 use crate::document::endpoint::EndpointDraft;
 use crate::document::json::{Object, Reader, UnknownFields};
@@ -16,9 +16,9 @@ pub(crate) struct Document {
 }
 
 impl Contract {
-    /// Parses a contract as an enforcer must: every rule of the format applies, and unknown fields are an error (except keys
-    /// that start with `x-`). The short form is accepted too: one endpoint `{"path": …, "security": …}` alone, or an array
-    /// of them.
+    /// Parses a contract as an enforcer must: every rule of the format applies, and unknown fields are an error (except
+    /// keys that start with `x-`). The short form is accepted too: one endpoint `{"path": …, "security": …}` alone, or
+    /// an array of them.
     ///
     /// # Errors
     /// All problems of the first phase that has any, each with a JSON pointer: first types, then rules.
@@ -26,8 +26,8 @@ impl Contract {
         Self::located(text).map(|(contract, _)| contract)
     }
 
-    /// Parses like [`Contract::parse`], and returns the place of each endpoint in the text: a JSON pointer (RFC 6901) for
-    /// each of [`Contract::endpoints`], in their order.
+    /// Parses like [`Contract::parse`], and returns the place of each endpoint in the text: a JSON pointer (RFC 6901)
+    /// for each of [`Contract::endpoints`], in their order.
     ///
     /// # Errors
     /// As [`Contract::parse`].

@@ -1,5 +1,5 @@
-//! The JSON Schema (draft 2020-12) of the contract, built from the same names and lists as the parser. The schema describes
-//! the types; only the parser checks that paths are valid and that no two endpoints match the same requests.
+//! The JSON Schema (draft 2020-12) of the contract, built from the same names and lists as the parser. The schema
+//! describes the types; only the parser checks that paths are valid and that no two endpoints match the same requests.
 
 use crate::model::{CUSTOM, FORMAT, Field, HttpMethod, Method, NO_LEVEL, RiskLevel};
 use serde_json::{Value, json};

@@ -37,8 +37,8 @@ impl Contract {
         complete(Self::from_lines(lines(section))?)
     }
 
-    /// Reads a section like [`Contract::from_section`] for inspection: also returns the handlers without a route, which the
-    /// contract does not contain. An incomplete contract must not be enforced.
+    /// Reads a section like [`Contract::from_section`] for inspection: also returns the handlers without a route, which
+    /// the contract does not contain. An incomplete contract must not be enforced.
     ///
     /// # Errors
     /// All other problems.

@@ -1,8 +1,8 @@
 //! The lines of the link section `.stepup`: one JSON line per endpoint, written at compile time.
 //!
-//! The attribute builds a line from four texts with [`Record`]. The guard parses its requirement from the bytes of this line,
-//! [`Contract::collect`] reads the same bytes in the running program, and `stepup export` reads them from the file. `collect`
-//! is the one place that assembles a contract from lines.
+//! The attribute builds a line from four texts with [`Record`]. The guard parses its requirement from the bytes of this
+//! line, [`Contract::collect`] reads the same bytes in the running program, and `stepup export` reads them from the
+//! file. `collect` is the one place that assembles a contract from lines.
 //!
 //! ```json
 //! {"record":1,"runtime":"0.1","package":"bank","version":"0.1.0","method":"POST","path":"/approve","trust":"sensitive","handler":"bank::approve","security":{"step-up":true,"methods":["mfa"]}}

@@ -77,8 +77,8 @@ impl Contract {
         &self.endpoints
     }
 
-    /// The canonical JSON: sorted endpoints, stable key order, two-space indent, a final newline. The same contract always
-    /// gives the same bytes.
+    /// The canonical JSON: sorted endpoints, stable key order, two-space indent, a final newline. The same contract
+    /// always gives the same bytes.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');

@@ -80,8 +80,8 @@ impl Serialize for Endpoint {
     }
 }
 
-/// The path at which a router serves `path` when it is nested under `base`. axum serves an inner `/` at the base itself,
-/// without a final slash.
+/// The path at which a router serves `path` when it is nested under `base`. axum serves an inner `/` at the base
+/// itself, without a final slash.
 pub fn joined<'a>(base: &'a str, path: &'a str) -> Cow<'a, str> {
     match (base, path) {
         ("", path) => path.into(),

@@ -118,8 +118,8 @@ impl Method {
         Ok(Self::Custom(value.to_owned()))
     }
 
-    /// The method's value in an `amr` claim. It is also sent in `acr_values` if the issuer's profile has no mapping for the
-    /// method.
+    /// The method's value in an `amr` claim. It is also sent in `acr_values` if the issuer's profile has no mapping for
+    /// the method.
     pub fn amr(&self) -> &str {
         match (self, self.bit()) {
             (Self::Custom(value), _) => value,
@@ -210,8 +210,8 @@ impl MethodSet {
         self.named == 0 && self.custom.is_empty()
     }
 
-    /// Adds what follows from the methods in the set: the group `biometric`; and `mfa` from two methods of different factor
-    /// types, if `infer_mfa`, because the issuer reports only factors that it has checked.
+    /// Adds what follows from the methods in the set: the group `biometric`; and `mfa` from two methods of different
+    /// factor types, if `infer_mfa`, because the issuer reports only factors that it has checked.
     pub(crate) fn add_implied(&mut self, infer_mfa: bool) {
         let has = |factor| {
             NAMED

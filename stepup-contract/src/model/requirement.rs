@@ -1,5 +1,5 @@
-//! What an endpoint requires of a caller, and the rules that make a requirement meaningful. The attribute and the contract's
-//! parser both check [`Requirement::problems`].
+//! What an endpoint requires of a caller, and the rules that make a requirement meaningful. The attribute and the
+//! contract's parser both check [`Requirement::problems`].
 
 use crate::model::method::Method;
 use crate::model::risk::RiskRule;

@@ -58,12 +58,12 @@ impl serde::Serialize for RiskLevel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RiskRule {
-    /// The step-up is required from this level on; an unknown risk counts as this level. Without it the step-up is always
-    /// required.
+    /// The step-up is required from this level on; an unknown risk counts as this level. Without it the step-up is
+    /// always required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_up: Option<RiskLevel>,
-    /// From this level on the call is refused, without a way to recover. An unknown risk counts as the level in `step_up`;
-    /// without that level the call is not refused, but requires the step-up.
+    /// From this level on the call is refused, without a way to recover. An unknown risk counts as the level in
+    /// `step_up`; without that level the call is not refused, but requires the step-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Option<RiskLevel>,
 }

@@ -1,6 +1,6 @@
-//! The canonical form of a request's path. Several parsers read a path between a gateway and the program behind it, and a
-//! path that they read differently could bypass the contract (RFC 3986 §6.2.2, CWE-436). A path that can be read in two
-//! ways is refused, whatever the contract says about it.
+//! The canonical form of a request's path. Several parsers read a path between a gateway and the program behind it, and
+//! a path that they read differently could bypass the contract (RFC 3986 §6.2.2, CWE-436). A path that can be read in
+//! two ways is refused, whatever the contract says about it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,14 +79,14 @@ impl fmt::Display for PathAmbiguity {
 
 impl std::error::Error for PathAmbiguity {}
 
-/// The form of a request's path that is matched with a contract's templates: unreserved characters are decoded (RFC 3986
-/// §2.3), and the hexadecimal digits of other escapes are in upper case. `path` is the path of the request line, without
-/// the query.
+/// The form of a request's path that is matched with a contract's templates: unreserved characters are decoded (RFC
+/// 3986 §2.3), and the hexadecimal digits of other escapes are in upper case. `path` is the path of the request line,
+/// without the query.
 ///
 /// # Errors
-/// If two parsers could read the path in two ways: an empty segment, a dot segment, a backslash, a semicolon, an encoded
-/// delimiter or control character, or a character that is normalized to one, a percent sign that could be decoded twice,
-/// bytes that are not UTF-8.
+/// If two parsers could read the path in two ways: an empty segment, a dot segment, a backslash, a semicolon, an
+/// encoded delimiter or control character, or a character that is normalized to one, a percent sign that could be
+/// decoded twice, bytes that are not UTF-8.
 ///
 /// ```
 /// use stepup_contract::canonical_path;
@@ -115,8 +115,9 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, PathAmbiguity> {
     Ok(canonical)
 }
 
-/// The characters of RFC 3986 §3.3 without the semicolon, and the percent sign of the remaining escapes. Braces and similar
-/// characters are not among them, but some clients send them unencoded, and no parser reads them in another way.
+/// The characters of RFC 3986 §3.3 without the semicolon, and the percent sign of the remaining escapes. Braces and
+/// similar characters are not among them, but some clients send them unencoded, and no parser reads them in another
+/// way.
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b';' | b'\\' | b'?' | b'#')
 }

@@ -1,5 +1,5 @@
-//! Paths: templates in axum's syntax, the canonical form of a request's path, the variants in which servers read a path,
-//! and representative paths of a set of templates.
+//! Paths: templates in axum's syntax, the canonical form of a request's path, the variants in which servers read a
+//! path, and representative paths of a set of templates.
 //!
 //! Not here: endpoints. Uses no other folder.
 

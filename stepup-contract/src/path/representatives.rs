@@ -1,5 +1,5 @@
-//! Representative paths. The number of paths that a set of templates matches is unlimited, but the number of ways to match
-//! them is not: for each way, one representative path is enough.
+//! Representative paths. The number of paths that a set of templates matches is unlimited, but the number of ways to
+//! match them is not: for each way, one representative path is enough.
 
 use crate::path::template::{Segment, segment};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +30,8 @@ pub fn without_names(template: &str) -> String {
 )]
 pub struct TooManyOverlaps;
 
-/// The most representatives that are visited, per template and in addition. A typical contract has few more than endpoints;
-/// with parameters at crossing positions the number doubles with every template.
+/// The most representatives that are visited, per template and in addition. A typical contract has few more than
+/// endpoints; with parameters at crossing positions the number doubles with every template.
 const MOST_REPRESENTATIVES: (usize, usize) = (64, 4096);
 
 /// Visits representative paths: every path that these templates match is matched by the same templates as one of the

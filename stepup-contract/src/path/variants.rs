@@ -1,5 +1,6 @@
-//! The variants of a path: how servers read it, other than as written. Some ignore case or accents, some ignore the end of
-//! a segment, some remove extensions. A server can combine these habits, so each variant is a variant of the others too.
+//! The variants of a path: how servers read it, other than as written. Some ignore case or accents, some ignore the end
+//! of a segment, some remove extensions. A server can combine these habits, so each variant is a variant of the others
+//! too.
 
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -42,8 +43,8 @@ pub(crate) fn has_one_reading(path: &str) -> bool {
     path == "/" || (path.bytes().all(plain) && !path.ends_with('/'))
 }
 
-/// The variants of a path, including the path itself. With `keep_extension`, the extension belongs to the path and is not
-/// removed.
+/// The variants of a path, including the path itself. With `keep_extension`, the extension belongs to the path and is
+/// not removed.
 pub(crate) fn variants(path: &str, keep_extension: bool) -> Vec<Cow<'_, str>> {
     let apply = |habits: &[(Habit, &str)], path: &str| -> Vec<String> {
         habits.iter().filter_map(|(habit, _)| habit(path)).collect()

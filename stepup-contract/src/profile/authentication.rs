@@ -2,8 +2,8 @@
 
 use crate::model::MethodSet;
 
-/// How and when a user authenticated, as the issuer's [`Profile`](crate::Profile) reads it from a verified token. It does not
-/// change during the token's lifetime.
+/// How and when a user authenticated, as the issuer's [`Profile`](crate::Profile) reads it from a verified token. It
+/// does not change during the token's lifetime.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Authentication {

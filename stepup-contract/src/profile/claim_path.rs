@@ -1,4 +1,5 @@
-//! How single claims of a verified token are read. A claim that is missing or does not have its standard type proves nothing.
+//! How single claims of a verified token are read. A claim that is missing or does not have its standard type proves
+//! nothing.
 
 use serde_json::{Map, Value};
 use std::fmt;
@@ -73,8 +74,8 @@ pub(crate) fn strings(value: &Value) -> Option<Vec<&str>> {
     value.as_array()?.iter().map(Value::as_str).collect()
 }
 
-/// A NumericDate (RFC 7519 §2) in whole seconds since the epoch, if it is a plausible non-negative number. A fraction is
-/// dropped, which makes the time older.
+/// A NumericDate (RFC 7519 §2) in whole seconds since the epoch, if it is a plausible non-negative number. A fraction
+/// is dropped, which makes the time older.
 pub fn numeric_date(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let seconds = value.as_f64().filter(|seconds| (0.0..9e15).contains(seconds))?;

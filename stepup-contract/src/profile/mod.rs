@@ -1,5 +1,5 @@
-//! An issuer's vocabulary: where its tokens state the authentication, which `acr_values` request a method and which `acr`
-//! proves one, and whether the issuer can satisfy a contract.
+//! An issuer's vocabulary: where its tokens state the authentication, which `acr_values` request a method and which
+//! `acr` proves one, and whether the issuer can satisfy a contract.
 //!
 //! Not here: the decision. Uses `routing` and `model`.
 

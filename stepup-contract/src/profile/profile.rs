@@ -1,8 +1,9 @@
 //! One issuer's vocabulary of authentication: how to request a method, and what proves one. The two are separate.
 //!
-//! *Asking* maps what an endpoint requires to the `acr_values` that a client should request. *Proving* maps an `acr` in a token
-//! to the methods that it proves. A value can be requested and prove nothing (an identity provider's "if possible"), and a
-//! value that an identity provider merely echoes must never prove anything. `amr` never proves an `acr`.
+//! *Asking* maps what an endpoint requires to the `acr_values` that a client should request. *Proving* maps an `acr` in
+//! a token to the methods that it proves. A value can be requested and prove nothing (an identity provider's "if
+//! possible"), and a value that an identity provider merely echoes must never prove anything. `amr` never proves an
+//! `acr`.
 
 use crate::model::{Method, MethodSet, NO_LEVEL, Requirement};
 use crate::profile::authentication::Authentication;
@@ -34,8 +35,8 @@ pub enum Dialect {
     /// `insufficient_user_authentication` with `acr_values` and `max_age` (RFC 9470).
     #[default]
     Standard,
-    /// Microsoft Entra's claims challenge: `insufficient_claims` with `claims`, which requests an authentication context. For
-    /// clients that declare to understand it (`cp1` in `xms_cc`); others get the standard challenge.
+    /// Microsoft Entra's claims challenge: `insufficient_claims` with `claims`, which requests an authentication
+    /// context. For clients that declare to understand it (`cp1` in `xms_cc`); others get the standard challenge.
     EntraClaims {
         /// The address where the client logs in.
         authorization_uri: String,
@@ -43,8 +44,8 @@ pub enum Dialect {
 }
 
 impl Default for Profile {
-    /// An issuer with standard claims and no mapping: each `amr` value proves its method, methods are requested by their own
-    /// names, and the clock skew is 30 seconds.
+    /// An issuer with standard claims and no mapping: each `amr` value proves its method, methods are requested by
+    /// their own names, and the clock skew is 30 seconds.
     fn default() -> Self {
         Self {
             ask: Vec::new(),
@@ -65,7 +66,8 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// Sets the `acr_values` that request `method`, in order of preference. This proves nothing; see [`Profile::proves`].
+    /// Sets the `acr_values` that request `method`, in order of preference. This proves nothing; see
+    /// [`Profile::proves`].
     #[must_use]
     pub fn ask<V: Into<String>>(
         mut self,
@@ -80,8 +82,8 @@ impl Profile {
         self
     }
 
-    /// States that a token with this `acr` proves these methods. Use it only for values that the identity provider sends after
-    /// it has performed the methods. The value is also requested for these methods.
+    /// States that a token with this `acr` proves these methods. Use it only for values that the identity provider
+    /// sends after it has performed the methods. The value is also requested for these methods.
     #[must_use]
     pub fn proves(
         mut self,
@@ -96,8 +98,9 @@ impl Profile {
         self
     }
 
-    /// States that a token whose `amr` contains all of these values also proves `methods`. This lets an issuer's own values
-    /// prove a group, above all `phishing_resistant`, which no registered value proves. An empty list proves nothing.
+    /// States that a token whose `amr` contains all of these values also proves `methods`. This lets an issuer's own
+    /// values prove a group, above all `phishing_resistant`, which no registered value proves. An empty list proves
+    /// nothing.
     #[must_use]
     pub fn amr_proves<V: Into<String>>(
         mut self,
@@ -109,16 +112,16 @@ impl Profile {
         self
     }
 
-    /// Whether the issuer's access tokens contain `amr`. True by default. If false, `check` reports that a method that only
-    /// `amr` can prove cannot be satisfied.
+    /// Whether the issuer's access tokens contain `amr`. True by default. If false, `check` reports that a method that
+    /// only `amr` can prove cannot be satisfied.
     #[must_use]
     pub fn states_amr(mut self, states: bool) -> Self {
         self.states_amr = states;
         self
     }
 
-    /// Declares that these `acr` values are levels, the weakest first: a token at one level satisfies a requirement of a weaker
-    /// one, and proves what the weaker ones prove. Without this, no order is assumed (RFC 9470 §4).
+    /// Declares that these `acr` values are levels, the weakest first: a token at one level satisfies a requirement of
+    /// a weaker one, and proves what the weaker ones prove. Without this, no order is assumed (RFC 9470 §4).
     #[must_use]
     pub fn acr_order<V: Into<String>>(
         mut self,
@@ -160,7 +163,8 @@ impl Profile {
         self
     }
 
-    /// Sets the claim with the time of the last active authentication, in seconds since the epoch: `auth_time` by default.
+    /// Sets the claim with the time of the last active authentication, in seconds since the epoch: `auth_time` by
+    /// default.
     #[must_use]
     pub fn auth_time_claim(mut self, path: impl Into<ClaimPath>) -> Self {
         self.auth_time_claim = path.into();
@@ -272,8 +276,9 @@ impl Profile {
         [&self.amr_claim, &self.acr_claim, &self.auth_time_claim]
     }
 
-    /// Reads a verified token's claims. A claim that is missing or does not have its standard type proves nothing: `amr` is an
-    /// array of strings, `acr` a string, `auth_time` a non-negative number of seconds. `iat` never replaces `auth_time`.
+    /// Reads a verified token's claims. A claim that is missing or does not have its standard type proves nothing:
+    /// `amr` is an array of strings, `acr` a string, `auth_time` a non-negative number of seconds. `iat` never replaces
+    /// `auth_time`.
     pub fn authentication(&self, claims: &Map<String, Value>) -> Authentication {
         self.authentication_with(claims, &self.amr(claims))
     }
@@ -322,12 +327,13 @@ impl Profile {
         unique(stated.into_iter().chain(weaker.iter().rev().map(String::as_str)))
     }
 
-    /// The `acr_values` to request so that a login satisfies this requirement, in order of preference; one of them is enough
-    /// (RFC 9470 §4).
+    /// The `acr_values` to request so that a login satisfies this requirement, in order of preference; one of them is
+    /// enough (RFC 9470 §4).
     ///
-    /// They are the values that are mapped to *all* required methods and satisfy the requirement's own `acr` list, if it has
-    /// one. If there are none, and a required method can only be proven by an `acr`, they are the values that are mapped to
-    /// all such methods. If no such values are configured either, they are the requirement's own `acr` list, or the names of the methods.
+    /// They are the values that are mapped to *all* required methods and satisfy the requirement's own `acr` list, if
+    /// it has one. If there are none, and a required method can only be proven by an `acr`, they are the values that
+    /// are mapped to all such methods. If no such values are configured either, they are the requirement's own `acr`
+    /// list, or the names of the methods.
     pub fn acr_values(&self, requirement: &Requirement) -> Vec<String> {
         let Requirement { methods, any_methods, acr, .. } = requirement;
         if methods.is_empty() && any_methods.is_empty() {

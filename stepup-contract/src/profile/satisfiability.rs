@@ -1,13 +1,13 @@
 //! Whether an issuer can satisfy a contract: whether each endpoint's challenge leads to a login that
-//! [`decide`](crate::decide) accepts. This is checked before deployment, because a challenge that no login satisfies sends
-//! every client into a loop.
+//! [`decide`](crate::decide) accepts. This is checked before deployment, because a challenge that no login satisfies
+//! sends every client into a loop.
 
 use crate::model::{Contract, Endpoint, Method, Requirement, Trust};
 use crate::profile::profile::{Dialect, Profile};
 use std::fmt;
 
-/// The capabilities that an issuer publishes (OpenID Connect Discovery §3). A list is `None` if the issuer does not publish
-/// it.
+/// The capabilities that an issuer publishes (OpenID Connect Discovery §3). A list is `None` if the issuer does not
+/// publish it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
     /// `acr_values_supported`.
@@ -57,8 +57,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What prevents this issuer from satisfying the contract, errors first. `published` is `None` if the issuer's discovery
-/// document was not read. `accepted` are the signature algorithms that an enforcer accepts.
+/// What prevents this issuer from satisfying the contract, errors first. `published` is `None` if the issuer's
+/// discovery document was not read. `accepted` are the signature algorithms that an enforcer accepts.
 pub fn findings(
     contract: &Contract,
     profile: &Profile,

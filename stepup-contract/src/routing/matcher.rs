@@ -1,5 +1,5 @@
-//! Finds the endpoint of a request, for an enforcer that runs outside the program. A request that the program could read in another
-//! way than the enforcer must not bypass the contract.
+//! Finds the endpoint of a request, for an enforcer that runs outside the program. A request that the program could
+//! read in another way than the enforcer must not bypass the contract.
 
 use crate::model::{Contract, Endpoint, HttpMethod, Unlisted};
 use crate::path::canonical::{PathAmbiguity, canonical_path};
@@ -8,10 +8,10 @@ use crate::path::variants::{decoded, folded, has_one_reading, variants};
 use crate::routing::table::Table;
 use std::ptr;
 
-/// Finds the endpoint of a request as [`Table`] does, and refuses a request that a program could route to another endpoint.
-/// Servers read paths in different ways: as written, with needless encodings decoded or completely decoded, with or without
-/// regard to case and to the end; and if a path does not accept the method, some continue with a less specific path. All
-/// of these readings must lead to the same endpoint, for any kind of server.
+/// Finds the endpoint of a request as [`Table`] does, and refuses a request that a program could route to another
+/// endpoint. Servers read paths in different ways: as written, with needless encodings decoded or completely decoded,
+/// with or without regard to case and to the end; and if a path does not accept the method, some continue with a less
+/// specific path. All of these readings must lead to the same endpoint, for any kind of server.
 #[derive(Debug, Clone)]
 pub struct Matcher {
     exact: Table,
@@ -39,9 +39,9 @@ impl Matcher {
         Self { exact, lenient, undecoded, unlisted: contract.unlisted(), as_written: false }
     }
 
-    /// For a program that routes by the path as written, as axum does. If the contract denies unlisted requests, a path that
-    /// matches an endpoint only when it is decoded is refused too, because such a program may route it to a handler that is
-    /// not listed.
+    /// For a program that routes by the path as written, as axum does. If the contract denies unlisted requests, a path
+    /// that matches an endpoint only when it is decoded is refused too, because such a program may route it to a
+    /// handler that is not listed.
     pub fn as_written(self) -> Self {
         Self { as_written: true, ..self }
     }
@@ -51,8 +51,8 @@ impl Matcher {
         self.unlisted
     }
 
-    /// The endpoint that this request matches, if there is one. `method` is the request's method, `path` the path of its
-    /// request line, without the query.
+    /// The endpoint that this request matches, if there is one. `method` is the request's method, `path` the path of
+    /// its request line, without the query.
     ///
     /// # Errors
     /// If a program could route the request to another endpoint.
@@ -97,8 +97,8 @@ impl Matcher {
     }
 }
 
-/// Whether a server with this table, which continues with less specific paths if a path does not accept the method, routes
-/// this path to an endpoint other than `found`.
+/// Whether a server with this table, which continues with less specific paths if a path does not accept the method,
+/// routes this path to an endpoint other than `found`.
 fn reaches_another(table: &Table, method: &str, path: &str, found: Option<&Endpoint>) -> bool {
     let reached = table.falling_through(method, path);
     !reached.is_empty() && !reached.into_iter().any(|reached| same(Some(reached), found))

@@ -1,11 +1,11 @@
-//! Which endpoint a request matches, with axum's precedence, so that the contract has the same meaning in the router and
-//! elsewhere: static before parameter before wildcard, the path before the method.
+//! Which endpoint a request matches, with axum's precedence, so that the contract has the same meaning in the router
+//! and elsewhere: static before parameter before wildcard, the path before the method.
 //!
-//! The table is a tree with one level per path segment, stored flat: each distinct segment text has a number, and one map
-//! leads from a node and a number to the next node. A lookup in a contract of 100,000 endpoints therefore touches little
-//! more memory than in one of ten. axum's own matcher (matchit) cannot be used, because it treats `/a/{id}` and
-//! `/a/{*rest}` as a conflict, which a contract does not. For all templates that matchit accepts, a property test compares
-//! this table with matchit.
+//! The table is a tree with one level per path segment, stored flat: each distinct segment text has a number, and one
+//! map leads from a node and a number to the next node. A lookup in a contract of 100,000 endpoints therefore touches
+//! little more memory than in one of ten. axum's own matcher (matchit) cannot be used, because it treats `/a/{id}` and
+//! `/a/{*rest}` as a conflict, which a contract does not. For all templates that matchit accepts, a property test
+//! compares this table with matchit.
 
 use crate::model::{Contract, Endpoint, HttpMethod};
 use crate::path::template::{Segment, segments};
@@ -65,9 +65,9 @@ impl Table {
         Self::with(contract, contract.endpoints().into(), &segments, on_conflict)
     }
 
-    /// The table of a lenient server over the same endpoints: it ignores case and the end of a segment, and its wildcards
-    /// match an empty rest. Its templates are `decoded`, or as written. Endpoints that such a server cannot distinguish
-    /// are in one group.
+    /// The table of a lenient server over the same endpoints: it ignores case and the end of a segment, and its
+    /// wildcards match an empty rest. Its templates are `decoded`, or as written. Endpoints that such a server cannot
+    /// distinguish are in one group.
     pub(crate) fn lenient(&self, contract: &Contract, decoded: bool) -> Self {
         let read = |template: &str| lenient_segments(template, decoded);
         let table = Self::with(contract, Arc::clone(&self.endpoints), &read, |_, _| {});
@@ -158,17 +158,17 @@ impl Table {
         (at, false)
     }
 
-    /// The endpoint that this request matches. `method` is the request's method, `path` the path of its request line, without
-    /// the query.
+    /// The endpoint that this request matches. `method` is the request's method, `path` the path of its request line,
+    /// without the query.
     ///
-    /// As in axum, only the most specific path counts: if its endpoints do not accept the method, no endpoint matches, even
-    /// if a less specific path would.
+    /// As in axum, only the most specific path counts: if its endpoints do not accept the method, no endpoint matches,
+    /// even if a less specific path would.
     pub fn find(&self, method: &str, path: &str) -> Option<&Endpoint> {
         self.accepting(method, path).next()
     }
 
-    /// The endpoints of the most specific path that accept this method, the most specific first. There are several if one
-    /// accepts every method, or if HEAD and GET have their own endpoints.
+    /// The endpoints of the most specific path that accept this method, the most specific first. There are several if
+    /// one accepts every method, or if HEAD and GET have their own endpoints.
     pub(crate) fn accepting<'a>(
         &'a self,
         method: &str,
@@ -222,8 +222,9 @@ impl Table {
         self.walk(node, rest, &mut Some)
     }
 
-    /// Visits the groups of every template that matches the rest of a path, the most specific first, until `visit` returns a
-    /// result. After the last segment the rest is `None`. The recursion is limited by the longest template, not by the path.
+    /// Visits the groups of every template that matches the rest of a path, the most specific first, until `visit`
+    /// returns a result. After the last segment the rest is `None`. The recursion is limited by the longest template,
+    /// not by the path.
     fn walk<T>(
         &self,
         node: u32,
@@ -272,8 +273,8 @@ fn accepted_methods(method: &str) -> impl Iterator<Item = Option<HttpMethod>> + 
     named.map(Some).into_iter().chain(head).chain([None])
 }
 
-/// The precedence of an endpoint among those of its template for a request with this method; `None` if it does not accept
-/// the method.
+/// The precedence of an endpoint among those of its template for a request with this method; `None` if it does not
+/// accept the method.
 pub(crate) fn method_rank(endpoint: &Endpoint, method: &str) -> Option<usize> {
     accepted_methods(method).position(|accepted| accepted == endpoint.method)
 }

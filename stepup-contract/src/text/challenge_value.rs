@@ -1,5 +1,5 @@
-//! The characters of a value that a challenge can contain: acr values, scopes, vendor methods. Any other character could
-//! end the header's quoted string, or split the value at a space.
+//! The characters of a value that a challenge can contain: acr values, scopes, vendor methods. Any other character
+//! could end the header's quoted string, or split the value at a space.
 
 use thiserror::Error;
 
@@ -18,8 +18,8 @@ pub enum TextError {
     TooLong,
 }
 
-/// Checks an acr value, a scope or a vendor's method: 1 to 256 characters of the `scope-token` set of RFC 6749 §3.3, which
-/// is also safe inside the quotes of `WWW-Authenticate`.
+/// Checks an acr value, a scope or a vendor's method: 1 to 256 characters of the `scope-token` set of RFC 6749 §3.3,
+/// which is also safe inside the quotes of `WWW-Authenticate`.
 ///
 /// # Errors
 /// The first problem.

@@ -1,5 +1,5 @@
-//! JSON without duplicate keys. Parsers disagree on the meaning of `{"a":1,"a":2}`, and a token or a contract must have one
-//! meaning (RFC 8259 §4, RFC 7519 §4).
+//! JSON without duplicate keys. Parsers disagree on the meaning of `{"a":1,"a":2}`, and a token or a contract must have
+//! one meaning (RFC 8259 §4, RFC 7519 §4).
 
 use crate::text::json_pointer::pointer_token;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -32,8 +32,8 @@ pub fn parse_strict(text: &[u8]) -> Result<Value, StrictJsonError> {
     parse(text, None)
 }
 
-/// Parses like [`parse_strict`], for a document whose problems are all reported: also returns the JSON pointers of duplicate
-/// keys, whose last value is used.
+/// Parses like [`parse_strict`], for a document whose problems are all reported: also returns the JSON pointers of
+/// duplicate keys, whose last value is used.
 pub(crate) fn parse_with_duplicates(text: &[u8]) -> Result<(Value, Vec<String>), StrictJsonError> {
     let duplicates = RefCell::default();
     let value = parse(text, Some(&duplicates))?;

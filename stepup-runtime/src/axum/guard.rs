@@ -1,5 +1,5 @@
-//! The guard: the first argument of every annotated handler, so that the decision precedes every other extractor and the
-//! body. The generic part is thin; everything else is compiled once.
+//! The guard: the first argument of every annotated handler, so that the decision precedes every other extractor and
+//! the body. The generic part is thin; everything else is compiled once.
 
 use crate::axum::request::request_head;
 use crate::axum::state::HasStepUp;
@@ -152,8 +152,8 @@ fn checked_endpoint(
     Ok(endpoint)
 }
 
-/// Whether the request arrived by another route than the declared one. A handler without a declared route may be mounted
-/// anywhere.
+/// Whether the request arrived by another route than the declared one. A handler without a declared route may be
+/// mounted anywhere.
 fn has_drifted(step_up: &StepUp, endpoint: &Endpoint, parts: &Parts) -> bool {
     if endpoint.path.is_empty() {
         return false;

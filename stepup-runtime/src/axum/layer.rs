@@ -20,8 +20,8 @@ use tower_service::Service;
 
 /// Enforces a contract on any tower service: `.layer(ContractLayer::new(contract, step_up))`.
 ///
-/// A request that matches no endpoint follows the contract's `unlisted`. Any other request gets the same decision as in a
-/// guarded handler, before the service receives the request. A handler behind the layer may take a
+/// A request that matches no endpoint follows the contract's `unlisted`. Any other request gets the same decision as in
+/// a guarded handler, before the service receives the request. A handler behind the layer may take a
 /// [`Principal`](crate::Principal), and may have its own guard.
 ///
 /// ```

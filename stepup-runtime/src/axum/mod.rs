@@ -1,5 +1,5 @@
-//! The axum adapter: the guard of a handler, `routes!`, the tower layer, and the routes that serve the metadata. The only
-//! folder that uses axum.
+//! The axum adapter: the guard of a handler, `routes!`, the tower layer, and the routes that serve the metadata. The
+//! only folder that uses axum.
 //!
 //! Not here: decisions. An adapter builds a `RequestHead`, calls enforcement, and attaches the authorized principal to
 //! the request. Uses `enforcement` and `config`.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 /// A router's state that contains a [`StepUp`].
 ///
-/// Implemented for every state with `StepUp: FromRef<State>`: `StepUp` itself, and your own type with `#[derive(FromRef)]`
-/// or an `impl FromRef<AppState> for StepUp`.
+/// Implemented for every state with `StepUp: FromRef<State>`: `StepUp` itself, and your own type with
+/// `#[derive(FromRef)]` or an `impl FromRef<AppState> for StepUp`.
 #[diagnostic::on_unimplemented(
     message = "the state `{Self}` contains no `StepUp`",
     label = "a guarded handler needs one in its router's state",

@@ -49,8 +49,8 @@ impl StepUp {
         }
     }
 
-    /// Checks that this handle can enforce a contract, and that every issuer whose users may step up can satisfy it. The
-    /// builder does the same with the contract that is passed to it.
+    /// Checks that this handle can enforce a contract, and that every issuer whose users may step up can satisfy it.
+    /// The builder does the same with the contract that is passed to it.
     ///
     /// # Errors
     /// [`BuildError::Unenforceable`], or [`BuildError::Unsatisfiable`] unless the builder allows that.
@@ -83,8 +83,8 @@ impl Builder {
     }
 
     /// The address under which clients reach this API, as in `https://api.bank.example`: its identifier as a protected
-    /// resource (RFC 9728 §1.2), and the address that DPoP proofs must be made for. If a proxy removes a prefix from the
-    /// path, the prefix is part of the address.
+    /// resource (RFC 9728 §1.2), and the address that DPoP proofs must be made for. If a proxy removes a prefix from
+    /// the path, the prefix is part of the address.
     pub fn resource(mut self, url: impl Into<String>) -> Self {
         self.resource = Some(url.into());
         self
@@ -122,8 +122,8 @@ impl Builder {
         self
     }
 
-    /// Checks at start that this contract can be enforced, and that every issuer whose users may step up can satisfy it.
-    /// Usually [`Contract::collect`]'s.
+    /// Checks at start that this contract can be enforced, and that every issuer whose users may step up can satisfy
+    /// it. Usually [`Contract::collect`]'s.
     pub fn contract(mut self, contract: Contract) -> Self {
         self.contract = Some(contract);
         self

@@ -41,7 +41,8 @@ pub struct Issuer {
     dpop_required: bool,
 }
 
-/// The upper limit of configured durations. Longer than any program runs, and short enough to be added to a time without overflow.
+/// The upper limit of configured durations. Longer than any program runs, and short enough to be added to a time
+/// without overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Why an issuer cannot be used.
@@ -156,8 +157,8 @@ impl Issuer {
         self
     }
 
-    /// How many seconds the issuer's clock may be ahead of this API's: 30 by default, at most 300. The skew never extends
-    /// a token's lifetime.
+    /// How many seconds the issuer's clock may be ahead of this API's: 30 by default, at most 300. The skew never
+    /// extends a token's lifetime.
     pub fn clock_skew(mut self, seconds: u32) -> Self {
         self.profile = self.profile.clock_skew(seconds);
         self
@@ -175,8 +176,8 @@ impl Issuer {
         names_audience(claims.get(&self.audience_claim), &self.audiences).unwrap_or(false)
     }
 
-    /// Checks that this token has the form of one of the issuer's access tokens (RFC 9068 §4), as far as that is visible
-    /// without the issuer's keys.
+    /// Checks that this token has the form of one of the issuer's access tokens (RFC 9068 §4), as far as that is
+    /// visible without the issuer's keys.
     ///
     /// # Errors
     /// Why the token's header or type is not accepted.
@@ -213,15 +214,15 @@ impl Issuer {
         self
     }
 
-    /// The longest time between two fetches of the keys: 10 minutes by default. The issuer's `Cache-Control` may shorten
-    /// it, down to the cooldown.
+    /// The longest time between two fetches of the keys: 10 minutes by default. The issuer's `Cache-Control` may
+    /// shorten it, down to the cooldown.
     pub fn key_refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh.interval = interval.min(LONGEST);
         self
     }
 
-    /// How long keys stay in use while the issuer is unreachable: 24 hours by default. After that, its tokens are refused
-    /// with 503.
+    /// How long keys stay in use while the issuer is unreachable: 24 hours by default. After that, its tokens are
+    /// refused with 503.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
         self.refresh.max_stale = max_stale.min(LONGEST);
         self
@@ -241,8 +242,8 @@ impl Issuer {
         self
     }
 
-    /// Accepts only tokens of this issuer that are bound to a key and presented with a proof of the key (DPoP, RFC 9449).
-    /// Bound tokens need their proof without this setting as well.
+    /// Accepts only tokens of this issuer that are bound to a key and presented with a proof of the key (DPoP, RFC
+    /// 9449). Bound tokens need their proof without this setting as well.
     pub fn dpop_required(mut self) -> Self {
         self.dpop_required = true;
         self

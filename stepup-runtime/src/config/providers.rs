@@ -115,8 +115,8 @@ impl Issuer {
         if provider == Provider::Cognito { issuer.audience_claim("client_id") } else { issuer }
     }
 
-    /// An Auth0 tenant, as in `bank.eu.auth0.com`. Access tokens have `amr`, `acr` and `auth_time` only if an Action adds
-    /// them, under the API's identifier or another [`namespace`](Issuer::namespace): see `docs/auth0.md`.
+    /// An Auth0 tenant, as in `bank.eu.auth0.com`. Access tokens have `amr`, `acr` and `auth_time` only if an Action
+    /// adds them, under the API's identifier or another [`namespace`](Issuer::namespace): see `docs/auth0.md`.
     pub fn auth0(domain: &str, audience: impl Into<String>) -> Self {
         Self::of(Provider::Auth0, format!("https://{}/", host(domain)), audience)
     }
@@ -127,30 +127,30 @@ impl Issuer {
         Self::of(Provider::Okta, issuer, audience)
     }
 
-    /// A Microsoft Entra tenant by its id, with tokens of version 2.0. The tenant defines what each authentication context
-    /// requires: state it with [`ask`](Issuer::ask) and [`proves`](Issuer::proves), as in
-    /// `.ask(Method::Mfa, ["c1"]).proves("c1", [Method::Mfa])`.
+    /// A Microsoft Entra tenant by its id, with tokens of version 2.0. The tenant defines what each authentication
+    /// context requires: state it with [`ask`](Issuer::ask) and [`proves`](Issuer::proves), as in `.ask(Method::Mfa,
+    /// ["c1"]).proves("c1", [Method::Mfa])`.
     pub fn entra(tenant: &str, audience: impl Into<String>) -> Self {
         let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
         Self::of(Provider::Entra, issuer, audience)
     }
 
-    /// A Keycloak realm, as in `https://sso.bank.example` and `bank`. The realm defines what each level requires: state it
-    /// with [`ask`](Issuer::ask) and [`proves`](Issuer::proves).
+    /// A Keycloak realm, as in `https://sso.bank.example` and `bank`. The realm defines what each level requires: state
+    /// it with [`ask`](Issuer::ask) and [`proves`](Issuer::proves).
     pub fn keycloak(base: &str, realm: &str, audience: impl Into<String>) -> Self {
         let issuer = format!("{}/realms/{realm}", base.trim_end_matches('/'));
         Self::of(Provider::Keycloak, issuer, audience)
     }
 
-    /// An Amazon Cognito user pool, as in `eu-central-1` and `eu-central-1_AbCdEfGhI`, and the app client whose tokens are
-    /// accepted: Cognito's access tokens name the client instead of an audience.
+    /// An Amazon Cognito user pool, as in `eu-central-1` and `eu-central-1_AbCdEfGhI`, and the app client whose tokens
+    /// are accepted: Cognito's access tokens name the client instead of an audience.
     pub fn cognito(region: &str, user_pool: &str, client_id: impl Into<String>) -> Self {
         let issuer = format!("https://cognito-idp.{region}.amazonaws.com/{user_pool}");
         Self::of(Provider::Cognito, issuer, client_id)
     }
 
-    /// A PingOne environment, as in `auth.pingone.eu` and the environment's id. The environment defines what each policy
-    /// requires: state it with [`ask`](Issuer::ask) and [`proves`](Issuer::proves).
+    /// A PingOne environment, as in `auth.pingone.eu` and the environment's id. The environment defines what each
+    /// policy requires: state it with [`ask`](Issuer::ask) and [`proves`](Issuer::proves).
     pub fn ping_one(domain: &str, environment: &str, audience: impl Into<String>) -> Self {
         let issuer = format!("https://{}/{environment}/as", host(domain));
         Self::of(Provider::PingOne, issuer, audience)

@@ -1,5 +1,6 @@
-//! The replay cache for proofs (RFC 9449 §11.1). It has two generations, each for the lifetime of a proof. When the cache
-//! is full, new proofs are refused: forgetting an old proof would allow its replay. No client can fill the whole cache.
+//! The replay cache for proofs (RFC 9449 §11.1). It has two generations, each for the lifetime of a proof. When the
+//! cache is full, new proofs are refused: forgetting an old proof would allow its replay. No client can fill the whole
+//! cache.
 
 use crate::support::digest::Digest;
 use std::collections::{HashMap, HashSet};

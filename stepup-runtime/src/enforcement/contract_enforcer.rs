@@ -77,7 +77,8 @@ impl ContractEnforcer {
     /// none, the result is ready at once.
     ///
     /// Besides the refusals of the endpoint, the result is a refusal with status 403 if no endpoint matches and the
-    /// contract says `"unlisted": "deny"`, and with status 400 if a server could interpret the request as another request.
+    /// contract says `"unlisted": "deny"`, and with status 400 if a server could interpret the request as another
+    /// request.
     pub fn enforce<'a>(&'a self, head: RequestHead<'a>) -> Enforcement<'a, Admission> {
         let Inner { matcher, overrides, step_up } = &*self.0;
         match EndpointLookup::find(matcher, &head, *overrides) {

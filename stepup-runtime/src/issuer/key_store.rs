@@ -194,7 +194,8 @@ impl KeyStore {
         }
     }
 
-    /// The key that has signed this token. If no current key has signed it, the keys are refreshed once: the key may be new, or its id may have been reused.
+    /// The key that has signed this token. If no current key has signed it, the keys are refreshed once: the key may be
+    /// new, or its id may have been reused.
     pub(crate) async fn verify(
         self: &Arc<Self>,
         jws: &Jws<'_>,

@@ -110,8 +110,8 @@ struct Header {
 }
 
 impl Header {
-    /// Reads a header that has only the three most common parameters, each once and as text, without building an object.
-    /// `None` for any other header, which [`of_object`](Self::of_object) then reads or refuses.
+    /// Reads a header that has only the three most common parameters, each once and as text, without building an
+    /// object. `None` for any other header, which [`of_object`](Self::of_object) then reads or refuses.
     fn of_common_form(text: &[u8]) -> Option<Self> {
         // serde reads a struct from an array too, and a header is an object.
         if !text.starts_with(b"{") {

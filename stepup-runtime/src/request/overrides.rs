@@ -35,7 +35,8 @@ const PATH_PARTS: [&str; 8] = [
 /// path still has it.
 const PREFIX: [&str; 1] = ["x-forwarded-prefix"];
 
-/// Headers that name the host, port or scheme of a request (RFC 7239 among them). Some servers build a URL from these headers and the path.
+/// Headers that name the host, port or scheme of a request (RFC 7239 among them). Some servers build a URL from these
+/// headers and the path.
 const ORIGINS: [&str; 10] = [
     "forwarded",
     "host",

@@ -21,8 +21,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-/// A development issuer on loopback. Its keys are generated at start; it serves discovery, its key set and introspection,
-/// and stops when it is dropped.
+/// A development issuer on loopback. Its keys are generated at start; it serves discovery, its key set and
+/// introspection, and stops when it is dropped.
 #[derive(Debug)]
 pub struct TestIssuer {
     url: String,

@@ -1,5 +1,5 @@
-//! For tests and examples: a development issuer on loopback, a client with a DPoP key, and a clock that can be set. Never
-//! for production: everyone who can reach the issuer can get any token.
+//! For tests and examples: a development issuer on loopback, a client with a DPoP key, and a clock that can be set.
+//! Never for production: everyone who can reach the issuer can get any token.
 
 mod assert_contract_current;
 mod clock;

@@ -1,4 +1,5 @@
-//! The folders of each crate use only folders below them, in the order of ARCHITECTURE.md; and only one folder names axum.
+//! The folders of each crate use only folders below them, in the order of ARCHITECTURE.md; and only one folder names
+//! axum.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -44,6 +44,14 @@ pub fn stepup() -> &'static Path {
 /// # Panics
 /// If the program does not start.
 pub fn run(program: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new(program).args(arguments).current_dir(workspace()).output();
+    run_in(workspace(), program, arguments)
+}
+
+/// Runs a program in this folder.
+///
+/// # Panics
+/// If the program does not start.
+pub fn run_in(folder: &Path, program: &Path, arguments: &[&str]) -> Output {
+    let output = Command::new(program).args(arguments).current_dir(folder).output();
     output.unwrap_or_else(|error| panic!("{}: {error}", program.display()))
 }

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 use stepup_contract::Rule;
-use stepup_tests::command::{stepup, workspace};
+use stepup_tests::command::{self, stepup, workspace};
 use tempfile::TempDir;
 
 /// The first endpoint is on line 7.
@@ -34,11 +33,7 @@ fn folder(settings: &str) -> TempDir {
 
 /// Runs `stepup` in this folder. Returns its exit code, standard output and standard error.
 fn run_in(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output: Output = Command::new(stepup())
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("the command runs");
+    let output = command::run_in(folder, stepup(), arguments);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (output.status.code().expect("a code"), text(output.stdout), text(output.stderr))
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::process::Output;
 use stepup_contract::{Contract, compare};
-use stepup_tests::command::{cargo, run, stepup, target};
+use stepup_tests::command::{cargo, run, run_in, stepup, target};
 use stepup_tests::contracts::{contract, endpoint};
 
 /// Runs the command on two contracts.
@@ -153,12 +153,20 @@ fn accepted_changes_are_read_from_the_file_that_settings_from_names() {
         fs::write(&path, text).expect("written");
         path.to_str().expect("text").to_owned()
     };
-    let accept = "[[accept]]\nroute = \"POST /pay\"\nreason = \"BANK-1\"\nexpires = 2999-12-31\n";
+    write("old.json", &payment(300).to_json());
+    write("new.json", &payment(600).to_json());
     // The settings of the pull request accept the change. Those of the target branch do not.
-    let (own, target) = (write("stepup.toml", accept), write("target.toml", ""));
-    let from = |file: &str| diff(&payment(300), &payment(600), &["--settings-from", file]);
-    assert_eq!(from(&target).0, 1);
-    assert_eq!(from(&own).0, 0);
+    write(
+        "stepup.toml",
+        "[[accept]]\nroute = \"POST /pay\"\nreason = \"BANK-1\"\nexpires = 2999-12-31\n",
+    );
+    let target = write("target.toml", "");
+    let code = |arguments: &[&str]| {
+        let arguments = [&["diff", "old.json", "new.json"], arguments].concat();
+        run_in(folder.path(), stepup(), &arguments).status.code()
+    };
+    assert_eq!(code(&[]), Some(0), "the working directory's settings are the default");
+    assert_eq!(code(&["--settings-from", &target]), Some(1));
 }
 
 #[test]

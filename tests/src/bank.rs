@@ -66,22 +66,23 @@ pub async fn status(gateway: &Gateway, method: &str, target: &str, token: &str) 
     Answer::of(check_request(gateway, method, target).bearer_auth(token)).await.status
 }
 
-/// An issuer with scripted documents, the signer of its tokens, and two tokens: one signed with its published key, and
-/// one signed with a key that it has not published yet.
+/// An issuer with scripted documents, the signer of its tokens, and three tokens: two that are signed with its published
+/// key, and one that is signed with a key that it has not published yet.
 ///
 /// # Panics
 /// If the issuer does not start.
-pub async fn with_unknown_key() -> (FakeIssuer, TestIssuer, [String; 2]) {
+pub async fn with_unknown_key() -> (FakeIssuer, TestIssuer, [String; 3]) {
     let http = FakeIssuer::start().await;
     let idp = TestIssuer::start().await.expect("an issuer");
     let keys = serde_json::from_str(&idp.jwks()).expect("keys");
     let document = json!({"issuer": http.url, "jwks_uri": format!("{}/jwks", http.url)});
     http.on("/.well-known/openid-configuration", Response::json(&document));
     http.on("/jwks", Response::json(&keys));
-    let known = idp.token().claim("iss", http.url.as_str()).mint();
+    let token = || idp.token().claim("iss", http.url.as_str());
+    let (one, other) = (token().mint(), token().claim("jti", "other").mint());
     idp.rotate_keeping("another", TestAlgorithm::Es256).expect("a key");
-    let unknown = idp.token().claim("iss", http.url.as_str()).claim("amr", json!(["mfa"])).mint();
-    (http, idp, [known, unknown])
+    let unknown = token().claim("amr", json!(["mfa"])).mint();
+    (http, idp, [one, other, unknown])
 }
 
 /// Publishes the new key, and delays every response with the keys by 1.5 seconds.

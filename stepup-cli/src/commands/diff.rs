@@ -31,9 +31,9 @@ pub(crate) struct Arguments {
     /// The change is still printed. May be repeated.
     #[arg(long, value_name = "CHANGE")]
     accept: Vec<ChangeName>,
-    /// Read accepted changes from this file instead of the settings. Use the file of the target branch, so that
+    /// Read the settings from this file and no other, whatever --config says. Use the file of the target branch, so that
     /// a change cannot accept itself.
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE")]
     settings_from: Option<PathBuf>,
     /// The output format.
     #[arg(long, value_name = "FORM", value_enum, default_value = "text")]
@@ -166,19 +166,22 @@ fn text(changes: &[LocatedChange]) -> String {
         for sentence in change.sentences() {
             let _ = writeln!(text, "  {}", visible(&sentence));
         }
-        if let Some(sentence) = acceptance(accepted) {
+        if let Some(sentence) = acceptance(change, accepted) {
             let _ = writeln!(text, "  {}", visible(&sentence));
         }
     }
     text
 }
 
-/// Whether a change is accepted, in one sentence.
-fn acceptance(accepted: &Waived) -> Option<String> {
+/// Whether a change is accepted, in one sentence. If its name does not follow from its heading, the name.
+fn acceptance(change: &Change, accepted: &Waived) -> Option<String> {
     match accepted {
+        Waived::No if change.axis() == Axis::Weakened && change.previous_route().is_some() => {
+            Some(format!("its name for --accept: {}", ChangeName::of(change)))
+        }
         Waived::No => None,
         Waived::Yes(reason) => Some(format!("accepted: {reason}")),
-        Waived::Expired(day) => Some(format!("its acceptance expired on {day}")),
+        Waived::Expired(day) => Some(format!("the exception expired on {day}")),
     }
 }
 
@@ -219,7 +222,7 @@ fn markdown(changes: &[LocatedChange]) -> String {
     let mut text = String::from("| | requests | kind | change |\n|---|---|---|---|\n");
     for LocatedChange { change, accepted, .. } in changes {
         let mut sentences = change.sentences();
-        sentences.extend(acceptance(accepted));
+        sentences.extend(acceptance(change, accepted));
         let sentences: Vec<String> = sentences.iter().map(|sentence| cell(sentence)).collect();
         let sentences = sentences.join("<br>");
         let (axis, route) = (change.axis().as_str(), code(&change.subject()));

@@ -72,9 +72,13 @@ impl Explanation<'_> {
                 );
                 true
             }
-            Ok(_) => {
+            Ok(EndpointLookup::Unlisted) => {
                 lines.add("request: matches no endpoint; allowed, because `unlisted` is \"allow\"");
                 true
+            }
+            Ok(_) => {
+                lines.add("request: cannot be explained by this version");
+                false
             }
             Err(Cause::Unlisted) => {
                 lines.add(

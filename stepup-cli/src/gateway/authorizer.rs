@@ -52,8 +52,8 @@ impl Authorizer {
         outcome
     }
 
-    /// A check with a cached token is answered at once. A check with an unknown token waits for the token's issuer, and
-    /// only a limited number may wait, so that a client with made-up tokens does not delay callers with cached ones.
+    /// Only a limited number of checks may wait for an issuer. Tokens that can be verified without the issuer are answered
+    /// at once, so that a client with made-up tokens does not delay other callers.
     async fn enforce(
         &self,
         enforcer: &ContractEnforcer,

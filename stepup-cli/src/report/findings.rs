@@ -197,7 +197,7 @@ impl Item {
         // An error of the document has its pointer in the message.
         let mut more = Vec::from_iter(pointer.filter(|pointer| !self.message.contains(pointer)));
         if let Waived::Expired(day) = &self.waived {
-            more.push(format!("its waiver expired on {day}"));
+            more.push(format!("the exception expired on {day}"));
         }
         more.join(", ")
     }

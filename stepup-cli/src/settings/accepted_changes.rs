@@ -4,20 +4,34 @@ use crate::report::waived::Waived;
 use crate::settings::expiry;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use std::fmt;
 use std::str::FromStr;
-use stepup_contract::{Change, Kind};
+use stepup_contract::{Change, Endpoint, Kind};
 
-/// The requests of a change, and its kind.
+/// The name of a change: its kind and its routes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangeName {
+    kind: Kind,
     /// Absent for a change of the requests that match no endpoint.
     route: Option<String>,
-    kind: Kind,
+    /// The route that the requests matched before, if that was another one.
+    from: Option<String>,
 }
 
 impl ChangeName {
-    fn matches(&self, change: &Change) -> bool {
-        self.kind == change.kind && self.route == change.route()
+    /// The name of this change. No other change of the same two contracts has this name.
+    pub(crate) fn of(change: &Change) -> Self {
+        let endpoint = change.new.as_ref().or(change.old.as_ref());
+        let (route, from) = (endpoint.map(Endpoint::route), change.previous_route());
+        Self { kind: change.kind, route, from }
+    }
+}
+
+impl fmt::Display for ChangeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.as_str())?;
+        self.route.iter().try_for_each(|route| write!(f, " {route}"))?;
+        self.from.iter().try_for_each(|from| write!(f, " from {from}"))
     }
 }
 
@@ -25,18 +39,26 @@ impl FromStr for ChangeName {
     type Err = String;
 
     /// `POST /pay` for a changed requirement, otherwise the kind first: `gone POST /pay`, or `unlisted-opened` alone.
+    /// Requests that matched another endpoint before: `GET /a/me from GET /a/{id}`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
-        match kind(first) {
-            Ok(kind @ Kind::UnlistedOpened) if rest.is_empty() => Ok(Self { route: None, kind }),
-            Ok(kind) if !rest.is_empty() => Ok(Self { route: Some(rest.to_owned()), kind }),
-            Err(_) if rest.contains('/') => {
-                Ok(Self { route: Some(text.to_owned()), kind: Kind::Changed })
+        let (routes, from) = match text.split_once(" from ") {
+            Some((routes, from)) => (routes, Some(from.to_owned())),
+            None => (text, None),
+        };
+        let (first, rest) = routes.split_once(' ').unwrap_or((routes, ""));
+        let (kind, route) = match kind(first) {
+            Ok(kind @ (Kind::UnlistedOpened | Kind::UnlistedClosed)) if rest.is_empty() => {
+                (kind, None)
             }
-            _ => Err("write the route as `stepup diff` prints it, as in \"POST /pay\", or the kind of change first, \
-                      as in \"gone POST /pay\""
-                .into()),
-        }
+            Ok(kind) if rest.contains('/') => (kind, Some(rest)),
+            Err(_) if rest.contains('/') => (Kind::Changed, Some(routes)),
+            _ => {
+                return Err("write the route as `stepup diff` prints it, as in \"POST /pay\", or the kind of change \
+                            first, as in \"gone POST /pay\""
+                    .into());
+            }
+        };
+        Ok(Self { kind, route: route.map(str::to_owned), from })
     }
 }
 
@@ -44,8 +66,10 @@ impl FromStr for ChangeName {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct AcceptedChange {
-    /// The route, as `diff` prints it; absent for a change of the requests that match no endpoint.
+    /// The route; absent for a change of the requests that match no endpoint.
     route: Option<String>,
+    /// The route that the requests matched before, if that was another one.
+    from: Option<String>,
     /// The kind of change, as `diff` prints it.
     #[serde(default = "changed", deserialize_with = "parsed_kind")]
     kind: Kind,
@@ -63,14 +87,14 @@ pub(crate) fn accepted(
     flags: &[ChangeName],
     settings: &[AcceptedChange],
 ) -> Waived {
-    if flags.iter().any(|name| name.matches(change)) {
+    let name = ChangeName::of(change);
+    if flags.contains(&name) {
         return Waived::Yes("--accept".into());
     }
-    let matching = |accepted: &&AcceptedChange| {
-        let name = ChangeName { route: accepted.route.clone(), kind: accepted.kind };
-        name.matches(change)
-    };
-    let accepted = settings.iter().filter(matching);
+    let accepted = settings.iter().filter(|accepted| {
+        let AcceptedChange { route, from, kind, .. } = accepted;
+        *kind == name.kind && *route == name.route && *from == name.from
+    });
     Waived::any(accepted.map(|accepted| expiry::waived(&accepted.reason, accepted.expires)))
 }
 
@@ -94,16 +118,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_named_by_its_route_and_kind() {
-        let name = |text: &str| text.parse::<ChangeName>();
-        let route = |route: &str, kind| ChangeName { route: Some(route.into()), kind };
-        assert_eq!(name("POST /pay"), Ok(route("POST /pay", Kind::Changed)));
-        assert_eq!(name("any method /pay"), Ok(route("any method /pay", Kind::Changed)));
-        assert_eq!(name("gone POST /pay"), Ok(route("POST /pay", Kind::Gone)));
-        let unlisted = ChangeName { route: None, kind: Kind::UnlistedOpened };
-        assert_eq!(name("unlisted-opened"), Ok(unlisted));
-        for text in ["", "POST", "gone", "pay"] {
-            assert!(name(text).is_err(), "{text}");
+    fn a_change_is_named_by_its_kind_and_its_routes() {
+        for (text, full) in [
+            ("POST /pay", "changed POST /pay"),
+            ("any method /pay", "changed any method /pay"),
+            ("gone POST /pay", "gone POST /pay"),
+            ("GET /a/me from GET /a/{id}", "changed GET /a/me from GET /a/{id}"),
+            ("unlisted-opened", "unlisted-opened"),
+            ("unlisted-closed", "unlisted-closed"),
+        ] {
+            let name: ChangeName = text.parse().unwrap();
+            assert_eq!(name.to_string(), full);
+            assert_eq!(full.parse(), Ok(name));
+        }
+        for text in ["", "POST", "gone", "pay", "gone pay", "changed"] {
+            assert!(text.parse::<ChangeName>().is_err(), "{text}");
         }
     }
 }

@@ -5,9 +5,9 @@
 use crate::comparison::conflicts::indices;
 use crate::comparison::weakening::weakened_fields;
 use crate::model::{Contract, Endpoint, Field, Unlisted, methods};
-use crate::path::TooManyOverlaps;
 use crate::path::representatives::{readable, representatives};
 use crate::path::template::segments;
+use crate::path::{TooManyOverlaps, without_names};
 use std::collections::{HashMap, HashSet};
 use std::ptr;
 
@@ -217,5 +217,14 @@ impl Change {
             (None, None) => return None,
         };
         Some(narrower.route())
+    }
+
+    /// The route that the requests matched before, if they match another one now. The names of path parameters do not
+    /// matter.
+    pub fn previous_route(&self) -> Option<String> {
+        let (old, new) = self.old.as_ref().zip(self.new.as_ref())?;
+        let is_same =
+            old.method == new.method && without_names(&old.path) == without_names(&new.path);
+        (!is_same).then(|| old.route())
     }
 }

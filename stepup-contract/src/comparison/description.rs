@@ -2,7 +2,6 @@
 
 use crate::comparison::compare::{Change, Kind};
 use crate::model::{Endpoint, Field};
-use crate::path::without_names;
 
 impl Change {
     /// The requests that have changed: their route, or those that match no endpoint.
@@ -31,24 +30,23 @@ impl Change {
             Kind::Changed => changed(self),
         };
         if let (Some(old), Some(new)) = (&self.old, &self.new) {
-            sentences.extend(moved(old, new));
+            sentences.extend(moved(old, new, self.previous_route()));
         }
         sentences
     }
 }
 
 /// Another handler, route or parameter name.
-fn moved(old: &Endpoint, new: &Endpoint) -> Vec<String> {
+fn moved(old: &Endpoint, new: &Endpoint, previous_route: Option<String>) -> Vec<String> {
     let mut sentences = Vec::new();
     let handler = |endpoint: &Endpoint| endpoint.handler.clone().unwrap_or_else(|| "none".into());
     if old.handler != new.handler {
         sentences.push(format!("moved from {} to {}", handler(old), handler(new)));
     }
-    if without_names(&old.path) == without_names(&new.path) && old.method == new.method {
-        let renamed = old.path != new.path;
-        sentences.extend(renamed.then(|| format!("renamed from {} to {}", old.path, new.path)));
-    } else {
-        sentences.push(format!("its requests matched {} before", old.route()));
+    if let Some(previous) = previous_route {
+        sentences.push(format!("its requests matched {previous} before"));
+    } else if old.path != new.path {
+        sentences.push(format!("renamed from {} to {}", old.path, new.path));
     }
     sentences
 }

@@ -10,13 +10,19 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ObjectFileError {
     /// Not a program, or one in an unknown format.
-    #[error("is not a readable program; pass a compiled ELF, Mach-O or PE file")]
-    Format(#[from] object::Error),
+    #[error("is not a readable program ({0}); pass a compiled ELF, Mach-O or PE file")]
+    Format(object::Error),
     /// A universal file whose programs have different contracts.
     #[error(
         "contains programs for several architectures whose contracts differ; export each of them"
     )]
     Differs,
+}
+
+impl From<object::Error> for ObjectFileError {
+    fn from(error: object::Error) -> Self {
+        Self::Format(error)
+    }
 }
 
 /// Whether these bytes start like a program.

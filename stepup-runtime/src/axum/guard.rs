@@ -102,11 +102,12 @@ fn check<'a>(step_up: StepUp, slot: &'static Slot, parts: &'a mut Parts) -> Enfo
         Err(refusal) => return Enforcement::ready(Err(refusal)),
     };
     let proof = parts.extensions.get::<VerifiedProof>();
-    match step_up.enforce_cached(endpoint, request_head(parts), proof) {
+    match step_up.enforce_now(endpoint, request_head(parts), proof) {
         Progress::Done(result) => Enforcement::ready(attach(result, parts)),
-        Progress::UnknownToken(miss) => Enforcement::waiting(async move {
+        Progress::NeedsIssuer(token) => Enforcement::waiting(async move {
             let proof = parts.extensions.get::<VerifiedProof>();
-            let result = step_up.enforce_unknown(endpoint, request_head(parts), proof, miss).await;
+            let result =
+                step_up.enforce_with_issuer(endpoint, request_head(parts), proof, token).await;
             attach(result, parts)
         }),
     }

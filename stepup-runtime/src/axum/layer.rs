@@ -118,7 +118,8 @@ async fn enforce(enforcer: &ContractEnforcer, parts: &mut Parts) -> Result<(), R
         );
         return Err(enforcer.refuse(Some(head), Misconfiguration::PathRewritten.into()));
     }
-    if let Admission::Caller(principal) = enforcer.enforce(head).await? {
+    let proof = parts.extensions.get::<VerifiedProof>();
+    if let Admission::Caller(principal) = enforcer.enforce_after(head, proof).await? {
         let proofs = enforcer.step_up().0.proofs.as_ref();
         let proof = proofs.filter(|_| principal.bound());
         if let Some(proof) = proof.and_then(|proofs| VerifiedProof::new(proofs, &head)) {

@@ -10,9 +10,16 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// The head that enforcement reads.
+/// The head of the request as its client sent it.
 pub(crate) fn request_head(parts: &Parts) -> RequestHead<'_> {
     RequestHead::new(&parts.method, original_uri(parts), &parts.headers)
+}
+
+/// The target is the one that the client sent, also in a nested router.
+impl<'a> From<&'a Parts> for RequestHead<'a> {
+    fn from(parts: &'a Parts) -> Self {
+        request_head(parts)
+    }
 }
 
 fn original_uri(parts: &Parts) -> &Uri {

@@ -1,6 +1,7 @@
 //! The enforcement of a whole contract, for a service without guards: finds the endpoint that a request matches, and
 //! enforces its requirement. The tower layer and the gateway use it.
 
+use crate::dpop::verified_proof::VerifiedProof;
 use crate::enforcement::enforcement_future::Enforcement;
 use crate::enforcement::outcome::OutcomeContext;
 use crate::enforcement::principal::Principal;
@@ -73,17 +74,26 @@ impl ContractEnforcer {
         Self(Arc::new(Inner { matcher, overrides, step_up }))
     }
 
-    /// Enforces the contract on a request's head. The body is not read. If the token is cached, or the request needs
-    /// none, the result is ready at once.
+    /// Enforces the contract on a request's head. The body is not read. The result is ready at once, unless only the
+    /// token's issuer can confirm the token.
     ///
     /// Besides the refusals of the endpoint, the result is a refusal with status 403 if no endpoint matches and the
     /// contract says `"unlisted": "deny"`, and with status 400 if a server could interpret the request as another
     /// request.
     pub fn enforce<'a>(&'a self, head: RequestHead<'a>) -> Enforcement<'a, Admission> {
+        self.enforce_after(head, None)
+    }
+
+    /// Like [`enforce`](Self::enforce), for a request whose proof may have been verified before.
+    pub(crate) fn enforce_after<'a>(
+        &'a self,
+        head: RequestHead<'a>,
+        proof: Option<&'a VerifiedProof>,
+    ) -> Enforcement<'a, Admission> {
         let Inner { matcher, overrides, step_up } = &*self.0;
         match EndpointLookup::find(matcher, &head, *overrides) {
             Ok(EndpointLookup::Endpoint(endpoint)) => {
-                step_up.enforce(endpoint, head).map(Admission::Caller)
+                step_up.enforce_after(endpoint, head, proof).map(Admission::Caller)
             }
             Ok(EndpointLookup::Preflight) => self.admit(head, Admission::Preflight),
             Ok(EndpointLookup::Unlisted) => self.admit(head, Admission::Unlisted),

@@ -11,27 +11,38 @@ use crate::request::credential::Credential;
 use crate::request::head::RequestHead;
 use crate::token::cache::CacheMiss;
 use crate::token::verified::VerifiedToken;
+use crate::token::verifier::{UnconfirmedToken, Verification};
 use std::sync::Arc;
 use stepup_contract::{Decision, Endpoint, Evidence, decide};
 
 impl StepUp {
-    /// Enforces an endpoint's requirement on a request's head. The body is not read. If the token is cached, the result
-    /// is ready at once.
+    /// Enforces an endpoint's requirement on a request's head. The body is not read. The result is ready at once, unless
+    /// only the token's issuer can confirm the token.
     pub fn enforce<'a>(
         &'a self,
         endpoint: &'a Endpoint,
         head: RequestHead<'a>,
     ) -> Enforcement<'a, Principal> {
-        match self.enforce_cached(endpoint, head, None) {
+        self.enforce_after(endpoint, head, None)
+    }
+
+    /// Like [`enforce`](Self::enforce), for a request whose proof may have been verified before.
+    pub(crate) fn enforce_after<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        head: RequestHead<'a>,
+        proof: Option<&'a VerifiedProof>,
+    ) -> Enforcement<'a, Principal> {
+        match self.enforce_now(endpoint, head, proof) {
             Progress::Done(result) => Enforcement::ready(result),
-            Progress::UnknownToken(miss) => {
-                Enforcement::waiting(self.enforce_unknown(endpoint, head, None, miss))
+            Progress::NeedsIssuer(token) => {
+                Enforcement::waiting(self.enforce_with_issuer(endpoint, head, proof, token))
             }
         }
     }
 
     /// Enforces without waiting, as far as that is possible.
-    pub(crate) fn enforce_cached(
+    pub(crate) fn enforce_now(
         &self,
         endpoint: &Endpoint,
         head: RequestHead<'_>,
@@ -44,25 +55,23 @@ impl StepUp {
         };
         match self.0.verifier.cached(credential.token) {
             Ok(token) => Progress::Done(request.decide(&credential, token)),
-            Err(miss) => Progress::UnknownToken(miss),
+            Err(miss) => request.verify_now(&credential, miss),
         }
     }
 
-    /// Verifies an unknown token, then enforces.
-    pub(crate) async fn enforce_unknown(
+    /// Verifies a token with the help of its issuer, then enforces.
+    pub(crate) async fn enforce_with_issuer(
         &self,
         endpoint: &Endpoint,
         head: RequestHead<'_>,
         verified_proof: Option<&VerifiedProof>,
-        miss: CacheMiss,
+        token: UnconfirmedToken,
     ) -> Result<Principal, Refusal> {
         let request = Request { step_up: self, endpoint, head, verified_proof };
         let credential = request.credential()?;
         let now = self.0.clock.now();
-        match self.0.verifier.verify(credential.token, miss, now).await {
-            Ok(token) => request.decide(&credential, token),
-            Err(cause) => Err(request.refuse(None, credential.scheme, cause)),
-        }
+        let verified = self.0.verifier.verify_with_issuer(credential.token, token, now).await;
+        request.conclude_verification(&credential, verified)
     }
 }
 
@@ -70,8 +79,8 @@ impl StepUp {
 pub(crate) enum Progress {
     /// To its end.
     Done(Result<Principal, Refusal>),
-    /// To a token that is not cached.
-    UnknownToken(CacheMiss),
+    /// To a token that only its issuer can confirm.
+    NeedsIssuer(UnconfirmedToken),
 }
 
 /// One request at one endpoint.
@@ -93,6 +102,29 @@ impl<'a> Request<'a> {
             return Err(self.refuse(None, scheme, cause));
         }
         Credential::of(&self.head).map_err(|cause| self.refuse(None, scheme, cause))
+    }
+
+    /// Verifies a token that is not cached, as far as that is possible without waiting.
+    #[inline(never)]
+    fn verify_now(&self, credential: &Credential<'_>, miss: CacheMiss) -> Progress {
+        let now = self.step_up.0.clock.now();
+        match self.step_up.0.verifier.verify_now(credential.token, miss, now) {
+            Verification::Done(verified) => {
+                Progress::Done(self.conclude_verification(credential, verified))
+            }
+            Verification::NeedsIssuer(token) => Progress::NeedsIssuer(token),
+        }
+    }
+
+    fn conclude_verification(
+        &self,
+        credential: &Credential<'_>,
+        verified: Result<Arc<VerifiedToken>, Cause>,
+    ) -> Result<Principal, Refusal> {
+        match verified {
+            Ok(token) => self.decide(credential, token),
+            Err(cause) => Err(self.refuse(None, credential.scheme, cause)),
+        }
     }
 
     /// Decides with a verified token, at the current time: the verification may have taken a while.

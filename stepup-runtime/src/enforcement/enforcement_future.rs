@@ -6,8 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The result of enforcement as a future. If the token is cached, the result is ready and nothing is allocated;
-/// otherwise the future waits for the token's issuer. `T` is what an allowed request yields.
+/// The result of enforcement as a future. The result is ready, and the future needs no allocation, unless only the
+/// token's issuer can confirm the token. `T` is what an allowed request yields.
 #[must_use = "a request is not authorized until its enforcement has returned Ok"]
 pub struct Enforcement<'a, T>(State<'a, T>);
 
@@ -25,8 +25,7 @@ impl<'a, T> Enforcement<'a, T> {
         Self(State::Waiting(Box::pin(future)))
     }
 
-    /// Whether the token is not cached, so that the result may have to wait for the token's issuer. A caller can limit
-    /// how many requests wait at once.
+    /// Whether the result has to wait for the token's issuer. A caller can limit how many requests wait at once.
     pub fn is_waiting(&self) -> bool {
         matches!(self.0, State::Waiting(_))
     }

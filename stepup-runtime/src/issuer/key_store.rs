@@ -105,6 +105,17 @@ struct State {
     unknown_kids: HashMap<String, Instant>,
 }
 
+/// The result of a search among the current keys.
+#[derive(Debug)]
+pub(crate) enum KeyLookup {
+    /// This key has signed the token.
+    Found(Arc<VerifyingKey>),
+    /// No key can have signed the token, and a refresh would not change that.
+    Refused(TokenError),
+    /// Only a refresh of the keys can tell. These keys were tried.
+    RefreshNeeded(Vec<Arc<VerifyingKey>>),
+}
+
 /// The result of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refreshed {
@@ -200,24 +211,45 @@ impl KeyStore {
         self: &Arc<Self>,
         jws: &Jws<'_>,
     ) -> Result<Arc<VerifyingKey>, Cause> {
-        const WRONG: Cause = Cause::InvalidToken(TokenError::WrongSignature);
-        const UNKNOWN: Cause = Cause::InvalidToken(TokenError::UnknownKey);
+        match self.verify_now(jws) {
+            KeyLookup::Found(key) => Ok(key),
+            KeyLookup::Refused(reason) => Err(reason.into()),
+            KeyLookup::RefreshNeeded(tried) => self.verify_refreshed(jws, &tried).await,
+        }
+    }
+
+    /// The current key that has signed this token, without waiting.
+    pub(crate) fn verify_now(self: &Arc<Self>, jws: &Jws<'_>) -> KeyLookup {
         let kid = jws.kid.as_deref();
         let mut tried = Vec::new();
         if self.check_fresh().is_ok() {
             for key in self.current().candidates(kid, jws.algorithm) {
                 if jws.is_signed_by(key) {
-                    return Ok(Arc::clone(key));
+                    return KeyLookup::Found(Arc::clone(key));
                 }
                 tried.push(Arc::clone(key));
             }
         }
-        let Some(remote) = &self.remote else {
-            return Err(if tried.is_empty() { UNKNOWN } else { WRONG });
-        };
-        if tried.is_empty() && remote.is_unknown_kid(kid) {
-            return Err(UNKNOWN);
+        match &self.remote {
+            None if tried.is_empty() => KeyLookup::Refused(TokenError::UnknownKey),
+            None => KeyLookup::Refused(TokenError::WrongSignature),
+            Some(remote) if tried.is_empty() && remote.is_unknown_kid(kid) => {
+                KeyLookup::Refused(TokenError::UnknownKey)
+            }
+            Some(_) => KeyLookup::RefreshNeeded(tried),
         }
+    }
+
+    /// The key that has signed this token, after a refresh. Keys that were `tried` before are not tried again.
+    pub(crate) async fn verify_refreshed(
+        self: &Arc<Self>,
+        jws: &Jws<'_>,
+        tried: &[Arc<VerifyingKey>],
+    ) -> Result<Arc<VerifyingKey>, Cause> {
+        const WRONG: Cause = Cause::InvalidToken(TokenError::WrongSignature);
+        const UNKNOWN: Cause = Cause::InvalidToken(TokenError::UnknownKey);
+        let kid = jws.kid.as_deref();
+        let Some(remote) = &self.remote else { return Err(UNKNOWN) };
         let requested = Instant::now();
         let refreshed = self.refresh(remote).await;
         self.check_fresh()?;

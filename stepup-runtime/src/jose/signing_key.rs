@@ -29,10 +29,9 @@ pub(crate) enum SigningKeyError {
 impl SigningKey {
     /// Reads a key in PKCS #8 PEM (`-----BEGIN PRIVATE KEY-----`): P-256, Ed25519 or RSA.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, SigningKeyError> {
-        if !pem.contains("PRIVATE KEY-----") {
-            return Err(SigningKeyError::NotPem);
-        }
-        let pem = pem.as_bytes();
+        // A certificate may precede the key.
+        let start = pem.find("-----BEGIN PRIVATE KEY-----").ok_or(SigningKeyError::NotPem)?;
+        let pem = &pem.as_bytes()[start..];
         let candidates = [
             (EncodingKey::from_ec_pem(pem), Algorithm::ES256),
             (EncodingKey::from_ed_pem(pem), Algorithm::EdDSA),

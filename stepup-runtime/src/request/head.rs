@@ -51,10 +51,3 @@ impl<'a> RequestHead<'a> {
         self.headers
     }
 }
-
-/// For services whose requests still have the target that the client sent.
-impl<'a> From<&'a http::request::Parts> for RequestHead<'a> {
-    fn from(parts: &'a http::request::Parts) -> Self {
-        Self::new(&parts.method, &parts.uri, &parts.headers)
-    }
-}

@@ -90,3 +90,18 @@ fn pem(algorithm: TestAlgorithm) -> io::Result<String> {
         .collect();
     Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_may_precede_a_private_key() {
+        let certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        for algorithm in [TestAlgorithm::Es256, TestAlgorithm::Rs256, TestAlgorithm::EdDsa] {
+            let key = pem(algorithm).unwrap();
+            assert!(SigningKey::from_pem(&format!("{certificate}{key}")).is_ok(), "{algorithm:?}");
+        }
+        assert!(SigningKey::from_pem(certificate).is_err());
+    }
+}

@@ -167,7 +167,7 @@ fn a_waiver_applies_until_it_expires_and_is_printed_with_its_reason() {
     assert_eq!(suppressed, ["sms-only"]);
     let (code, out, _) = with(&waiver("sms-only", "\"2026-01-31\""));
     assert_eq!(code, 1);
-    assert!(out.contains("its waiver expired on 2026-01-31"), "{out}");
+    assert!(out.contains("the exception expired on 2026-01-31"), "{out}");
 
     for (waiver, expected) in [
         (

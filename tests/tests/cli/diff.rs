@@ -128,7 +128,7 @@ fn the_settings_accept_a_change_until_its_last_day() {
         (
             "2020-01-31",
             1,
-            "its acceptance expired on 2020-01-31",
+            "the exception expired on 2020-01-31",
             "acceptance-expired",
             "2020-01-31",
         ),
@@ -167,6 +167,32 @@ fn accepted_changes_are_read_from_the_file_that_settings_from_names() {
     };
     assert_eq!(code(&[]), Some(0), "the working directory's settings are the default");
     assert_eq!(code(&["--settings-from", &target]), Some(1));
+}
+
+/// An acceptance names one change. It does not cover another endpoint's requests that match the named route now.
+#[test]
+fn an_acceptance_does_not_cover_requests_of_another_endpoint() {
+    let strict = json!({"step-up": true, "methods": ["hwk"], "max-age": 60});
+    let mfa = |age: u32| json!({"step-up": true, "methods": ["mfa"], "max-age": age});
+    let old = [endpoint("POST", "/users/me", &strict), endpoint("POST", "/users/{id}", &mfa(300))];
+    let new = [endpoint("POST", "/users/{id}", &mfa(600))];
+    let (old, new) = (contract("deny", &old), contract("deny", &new));
+    let (code, out, err) = diff(&old, &new, &["--accept", "POST /users/{id}"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "1 weakened, 0 tightened, 0 neutral, 1 accepted\n"),
+        "{out}"
+    );
+    let name = "changed POST /users/{id} from POST /users/me";
+    assert!(out.contains(&format!("its name for --accept: {name}\n")), "{out}");
+    let both = ["--accept", "POST /users/{id}", "--accept", name];
+    assert_eq!(diff(&old, &new, &both).0, 0);
+    // A new endpoint that takes requests from another one.
+    let old = contract("deny", &[endpoint("GET", "/a/{id}", &mfa(300))]);
+    let more = endpoint("", "/a/admin", &json!({"step-up": false}));
+    let new = contract("deny", &[endpoint("GET", "/a/{id}", &mfa(300)), more]);
+    assert_eq!(diff(&old, &new, &["--accept", "GET /a/{id}"]).0, 1);
+    assert_eq!(diff(&old, &new, &["--accept", "any method /a/admin from GET /a/{id}"]).0, 0);
 }
 
 #[test]

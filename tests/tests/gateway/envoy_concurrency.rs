@@ -20,7 +20,7 @@ const CLIENTS: usize = 1024 + 16;
 #[ignore = "needs Envoy; tests/run installs it"]
 async fn checks_that_wait_for_an_issuer_do_not_delay_others() {
     for kind in [Kind::EnvoyHttp, Kind::EnvoyGrpc] {
-        let (http, _idp, [known, unknown]) = with_unknown_key().await;
+        let (http, _idp, [known, _, unknown]) = with_unknown_key().await;
         let contract = contract(&json!(["mfa"])).to_string();
         let gateway = Gateway::start(&contract, &issuer(&http.url), None).await;
         let upstream = Upstream::start().await;

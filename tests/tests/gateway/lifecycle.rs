@@ -258,7 +258,7 @@ async fn no_check_is_dropped_during_reloads() {
 
 #[tokio::test]
 async fn pending_checks_are_answered_before_shutdown() {
-    let (http, idp, [_, unknown]) = with_unknown_key().await;
+    let (http, idp, [.., unknown]) = with_unknown_key().await;
     let contract = contract(&json!(["mfa"])).to_string();
     let mut gateway = Gateway::start(&contract, &issuer(&http.url), None).await;
     publish_slowly(&http, &idp);
@@ -281,7 +281,7 @@ async fn pending_checks_are_answered_before_shutdown() {
 
 #[tokio::test]
 async fn slow_checks_do_not_delay_shutdown_beyond_its_limit() {
-    let (http, idp, [_, unknown]) = with_unknown_key().await;
+    let (http, idp, [.., unknown]) = with_unknown_key().await;
     let contract = contract(&json!(["mfa"])).to_string();
     let arguments = ["--shutdown-seconds", "0"];
     let started = Gateway::try_start(&contract, &issuer(&http.url), None, &arguments).await;
@@ -341,7 +341,7 @@ async fn silent_connections_are_closed() {
 
 #[tokio::test]
 async fn checks_beyond_the_limits_are_refused() {
-    let (http, idp, [known, unknown]) = with_unknown_key().await;
+    let (http, idp, [known, first_seen, unknown]) = with_unknown_key().await;
     let contract = contract(&json!(["mfa"])).to_string();
     let (settings, limits) =
         (issuer(&http.url), ["--max-concurrency", "1", "--max-header-bytes", "9000"]);
@@ -351,7 +351,9 @@ async fn checks_beyond_the_limits_are_refused() {
     let first =
         tokio::spawn(Answer::of(check_request(&gateway, "POST", "/pay").bearer_auth(&unknown)));
     sleep(Duration::from_millis(500)).await;
-    assert_eq!(status(&gateway, "GET", "/me", &known).await, 200, "a known token does not wait");
+    assert_eq!(status(&gateway, "GET", "/me", &known).await, 200, "a cached token does not wait");
+    assert_eq!(status(&gateway, "GET", "/me", &first_seen).await, 200, "nor one with a known key");
+    assert_eq!(status(&gateway, "GET", "/me", "malformed").await, 401, "nor a malformed one");
     let second = Answer::of(check_request(&gateway, "POST", "/pay").bearer_auth(&unknown)).await;
     assert_eq!((second.status, second.header("retry-after")), (503, Some("1")));
     assert_eq!(first.await.expect("no panic").status, 200);

@@ -162,6 +162,28 @@ async fn the_layer_and_a_guard_behind_it_accept_the_same_proof_for_one_request()
     assert_eq!(server.call("POST", "/bound", Some(&idp.mfa_token())).await.status, 401);
 }
 
+/// For example, one layer around the whole program and one around a nested router.
+#[tokio::test]
+async fn two_layers_accept_the_same_proof_for_one_request() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let endpoint = json!({"path": "/up", "security": {"step-up": false, "bound": true}});
+    let contract = Contract::parse(endpoint.to_string()).expect("a contract");
+    let step_up = built(&idp).await;
+    let layer = || ContractLayer::new(&contract, step_up.clone());
+    let app =
+        Router::new().route("/up", get(|user: Principal| async move { user.subject().to_owned() }));
+    let server = Server::start(app.layer(layer()).layer(layer())).await;
+    let holder = TestHolder::new(TestAlgorithm::Es256).expect("a key");
+    let token = idp.token().bound_to(&holder).mint();
+    let proof = holder.proof("GET", &format!("{AUDIENCE}/up"), &token).sign();
+    let call = || {
+        let request = reqwest::Client::new().get(server.url("/up")).header("dpop", &proof);
+        Answer::of(request.header("authorization", format!("DPoP {token}")))
+    };
+    assert_eq!(call().await.status, 200);
+    assert_eq!(call().await.status, 401, "a second request needs another proof");
+}
+
 /// A service that requires `poll_ready` before each call, on the same instance and not on a clone.
 struct Strict {
     ready: bool,

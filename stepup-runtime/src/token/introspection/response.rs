@@ -33,7 +33,7 @@ pub(crate) enum IntrospectionError {
     NotSigned,
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("the response {0}")]
+    #[error(transparent)]
     Response(#[from] InvalidResponse),
     #[error(
         "the issuer answered {0} without saying whether the token is active; if this happens for every token, check \
@@ -50,23 +50,23 @@ pub(crate) enum IntrospectionError {
 /// What is wrong with an introspection response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum InvalidResponse {
-    #[error("is not a JSON object")]
+    #[error("the response is not a JSON object")]
     NotAnObject,
-    #[error("is not signed, and .signed_responses() requires a signature")]
+    #[error("the response is not signed, and .signed_responses() requires a signature")]
     Unsigned,
-    #[error("is not a JWT")]
+    #[error("the response is not a JWT")]
     NotAJwt,
-    #[error("is a JWT of another type")]
+    #[error("the response is a JWT of another type")]
     OtherType,
-    #[error("is signed with a key that is not available")]
+    #[error("the response is signed with a key that is not available")]
     KeyUnavailable,
-    #[error("is not signed by the issuer")]
+    #[error("the response is not signed by the issuer")]
     NotSignedByIssuer,
-    #[error("names another issuer or another audience")]
+    #[error("the response names another issuer or another audience")]
     OtherParty,
-    #[error("was not signed recently")]
+    #[error("the response was not signed recently")]
     NotRecent,
-    #[error("has no `token_introspection`")]
+    #[error("the response has no `token_introspection`")]
     NoContent,
 }
 

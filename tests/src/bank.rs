@@ -1,10 +1,9 @@
 //! A small bank behind `stepup gateway`, and check requests to that gateway.
 
-use crate::fake_issuer::{FakeIssuer, Response};
+use crate::fake_issuer::{FakeIssuer, Hold, Response};
 use crate::gateways::Gateway;
 use crate::server::Answer;
 use serde_json::{Value, json};
-use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestIssuer};
 
 /// The settings of a gateway with one issuer.
@@ -85,12 +84,12 @@ pub async fn with_unknown_key() -> (FakeIssuer, TestIssuer, [String; 3]) {
     (http, idp, [one, other, unknown])
 }
 
-/// Publishes the new key, and delays every response with the keys by 1.5 seconds.
+/// Publishes the new key, and holds back every response with the keys until the hold is released.
 ///
 /// # Panics
 /// If the keys are not JSON.
-pub fn publish_slowly(http: &FakeIssuer, idp: &TestIssuer) {
-    let keys = serde_json::from_str(&idp.jwks()).expect("keys");
-    let time = Duration::from_millis(1500);
-    http.on("/jwks", Response::After(time, Box::new(Response::json(&keys))));
+pub fn publish_on_release(http: &FakeIssuer, idp: &TestIssuer) -> Hold {
+    let (hold, keys) = (Hold::default(), serde_json::from_str(&idp.jwks()).expect("keys"));
+    http.on("/jwks", Response::Held(hold.clone(), Box::new(Response::json(&keys))));
+    hold
 }

@@ -1,11 +1,13 @@
 //! An HTTP server with scripted responses, for issuers that are slow, broken or hostile.
 
+use crate::paused_time::eventually;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// How the server responds to a request.
@@ -15,6 +17,8 @@ pub enum Response {
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Waits, then responds in another way.
     After(Duration, Box<Response>),
+    /// Waits until the test releases the hold, then responds in another way.
+    Held(Hold, Box<Response>),
     /// Accepts the request and never answers.
     Hang,
     /// Announces the length of the whole body, sends half of it and closes the connection.
@@ -42,6 +46,22 @@ impl Response {
     /// A response with this status and a short text.
     pub fn status(status: u16) -> Self {
         Self::Answer(status, Vec::new(), b"no".to_vec())
+    }
+}
+
+/// Holds back responses until a test releases them.
+#[derive(Debug, Clone, Default)]
+pub struct Hold(watch::Sender<bool>);
+
+impl Hold {
+    /// Lets all responses that wait for this hold continue.
+    pub fn release(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn released(&self) {
+        // The sender lives as long as `self`, so the wait does not fail.
+        let _ = self.0.subscribe().wait_for(|released| *released).await;
     }
 }
 
@@ -95,6 +115,11 @@ impl FakeIssuer {
         self.responses.lock().expect("no panic").insert(path.to_owned(), response);
     }
 
+    /// Waits until the server has received more than this number of requests for this path.
+    pub async fn wait_for_requests(&self, path: &str, more_than: usize) {
+        eventually(async || self.requests(path).len() > more_than).await;
+    }
+
     /// The requests for this path so far.
     ///
     /// # Panics
@@ -122,9 +147,18 @@ async fn serve(
     seen.lock().ok()?.push(request);
     let response = responses.lock().ok()?.get(&path).cloned();
     let mut response = response.unwrap_or(Response::status(404));
-    while let Response::After(pause, then) = response {
-        tokio::time::sleep(pause).await;
-        response = *then;
+    loop {
+        response = match response {
+            Response::After(pause, then) => {
+                tokio::time::sleep(pause).await;
+                *then
+            }
+            Response::Held(hold, then) => {
+                hold.released().await;
+                *then
+            }
+            _ => break,
+        };
     }
     match response {
         Response::Answer(status, headers, body) => {
@@ -159,7 +193,7 @@ async fn serve(
             }
             stream.write_all(&body).await.ok()?;
         }
-        Response::Close | Response::After(..) => {}
+        Response::Close | Response::After(..) | Response::Held(..) => {}
     }
     stream.shutdown().await.ok()
 }

@@ -168,9 +168,9 @@ impl Gateway {
     /// Waits until the log contains this text.
     ///
     /// # Panics
-    /// If that takes longer than ten seconds.
+    /// If that takes longer than 40 seconds.
     pub async fn wait_for_log(&self, text: &str) {
-        for _ in 0..200 {
+        for _ in 0..800 {
             if self.log().contains(text) {
                 return;
             }

@@ -92,7 +92,7 @@ async fn a_gateway_keeps_running_after_its_log_pipe_is_closed() {
     write(600);
     let reloaded = "stepup_contract_reloads_total{taken=\"yes\"} 1";
     let mut metrics = String::new();
-    for _ in 0..200 {
+    for _ in 0..800 {
         metrics =
             send_raw(admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
         if metrics.contains(reloaded) {

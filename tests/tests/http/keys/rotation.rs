@@ -4,10 +4,10 @@
 use super::{app, built, serve, status};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stepup_runtime::StepUp;
 use stepup_runtime::testing::{TestAlgorithm, TestClock, TestIssuer};
-use stepup_tests::fake_issuer::Response;
+use stepup_tests::fake_issuer::{Hold, Response};
 use stepup_tests::paused_time::{PausedTime, eventually};
 use stepup_tests::rotating_issuer::{COOLDOWN, DISCOVERY, RotatingIssuer};
 use stepup_tests::server::Server;
@@ -91,7 +91,7 @@ async fn a_key_that_is_replaced_under_the_same_kid_is_fetched_once_per_cooldown(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_of_ten_thousand_unknown_kids_causes_one_fetch() {
     let fake = RotatingIssuer::start().await;
-    let step_up = built(fake.issuer().key_refresh_cooldown(Duration::from_secs(60))).await;
+    let step_up = built(fake.issuer().key_refresh_cooldown(Duration::from_secs(3600))).await;
     let server = Arc::new(Server::start(app(step_up.expect("built"))).await);
     let before = fake.fetches();
     // The response is slow, so that many requests wait for the same fetch.
@@ -236,17 +236,22 @@ async fn a_lazy_issuer_starts_without_keys_and_works_once_they_are_fetched() {
 #[tokio::test]
 async fn a_client_that_disconnects_does_not_cancel_the_fetch() {
     let fake = RotatingIssuer::start().await;
-    let server = serve(fake.issuer()).await;
+    let server =
+        Arc::new(serve(fake.issuer().key_refresh_cooldown(Duration::from_secs(3600))).await);
     fake.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
-    let slow = Response::After(Duration::from_millis(300), Box::new(Response::json(&fake.keys())));
-    fake.http.on("/jwks", slow);
+    let (hold, before) = (Hold::default(), fake.fetches());
+    fake.http.on("/jwks", Response::Held(hold.clone(), Box::new(Response::json(&fake.keys()))));
     let token = fake.token().mint();
-    let hasty = tokio::time::timeout(Duration::from_millis(100), status(&server, &token)).await;
-    assert!(hasty.is_err(), "the client disconnected");
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    let before = fake.fetches();
+    let client = tokio::spawn({
+        let (server, token) = (Arc::clone(&server), token.clone());
+        async move { status(&server, &token).await }
+    });
+    fake.http.wait_for_requests("/jwks", before).await;
+    client.abort();
+    assert!(client.await.is_err(), "the client disconnected");
+    hold.release();
     assert_eq!(status(&server, &token).await, 200);
-    assert_eq!(fake.fetches(), before, "the disconnected client's fetch was completed");
+    assert_eq!(fake.fetches(), before + 1, "the disconnected client's fetch was completed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,16 +259,16 @@ async fn a_hanging_issuer_delays_only_the_requests_that_need_it() {
     let fake = RotatingIssuer::start().await;
     let server = Arc::new(serve(fake.issuer()).await);
     let known = fake.token().mint();
+    let before = fake.fetches();
     fake.http.on("/jwks", Response::Hang);
     let unknown = fake.token().header("kid", "unknown").mint();
     let waiting = tokio::spawn({
         let server = Arc::clone(&server);
         async move { status(&server, &unknown).await }
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let began = Instant::now();
+    fake.http.wait_for_requests("/jwks", before).await;
     assert_eq!(status(&server, &known).await, 200);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(!waiting.is_finished(), "the other request still waits");
     assert_eq!(waiting.await.expect("no panic"), 503);
 }
 

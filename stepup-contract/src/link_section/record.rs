@@ -55,6 +55,17 @@ pub struct Record {
     security: &'static str,
 }
 
+/// The end of every line.
+const END: &str = "}\n";
+
+/// Copies the text to the beginning of the bytes, and returns the rest. In one step: the compiler's interpreter needs
+/// milliseconds to copy a line byte by byte.
+const fn fill<'a>(bytes: &'a mut [u8], text: &str) -> &'a mut [u8] {
+    let (part, rest) = bytes.split_at_mut(text.len());
+    part.copy_from_slice(text.as_bytes());
+    rest
+}
+
 impl Record {
     /// Builds a record from these parts. Only the attribute calls this, with parts that it has checked.
     #[doc(hidden)]
@@ -73,19 +84,9 @@ impl Record {
         Self { route, ..self }
     }
 
-    const fn parts(&self) -> [&'static str; 5] {
-        [self.head, self.route, self.endpoint, self.security, "}\n"]
-    }
-
     /// The line's length in bytes.
     pub const fn len(&self) -> usize {
-        let parts = self.parts();
-        let (mut len, mut part) = (0, 0);
-        while part < parts.len() {
-            len += parts[part].len();
-            part += 1;
-        }
-        len
+        self.head.len() + self.route.len() + self.endpoint.len() + self.security.len() + END.len()
     }
 
     /// Always false: a line has at least its braces.
@@ -95,16 +96,12 @@ impl Record {
 
     /// The line, ending in a newline. `N` is [`Record::len`].
     pub const fn line<const N: usize>(&self) -> [u8; N] {
-        let parts = self.parts();
         let mut line = [0; N];
-        let (mut at, mut part) = (0, 0);
-        while part < parts.len() {
-            let bytes = parts[part].as_bytes();
-            // In one step: the compiler's interpreter needs milliseconds to copy a line byte by byte.
-            line.split_at_mut(at).1.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
-            at += bytes.len();
-            part += 1;
-        }
+        let rest = fill(&mut line, self.head);
+        let rest = fill(rest, self.route);
+        let rest = fill(rest, self.endpoint);
+        let rest = fill(rest, self.security);
+        fill(rest, END);
         line
     }
 }

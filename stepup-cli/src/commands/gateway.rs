@@ -103,9 +103,10 @@ async fn serve(options: &GatewayOptions, issuers: &[IssuerArguments]) -> Result<
     for (mode, listener) in &listeners {
         ports.push_str(&format!("{mode} on {}\n", listener.address));
     }
+    // Before the ports are printed: whoever reads them may send a signal.
+    let shutdown = Shutdown::on_signals()?;
     print(&format!("{ports}admin on {}\n", admin_listener.address))?;
 
-    let shutdown = Shutdown::on_signals()?;
     let drain_time = Duration::from_secs(options.drain_seconds.unwrap_or(0).into());
     // During this time `/readyz` tells load balancers to use other instances, while this one still answers.
     let mut drained = shutdown.delayed(drain_time);

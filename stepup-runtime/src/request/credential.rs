@@ -65,16 +65,19 @@ pub(crate) fn check_token_syntax(token: &[u8]) -> Result<&str, Cause> {
     if token.is_empty() {
         return Err(InvalidRequest::NoToken.into());
     }
-    if token.contains(&b',') {
-        return Err(InvalidRequest::SeveralCredentials.into());
-    }
     let body = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
     // A table instead of branches: every token that is not cached passes here.
     let allowed =
         token[..body].iter().fold(true, |all, byte| all & TOKEN_BYTES[usize::from(*byte)]);
     let text = std::str::from_utf8(token).ok();
     let Some(text) = text.filter(|_| body > 0 && allowed) else {
-        return Err(InvalidRequest::TokenCharacters.into());
+        let several = token.contains(&b',');
+        let reason = if several {
+            InvalidRequest::SeveralCredentials
+        } else {
+            InvalidRequest::TokenCharacters
+        };
+        return Err(reason.into());
     };
     if token.len() > MAX_TOKEN {
         return Err(TokenError::TooLong.into());

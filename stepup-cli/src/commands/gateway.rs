@@ -103,7 +103,7 @@ async fn serve(options: &GatewayOptions, issuers: &[IssuerArguments]) -> Result<
     for (mode, listener) in &listeners {
         ports.push_str(&format!("{mode} on {}\n", listener.address));
     }
-    // Before the ports are printed: whoever reads them may send a signal.
+    // Registered before the ports are printed, because a program that reads the ports may send a signal at once.
     let shutdown = Shutdown::on_signals()?;
     print(&format!("{ports}admin on {}\n", admin_listener.address))?;
 

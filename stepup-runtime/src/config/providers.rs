@@ -128,8 +128,8 @@ impl Issuer {
     }
 
     /// A Microsoft Entra tenant by its id, with tokens of version 2.0. The tenant defines what each authentication
-    /// context requires: state it with [`ask`](Issuer::ask) and [`proves`](Issuer::proves), as in `.ask(Method::Mfa,
-    /// ["c1"]).proves("c1", [Method::Mfa])`.
+    /// context requires: state it with [`ask`](Issuer::ask) and [`proves`](Issuer::proves), as in
+    /// `.ask(Method::Mfa, ["c1"]).proves("c1", [Method::Mfa])`.
     pub fn entra(tenant: &str, audience: impl Into<String>) -> Self {
         let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
         Self::of(Provider::Entra, issuer, audience)

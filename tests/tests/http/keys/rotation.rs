@@ -2,6 +2,8 @@
 //! the keys are fetched.
 
 use super::{app, built, serve, status};
+use axum::body::Body;
+use http::Request;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use stepup_tests::fake_issuer::{Hold, Response};
 use stepup_tests::paused_time::{PausedTime, eventually};
 use stepup_tests::rotating_issuer::{COOLDOWN, DISCOVERY, RotatingIssuer};
 use stepup_tests::server::Server;
+use tower::ServiceExt;
 
 #[tokio::test]
 async fn an_invalid_key_in_the_set_does_not_affect_the_others() {
@@ -236,21 +239,23 @@ async fn a_lazy_issuer_starts_without_keys_and_works_once_they_are_fetched() {
 #[tokio::test]
 async fn a_client_that_disconnects_does_not_cancel_the_fetch() {
     let fake = RotatingIssuer::start().await;
-    let server =
-        Arc::new(serve(fake.issuer().key_refresh_cooldown(Duration::from_secs(3600))).await);
+    let step_up = built(fake.issuer().key_refresh_cooldown(Duration::from_secs(3600))).await;
+    let router = app(step_up.expect("built"));
     fake.signer.rotate("new", TestAlgorithm::Es256).expect("a new key");
     let (hold, before) = (Hold::default(), fake.fetches());
     fake.http.on("/jwks", Response::Held(hold.clone(), Box::new(Response::json(&fake.keys()))));
     let token = fake.token().mint();
-    let client = tokio::spawn({
-        let (server, token) = (Arc::clone(&server), token.clone());
-        async move { status(&server, &token).await }
-    });
+    let request = || {
+        let request = Request::get("/profile").header("authorization", format!("Bearer {token}"));
+        router.clone().oneshot(request.body(Body::empty()).expect("a request"))
+    };
+    // Like a server whose client disconnects, the test drops the future of the request.
+    let disconnected = tokio::spawn(request());
     fake.http.wait_for_requests("/jwks", before).await;
-    client.abort();
-    assert!(client.await.is_err(), "the client disconnected");
+    disconnected.abort();
+    assert!(disconnected.await.is_err(), "the request was dropped");
     hold.release();
-    assert_eq!(status(&server, &token).await, 200);
+    assert_eq!(request().await.expect("infallible").status(), 200);
     assert_eq!(fake.fetches(), before + 1, "the disconnected client's fetch was completed");
 }
 

@@ -37,7 +37,7 @@ pub static API: LazyLock<Api> = LazyLock::new(|| {
 
 impl Api {
     /// Enforces the endpoint on a request with this Authorization header and this path.
-    pub fn call(&self, authorization: &[u8], path: &str) -> Option<Result<Principal, Refusal>> {
+    pub fn call(&self, authorization: &[u8], path: &str) -> Option<Result<Option<Principal>, Refusal>> {
         self.call_with(path, &[("authorization", authorization)])
     }
 
@@ -46,7 +46,7 @@ impl Api {
         &self,
         path: &str,
         headers: &[(&str, &[u8])],
-    ) -> Option<Result<Principal, Refusal>> {
+    ) -> Option<Result<Option<Principal>, Refusal>> {
         let mut request = Request::builder().uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);

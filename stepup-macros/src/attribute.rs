@@ -2,11 +2,13 @@
 
 use crate::diagnostics::Errors;
 use crate::keys::{KEYS, Keys};
+use crate::record;
 use crate::value::{Pair, Value, pairs};
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use std::collections::HashSet;
-use stepup_contract::{HttpMethod, Requirement, Suggestion, Trust, check_path};
+use stepup_contract::{HttpMethod, Method, Suggestion, Trust, check_path};
+use syn::spanned::Spanned;
 use syn::{Ident, LitStr, Path};
 
 /// The keys that give a route, with the HTTP method of each; `any` matches every method.
@@ -24,8 +26,18 @@ const ROUTES: [(&str, Option<HttpMethod>); 8] = [
 /// The parsed arguments.
 pub(crate) struct Attribute {
     pub(crate) route: Option<Route>,
-    pub(crate) security: Security,
+    /// The requirement: a `Policy` expression, and the items that it needs.
+    pub(crate) policy: Policy,
+    /// Whether the attribute itself declares the endpoint public.
+    pub(crate) public: bool,
     pub(crate) runtime: TokenStream,
+}
+
+/// A `Policy` expression, and the items that it needs.
+#[derive(Default)]
+pub(crate) struct Policy {
+    pub(crate) expression: TokenStream,
+    pub(crate) items: TokenStream,
 }
 
 /// The route in the attribute.
@@ -34,10 +46,11 @@ pub(crate) struct Route {
     pub(crate) path: String,
 }
 
-/// The requirement, or the path of the policy that contains it.
-pub(crate) enum Security {
-    Requirement(Requirement),
-    Policy(Path),
+impl Route {
+    /// The route in the endpoint's record.
+    pub(crate) fn text(&self) -> String {
+        record::route(self.method, &self.path)
+    }
 }
 
 /// The default path of the runtime crate.
@@ -52,9 +65,9 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
     let mut seen: HashSet<String> = HashSet::new();
     let mut route: Option<Route> = None;
     let mut routed_by: Option<Ident> = None;
-    let mut standard: Option<Span> = None;
     let mut policy: Option<Path> = None;
-    let mut together: Vec<Ident> = Vec::new();
+    // The keys that `policy` replaces.
+    let mut replaced: Vec<Ident> = Vec::new();
     let mut runtime = default_runtime();
 
     for pair in pairs(arguments, errors) {
@@ -77,10 +90,6 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
             continue;
         }
         match name.as_str() {
-            "trust" => {
-                together.push(pair.key);
-                standard = trust(pair.value, errors);
-            }
             "policy" => match pair.value {
                 Value::Path(path) => policy = Some(path),
                 other => errors.at(
@@ -95,61 +104,82 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
             }
             _ => {
                 let (key, span) = (pair.key.clone(), pair.key.span());
-                if keys.read(pair, errors) {
-                    together.push(key);
-                } else {
+                if !keys.read(pair, errors) {
                     errors.at(span, unknown(&name));
+                } else if name != "scopes" {
+                    replaced.push(key);
                 }
             }
         }
     }
 
-    let security = if let Some(path) = policy {
-        for other in together {
+    let public = policy.is_none() && keys.trust() == Trust::Public;
+    let policy = if let Some(path) = policy {
+        for other in replaced {
             let message = format!(
                 "`policy` is a complete requirement; remove `{other}`, or move it into the policy"
             );
             errors.at(other.span(), message);
         }
-        Security::Policy(path)
+        keys.check_rules(errors);
+        shared_policy(&path, &keys, &runtime)
     } else {
-        let trust = if standard.is_some() { Trust::Standard } else { Trust::Sensitive };
-        keys.check(trust, errors);
-        // An attribute with errors may have lost its requirement, so this check needs an attribute without errors.
-        if trust == Trust::Sensitive && !keys.requires_step_up() && errors.is_empty() {
-            errors.at(
-                Span::call_site(),
-                "a sensitive endpoint requires methods, acr or max_age; write #[step_up(methods = [\"mfa\"], \
-                 max_age = 300)], or trust = \"standard\" if a valid token is enough",
+        keys.check(
+            Span::call_site(),
+            "a sensitive endpoint requires methods, acr or max_age; write #[step_up(methods = [\"mfa\"], \
+             max_age = 300)], or trust = \"standard\" if a valid token is enough",
+            errors,
+        );
+        Policy { expression: record::policy(&keys, &runtime), ..Policy::default() }
+    };
+    Attribute { route, policy, public, runtime }
+}
+
+/// An item of `policy!`, with the scopes that the endpoint requires in addition. The compiler evaluates whether the
+/// policy permits them.
+fn shared_policy(path: &Path, keys: &Keys, runtime: &TokenStream) -> Policy {
+    let span = path.span();
+    let shared = quote_spanned! {span=>
+        const __STEP_UP_POLICY: #runtime::__private::Policy = #path;
+    };
+    if keys.requirement.scopes.is_empty() {
+        return Policy { expression: quote!(__STEP_UP_POLICY), items: shared };
+    }
+    let checks = keys.scopes().map(|(scope, span)| {
+        let scope = record::text(scope);
+        quote_spanned! {span=>
+            const _: () = ::core::assert!(
+                !__STEP_UP_POLICY.requires_scope(#scope),
+                "the policy already requires this scope; remove the scope here"
             );
         }
-        Security::Requirement(keys.requirement)
+    });
+    let public = quote_spanned! {span=>
+        const _: () = ::core::assert!(
+            !__STEP_UP_POLICY.is_public(),
+            "a public endpoint requires no scopes; remove the scopes, or use another policy"
+        );
     };
-    Attribute { route, security, runtime }
+    let scopes = record::scopes(&keys.requirement.scopes);
+    Policy {
+        expression: quote!(__STEP_UP_POLICY.with_scopes(#scopes)),
+        items: quote!(#shared #public #(#checks)*),
+    }
 }
 
 /// The message for a key that the attribute does not have.
 fn unknown(name: &str) -> String {
-    let keys = ROUTES.iter().map(|(key, _)| *key).chain(KEYS).chain(["trust", "policy", "crate"]);
+    if matches!(name, "path" | "route" | "uri" | "url" | "method") {
+        return format!("unknown key `{name}`; write the route as post = \"/path\"");
+    }
+    if name.parse::<Method>().is_ok() {
+        return format!("unknown key `{name}`; write methods = [\"{name}\"]");
+    }
+    let keys = ROUTES.iter().map(|(key, _)| *key).chain(KEYS).chain(["policy", "crate"]);
     let all: Vec<&str> = keys.collect();
     let suggestion = Suggestion::among(name, all.iter().copied())
         .or(format_args!("the keys are {}", all.join(", ")));
     format!("unknown key `{name}`{suggestion}")
-}
-
-/// `Some(span)` for a standard endpoint.
-fn trust(value: Value, errors: &mut Errors) -> Option<Span> {
-    let text = value.into_text(errors, "trust = \"standard\" or trust = \"sensitive\"")?;
-    match text.value().as_str() {
-        "standard" => Some(text.span()),
-        "sensitive" => None,
-        other => {
-            let suggestion = Suggestion::among(other, ["standard", "sensitive"])
-                .or("write \"standard\" or \"sensitive\"");
-            errors.at(text.span(), format!("unknown trust `{other}`{suggestion}"));
-            None
-        }
-    }
 }
 
 /// A path template.

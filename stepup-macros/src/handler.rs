@@ -1,17 +1,19 @@
 //! Expansion of `#[step_up(…)]`: the handler gets a guard as its first argument, and a hidden type
 //! that contains its endpoint. The body is not parsed.
 
-use crate::attribute::{self, Attribute, Security};
+use crate::attribute::{self, Attribute, Route};
 use crate::diagnostics::Errors;
+use crate::keys::Keys;
 use crate::record;
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
-use stepup_contract::{Requirement, Trust};
+use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::visit::Visit;
-use syn::{Attribute as Attr, FnArg, Ident, Meta, Pat, Signature, Type, Visibility};
+use syn::{
+    Attribute as Attr, Expr, ExprLit, FnArg, Ident, Lit, Meta, Pat, Signature, Type, Visibility,
+};
 
 /// axum accepts 16 arguments, including the guard.
 const MAX_ARGUMENTS: usize = 15;
@@ -49,6 +51,9 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if !check(&handler, &mut errors) {
         let errors = errors.into_tokens();
         return quote!(#item #errors);
+    }
+    if attribute.public {
+        check_public(&handler.signature, &mut errors);
     }
     let broken = !errors.is_empty();
     let errors = errors.into_tokens();
@@ -138,7 +143,8 @@ fn guard(handler: Handler, attribute: &Attribute, broken: bool) -> TokenStream {
     let argument: FnArg = syn::parse_quote!(_: #private::Guard<#hidden>);
     signature.inputs.insert(0, argument);
 
-    let endpoint = endpoint(&hidden, &name, attribute, broken);
+    let summary = summary(&attributes);
+    let endpoint = endpoint(&hidden, &name, summary.as_deref(), attribute, broken);
     quote! {
         #(#attributes)*
         #allow
@@ -155,31 +161,23 @@ fn guard(handler: Handler, attribute: &Attribute, broken: bool) -> TokenStream {
 }
 
 /// The traits of the hidden type and the statics of its record.
-fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> TokenStream {
-    let Attribute { route, security, runtime } = attribute;
+fn endpoint(
+    hidden: &Ident,
+    name: &str,
+    summary: Option<&str>,
+    attribute: &Attribute,
+    broken: bool,
+) -> TokenStream {
+    let Attribute { route, policy, runtime, .. } = attribute;
     let private = quote!(#runtime::__private);
     let head = record::head();
-    let route_text = route.as_ref().map(record::route).unwrap_or_default();
-    let trust = match security {
-        Security::Requirement(requirement) if requirement.trust() == Trust::Standard => "standard",
-        _ => "sensitive",
-    };
-    let before = format!("\"trust\":\"{trust}\",\"handler\":\"");
-    let after = format!("::{name}\",\"security\":");
-    let (policy, security) = match security {
-        _ if broken => {
-            let nothing = record::security(&Requirement::default());
-            (None, quote!(#nothing))
-        }
-        Security::Requirement(requirement) => {
-            let text = record::security(requirement);
-            (None, quote!(#text))
-        }
-        Security::Policy(path) => {
-            let span = path.span();
-            let policy = quote_spanned!(span=> const __STEP_UP_POLICY: #private::Policy = #path;);
-            (Some(policy), quote!(__STEP_UP_POLICY.security()))
-        }
+    let route_text = route.as_ref().map(Route::text).unwrap_or_default();
+    let after = format!("::{name}\",{}", record::summary(summary));
+    // If there are errors, the policy may not be an expression.
+    let nothing = record::policy(&Keys::default(), runtime);
+    let (items, policy) = match broken {
+        true => (None, &nothing),
+        false => (Some(&policy.items), &policy.expression),
     };
     let statics = record::statics(runtime);
     let routed = quote!(impl #private::Routed for #hidden {});
@@ -192,12 +190,12 @@ fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> 
     };
     quote! {
         const _: () = {
-            #policy
+            #items
             const __STEP_UP_RECORD: #private::Record = #private::Record::new(
                 #head,
                 #route_text,
-                ::core::concat!(#before, ::core::module_path!(), #after),
-                #security,
+                ::core::concat!("\"handler\":\"", ::core::module_path!(), #after),
+                #policy,
             );
             #statics
             static __STEP_UP_SLOT: #private::Slot = #private::Slot::new(&__STEP_UP_LINE);
@@ -212,6 +210,32 @@ fn endpoint(hidden: &Ident, name: &str, attribute: &Attribute, broken: bool) -> 
 
             #marker
         };
+    }
+}
+
+/// The first line of the doc comment.
+fn summary(attributes: &[Attr]) -> Option<String> {
+    attributes.iter().filter(|attr| attr.path().is_ident("doc")).find_map(|attr| {
+        let Meta::NameValue(pair) = &attr.meta else { return None };
+        let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
+        let text = text.value();
+        text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    })
+}
+
+/// Reports arguments that a public endpoint cannot provide.
+fn check_public(signature: &Signature, errors: &mut Errors) {
+    for argument in &signature.inputs {
+        if let FnArg::Typed(argument) = argument
+            && let Type::Path(path) = &*argument.ty
+            && path.path.segments.last().is_some_and(|last| last.ident == "Principal")
+        {
+            errors.over(
+                &argument.ty,
+                "a public endpoint may have no caller; take Option<Principal>, or require a token with \
+                 trust = \"standard\"",
+            );
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The keys of a requirement: parsed into [`Requirement`], then checked with the contract's rules. Errors are reported
-//! at the tokens that cause them.
+//! The keys that the attribute and `policy!` share: trust, reason and requirement, checked with the contract's rules.
+//! Errors are reported at the tokens that cause them.
 
 use crate::diagnostics::Errors;
 use crate::value::{Argument, Pair, Value};
@@ -7,17 +7,19 @@ use proc_macro2::Span;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
-use stepup_contract::{Field, Method, Requirement, RiskLevel, RiskRule, Trust};
+use stepup_contract::{Field, Method, Requirement, RiskLevel, RiskRule, Suggestion, Trust};
 use syn::{Lit, LitInt, LitStr};
 
-/// The keys of a requirement.
-pub(crate) const KEYS: [&str; 7] =
-    ["methods", "acr", "max_age", "scopes", "risk", "per_action", "bound"];
+/// The keys that the attribute and `policy!` share.
+pub(crate) const KEYS: [&str; 9] =
+    ["methods", "acr", "max_age", "scopes", "risk", "per_action", "bound", "trust", "reason"];
 
-/// A requirement, with the span of each field and list element.
+/// What an endpoint requires, with the span of each field and list element.
 #[derive(Default)]
 pub(crate) struct Keys {
     pub(crate) requirement: Requirement,
+    trust: Option<Trust>,
+    reason: Option<LitStr>,
     spans: HashMap<Field, (Span, Vec<Span>)>,
 }
 
@@ -60,20 +62,56 @@ impl Keys {
                 self.requirement.bound = flag(value, "bound = true", errors);
                 self.spans.insert(Field::Bound, (span, Vec::new()));
             }
+            "trust" => self.trust = trust(value, errors),
+            "reason" => self.reason = value.into_text(errors, REASON),
             _ => return false,
         }
         true
     }
 
-    /// Whether a key requires a step-up, valid or not.
-    pub(crate) fn requires_step_up(&self) -> bool {
-        let required = [Field::Methods, Field::AnyMethods, Field::Acr, Field::MaxAge];
-        required.iter().any(|field| self.spans.contains_key(field))
+    /// The trust: sensitive unless declared otherwise.
+    pub(crate) fn trust(&self) -> Trust {
+        self.trust.unwrap_or(Trust::Sensitive)
     }
 
-    /// Reports every rule that the requirement violates, at the token that violates it. The caller reports an empty
-    /// requirement, because that depends on other keys.
-    pub(crate) fn check(&self, trust: Trust, errors: &mut Errors) {
+    /// Why the endpoint is public.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.reason.as_ref().map(LitStr::value)
+    }
+
+    /// The required scopes with their spans.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = (&str, Span)> {
+        let spans = self.spans.get(&Field::Scopes).map(|(_, items)| items.as_slice());
+        let spans = spans.unwrap_or_default().iter().copied();
+        self.requirement.scopes.iter().map(String::as_str).zip(spans)
+    }
+
+    /// Reports every rule that the keys violate, at the token that violates it.
+    ///
+    /// `span` and `fix` are for a sensitive endpoint that requires no step-up. The check for it needs keys without
+    /// errors, because an error may have lost the requirement.
+    pub(crate) fn check(&self, span: Span, fix: &str, errors: &mut Errors) {
+        self.check_rules(errors);
+        let step_up = [Field::Methods, Field::AnyMethods, Field::Acr, Field::MaxAge];
+        let requires_step_up = step_up.iter().any(|field| self.spans.contains_key(field));
+        if self.trust() == Trust::Sensitive && !requires_step_up && errors.is_empty() {
+            errors.at(span, fix);
+        }
+    }
+
+    /// Reports the rules for each key. An empty requirement violates none of them.
+    pub(crate) fn check_rules(&self, errors: &mut Errors) {
+        let trust = self.trust();
+        if let Some(reason) = &self.reason {
+            if trust != Trust::Public {
+                errors.at(
+                    reason.span(),
+                    "a reason states why an endpoint is public; write trust = \"public\", or remove it",
+                );
+            } else if reason.value().trim().is_empty() {
+                errors.at(reason.span(), format!("the reason is empty; write {REASON}"));
+            }
+        }
         let mut problems = self.requirement.contradictions(trust);
         if problems.is_empty() {
             problems = self.requirement.problems();
@@ -99,6 +137,10 @@ impl Keys {
                     Argument::Pair(pair) => Value::Other(pair.key.span()),
                 });
                 (Field::AnyMethods, items.collect())
+            }
+            Value::Indexed(name, items) if name == "any" => {
+                errors.at(name.span(), format!("any takes parentheses; write any({items})"));
+                return;
             }
             Value::Text(text) => {
                 let message = format!("expected a list; write methods = [\"{}\"]", text.value());
@@ -130,6 +172,22 @@ impl Keys {
             _ => self.requirement.methods = methods,
         }
     }
+}
+
+/// How to write a reason.
+const REASON: &str = "why the endpoint is public, as in reason = \"signed by Stripe\"";
+
+fn trust(value: Value, errors: &mut Errors) -> Option<Trust> {
+    let names = || Trust::ALL.map(Trust::as_str);
+    let write = names().map(|name| format!("trust = \"{name}\"")).join(" or ");
+    let text = value.into_text(errors, &write)?;
+    let trust = Trust::ALL.into_iter().find(|trust| trust.as_str() == text.value());
+    if trust.is_none() {
+        let name = text.value();
+        let suggestion = Suggestion::among(&name, names()).or(format_args!("write {write}"));
+        errors.at(text.span(), format!("unknown trust `{name}`{suggestion}"));
+    }
+    trust
 }
 
 fn method(item: Value, errors: &mut Errors) -> Option<Method> {

@@ -8,7 +8,7 @@ use crate::record;
 use crate::value::pairs;
 use proc_macro2::TokenStream;
 use quote::quote;
-use stepup_contract::{Suggestion, Trust};
+use stepup_contract::Suggestion;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Ident, Token, Visibility};
 
@@ -35,39 +35,37 @@ impl Parse for Item {
 }
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
-    let Item { attributes, visibility, name, keys } = match syn::parse2(input) {
+    let Item { attributes, visibility, name, keys: tokens } = match syn::parse2(input) {
         Ok(item) => item,
         Err(error) => return error.into_compile_error(),
     };
     let mut errors = Errors::default();
-    let mut requirement = Keys::default();
+    let mut keys = Keys::default();
     let mut runtime = default_runtime();
-    let pairs = pairs(keys, &mut errors);
+    let pairs = pairs(tokens, &mut errors);
     for pair in once(pairs, &mut errors) {
         let key = pair.key.clone();
         if key == "crate" {
             if let Some(path) = crate_path(pair.value, &mut errors) {
                 runtime = path;
             }
-        } else if !requirement.read(pair, &mut errors) {
+        } else if !keys.read(pair, &mut errors) {
             let suggestion = Suggestion::among(&key.to_string(), KEYS)
                 .or(format_args!("a policy has {}", KEYS.join(", ")));
             errors.at(key.span(), format!("unknown key `{key}`{suggestion}"));
         }
     }
-    requirement.check(Trust::Sensitive, &mut errors);
-    if errors.is_empty() && !requirement.requires_step_up() {
-        errors.at(
-            name.span(),
-            "a policy requires methods, acr or max_age; write PAYMENTS: methods = [\"mfa\"]",
-        );
-    }
-    let security = record::security(&requirement.requirement);
+    keys.check(
+        name.span(),
+        "a sensitive policy requires methods, acr or max_age; write PAYMENTS: methods = [\"mfa\"], or \
+         trust = \"standard\" if a valid token is enough",
+        &mut errors,
+    );
+    let policy = record::policy(&keys, &runtime);
     let errors = errors.into_tokens();
     quote! {
         #(#attributes)*
-        #visibility const #name: #runtime::__private::Policy =
-            #runtime::__private::Policy::from_checked_json(#security);
+        #visibility const #name: #runtime::__private::Policy = #policy;
         #errors
     }
 }

@@ -1,11 +1,11 @@
 //! The JSON fragments of an endpoint's record, and the statics that put a record into the link section.
 //! `stepup_contract::record` defines the format.
 
-use crate::attribute::Route;
+use crate::keys::Keys;
 use proc_macro2::TokenStream;
 use quote::quote;
 use serde_json::to_string;
-use stepup_contract::{Requirement, record};
+use stepup_contract::{HttpMethod, Trust, record};
 
 /// `{"record":1,…,"package":"…","version":"…",` of the current crate.
 pub(crate) fn head() -> String {
@@ -19,17 +19,43 @@ pub(crate) fn head() -> String {
 }
 
 /// `"method":"POST","path":"/x",`
-pub(crate) fn route(route: &Route) -> String {
-    let path = text(&route.path);
-    match route.method {
+pub(crate) fn route(method: Option<HttpMethod>, path: &str) -> String {
+    let path = text(path);
+    match method {
         Some(method) => format!("\"method\":\"{method}\",\"path\":{path},"),
         None => format!("\"path\":{path},"),
     }
 }
 
-/// The `security` object.
-pub(crate) fn security(requirement: &Requirement) -> String {
-    to_string(requirement).unwrap_or_default()
+/// A `Policy` expression for these keys.
+pub(crate) fn policy(keys: &Keys, runtime: &TokenStream) -> TokenStream {
+    // If the keys have errors, they may contradict the trust, which an error reports already.
+    let trust = match keys.trust() {
+        Trust::Public => Trust::Public,
+        _ => keys.requirement.trust(),
+    };
+    let reason = keys.reason().map(|reason| format!(",\"reason\":{}", text(&reason)));
+    let mut security = keys.requirement.clone();
+    security.scopes.clear();
+    let security = to_string(&security).unwrap_or_default();
+    let policy = format!(
+        "\"trust\":\"{}\"{},\"security\":{}",
+        trust.as_str(),
+        reason.unwrap_or_default(),
+        security.strip_suffix('}').unwrap_or_default()
+    );
+    let scopes = scopes(&keys.requirement.scopes);
+    quote!(#runtime::__private::Policy::from_checked_json(#policy, #scopes))
+}
+
+/// `"a","b"`
+pub(crate) fn scopes(scopes: &[String]) -> String {
+    scopes.iter().map(|scope| text(scope)).collect::<Vec<_>>().join(",")
+}
+
+/// `"summary":"…",`, or nothing.
+pub(crate) fn summary(summary: Option<&str>) -> String {
+    summary.map(|summary| format!("\"summary\":{},", text(summary))).unwrap_or_default()
 }
 
 /// `text` as a JSON string.

@@ -91,7 +91,7 @@ fn late(
     let http_method = attribute::http_method(method, errors);
     let path = attribute::path(Value::Text(path), errors);
     let route = Route { method: http_method?, path: path? };
-    let text = record::route(&route);
+    let text = route.text();
     let statics = record::statics(runtime);
     let reference = quote_spanned!(handler.span()=> &#handler);
     Some(quote! {

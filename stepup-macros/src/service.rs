@@ -3,9 +3,11 @@
 use crate::attribute::{crate_path, default_runtime, once};
 use crate::diagnostics::Errors;
 use crate::record;
-use crate::value::pairs;
-use proc_macro2::TokenStream;
+use crate::value::{Value, pairs};
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
+use std::env;
+use std::path::Path;
 use stepup_contract::{Suggestion, check_base};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -40,12 +42,27 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                     }
                 }
             }
+            "includes" => {
+                let includes = includes(pair.value, &mut errors);
+                rest.push_str(&format!(",\"includes\":[{}]", record::scopes(&includes)));
+            }
             _ => {
-                let suggestion = Suggestion::among(&key, ["unlisted", "base", "crate"])
-                    .or("service! has unlisted and base");
+                let suggestion = Suggestion::among(&key, ["unlisted", "base", "includes", "crate"])
+                    .or("service! has unlisted, base and includes");
                 errors.at(pair.key.span(), format!("unknown key `{key}`{suggestion}"));
             }
         }
+    }
+    let program = is_program();
+    if program && !rest.is_empty() && has_library() {
+        errors.at(
+            Span::call_site(),
+            "integration tests link only the library of this package, and would not see this service!; move \
+             service! to src/lib.rs",
+        );
+    }
+    if program {
+        rest.push_str(",\"program\":true");
     }
     let head = record::head();
     let service = record::text(&std::env::var("CARGO_PKG_NAME").unwrap_or_default());
@@ -55,7 +72,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let errors = errors.into_tokens();
     quote! {
         const _: () = {
-            const __STEP_UP_RECORD: #private::Record = #private::Record::new(#head, "", #line, "");
+            const __STEP_UP_RECORD: #private::Record = #private::Record::service(#head, #line);
             #statics
         };
 
@@ -68,4 +85,34 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 
         #errors
     }
+}
+
+/// The names of packages.
+fn includes(value: Value, errors: &mut Errors) -> Vec<String> {
+    const WRITE: &str = "includes = [\"billing\"], the names of packages";
+    match value {
+        Value::List(_, items) if !items.is_empty() => {
+            let names = items.into_iter().filter_map(|item| item.into_text(errors, WRITE));
+            names.map(|name| name.value()).collect()
+        }
+        other => {
+            errors.at(other.span(), format!("expected a list; write {WRITE}"));
+            Vec::new()
+        }
+    }
+}
+
+/// Whether the crate is a program or an integration test. Cargo sets these variables for no library.
+fn is_program() -> bool {
+    ["CARGO_BIN_NAME", "CARGO_TARGET_TMPDIR"].iter().any(|name| env::var_os(name).is_some())
+}
+
+/// Whether the crate is the program of a package that has a library too.
+fn has_library() -> bool {
+    let Some(folder) = env::var_os("CARGO_MANIFEST_DIR") else { return false };
+    let Ok(program) = env::var("CARGO_BIN_NAME") else { return false };
+    let folder = Path::new(&folder);
+    let example = folder.join("examples").join(&program);
+    let is_example = example.is_dir() || example.with_extension("rs").is_file();
+    !is_example && folder.join("src/lib.rs").is_file()
 }

@@ -61,10 +61,13 @@ fn a_handler_with_a_route_gets_a_guard_a_type_and_a_record() {
                     "{\"record\":1,\"runtime\":\"0.1\",\"package\":\"stepup-macros\",\"version\":\"0.0.0\",",
                     "\"method\":\"POST\",\"path\":\"/approve\",",
                     ::core::concat!(
-                        "\"trust\":\"sensitive\",\"handler\":\"", ::core::module_path!(),
-                        "::approve\",\"security\":"
+                        "\"handler\":\"", ::core::module_path!(),
+                        "::approve\",\"summary\":\"Docs.\","
                     ),
-                    "{\"step-up\":true,\"methods\":[\"mfa\"],\"max-age\":300}",
+                    ::stepup_runtime::__private::Policy::from_checked_json(
+                        "\"trust\":\"sensitive\",\"security\":{\"step-up\":true,\"methods\":[\"mfa\"],\"max-age\":300",
+                        "",
+                    ),
                 );
                 #[used]
                 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__stepup"))]
@@ -110,11 +113,8 @@ fn a_handler_with_a_policy_uses_its_requirement() {
                 const __STEP_UP_RECORD: ::stepup_runtime::__private::Record = ::stepup_runtime::__private::Record::new(
                     "{\"record\":1,\"runtime\":\"0.1\",\"package\":\"stepup-macros\",\"version\":\"0.0.0\",",
                     "",
-                    ::core::concat!(
-                        "\"trust\":\"sensitive\",\"handler\":\"", ::core::module_path!(),
-                        "::cancel\",\"security\":"
-                    ),
-                    __STEP_UP_POLICY.security(),
+                    ::core::concat!("\"handler\":\"", ::core::module_path!(), "::cancel\","),
+                    __STEP_UP_POLICY,
                 );
                 #[used]
                 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__stepup"))]
@@ -147,7 +147,8 @@ fn a_policy_is_a_constant() {
         policy::expand(quote!(pub PAYMENTS: methods = any("hwk", custom("x")), acr = "gold")),
         expect![[r#"
             pub const PAYMENTS: ::stepup_runtime::__private::Policy = ::stepup_runtime::__private::Policy::from_checked_json(
-                "{\"step-up\":true,\"any-methods\":[\"hwk\",\"custom:x\"],\"acr\":[\"gold\"]}",
+                "\"trust\":\"sensitive\",\"security\":{\"step-up\":true,\"any-methods\":[\"hwk\",\"custom:x\"],\"acr\":[\"gold\"]",
+                "",
             );
         "#]],
     );

@@ -24,6 +24,8 @@ pub(crate) enum Value {
     List(Span, Vec<Value>),
     /// `any("a")`, `risk(deny = "high")`
     Call(Ident, Span, Vec<Argument>),
+    /// `any["a"]`, which no key takes.
+    Indexed(Ident, TokenStream),
     Path(Path),
     /// Anything else.
     Other(Span),
@@ -41,6 +43,7 @@ impl Value {
             Self::Text(text) => text.span(),
             Self::Literal(literal) => literal.span(),
             Self::Path(path) => path.span(),
+            Self::Indexed(name, _) => name.span(),
             Self::Negative(span)
             | Self::List(span, _)
             | Self::Call(_, span, _)
@@ -100,6 +103,11 @@ pub(crate) fn split(tokens: TokenStream) -> Vec<TokenStream> {
 
 fn pair(input: ParseStream<'_>) -> syn::Result<Pair> {
     let key = Ident::parse_any(input)?;
+    if input.is_empty() {
+        // The reader of the key says what to write.
+        let value = Value::Other(key.span());
+        return Ok(Pair { key, value });
+    }
     if !input.peek(Token![=]) {
         let message = format!("expected a value; write `{key} = …`");
         return Err(syn::Error::new(key.span(), message));
@@ -141,6 +149,12 @@ fn value(input: ParseStream<'_>) -> syn::Result<Value> {
         let arguments = content.parse_terminated(argument, Token![,])?;
         let span = name.span().join(paren.span.join()).unwrap_or(name.span());
         return Ok(Value::Call(name, span, arguments.into_iter().collect()));
+    }
+    if input.peek(Ident) && input.peek2(token::Bracket) {
+        let name = input.parse()?;
+        let content;
+        bracketed!(content in input);
+        return Ok(Value::Indexed(name, content.parse()?));
     }
     if input.peek(Ident) || input.peek(Token![::]) || input.peek(Token![crate]) {
         return input.call(Path::parse_mod_style).map(Value::Path);

@@ -16,9 +16,12 @@
 //! }
 //!
 //! fn app(step_up: StepUp) -> Router {
-//!     routes![profile, approve].with_state(step_up)
+//!     step_up.protect(routes![profile, approve]).with_state(step_up)
 //! }
 //! ```
+//!
+//! [`StepUp::protect`] refuses every request that the contract does not list, so that a handler whose author forgot the
+//! attribute is open to nobody.
 //!
 //! # A request's path
 //!
@@ -98,9 +101,14 @@ pub use stepup_contract::{
 /// use stepup_runtime::{policy, step_up};
 ///
 /// policy! { pub PAYMENTS: methods = ["mfa"], max_age = 300 }
+/// policy! { pub READERS: trust = "standard", scopes = ["read"] }
 ///
 /// #[step_up(post = "/transfers", policy = PAYMENTS)]
 /// async fn transfer() {}
+///
+/// // Scopes can be added to a policy.
+/// #[step_up(get = "/transfers", policy = READERS, scopes = ["transfers"])]
+/// async fn transfers() {}
 /// ```
 pub use stepup_macros::policy;
 /// An `axum::Router` with each guarded handler mounted at its route.
@@ -119,12 +127,17 @@ pub use stepup_macros::policy;
 /// ```
 #[cfg(feature = "axum")]
 pub use stepup_macros::routes;
-/// Declares the service of the contract.
+/// Declares the service of the contract, once per program: in the library of the program's package if there is one, so
+/// that integration tests see the same contract, otherwise in `main.rs`.
 ///
 /// ```
 /// stepup_runtime::service!(unlisted = "allow", base = "/api");
 /// # fn main() {}
 /// ```
+///
+/// A library may be linked into another program, which its `service!` does not describe. So a `service!` in a library
+/// counts only if all endpoints are of its own package, or of the packages that it includes:
+/// `service!(includes = ["billing"])`. A `service!` in a program counts in any case.
 pub use stepup_macros::service;
 /// Guards an axum handler and registers it in the contract.
 ///

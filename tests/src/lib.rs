@@ -11,6 +11,7 @@ pub mod gateways;
 pub mod http2;
 pub mod introspecting_issuer;
 pub mod lenient_router;
+pub mod log;
 pub mod paused_time;
 pub mod peers;
 pub mod proxy;

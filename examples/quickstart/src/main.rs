@@ -35,7 +35,7 @@ async fn approve(user: Principal, Json(transaction): Json<Transaction>) -> Strin
 }
 
 fn app(step_up: StepUp) -> Router {
-    routes![profile, approve].with_state(step_up)
+    step_up.protect(routes![profile, approve]).with_state(step_up)
 }
 
 #[tokio::main]

@@ -82,7 +82,8 @@ impl Explanation<'_> {
             }
             Err(Cause::Unlisted) => {
                 lines.add(
-                    "request: matches no endpoint; refused with 403, because `unlisted` is \"deny\"",
+                    "request: matches no endpoint; a gateway and step_up.protect() refuse it with 403, because `unlisted` \
+                     is \"deny\"; a router without either of them serves it, if it has a handler for it",
                 );
                 false
             }
@@ -112,6 +113,12 @@ impl Explanation<'_> {
     fn endpoint(&self, endpoint: &Endpoint, lines: &mut Lines) -> bool {
         let handler = endpoint.handler.as_deref().map(|h| format!(", {h}")).unwrap_or_default();
         lines.add(format!("request: matches {}{handler}", self.contract.route(endpoint)));
+        if endpoint.public {
+            let reason = endpoint.reason.as_deref().unwrap_or("no reason given");
+            lines.add(format!("trust: public, so no credential is read; reason: {reason}"));
+            lines.add("allowed");
+            return true;
+        }
         if let Some(reason) = unenforceable(&endpoint.requirement, true) {
             lines.add(format!("refused with 500: {reason}"));
             return false;

@@ -69,6 +69,7 @@ impl Metrics {
                 }
                 return;
             }
+            Ok(Admission::Public) => "allow-public",
             Ok(Admission::Preflight) => "preflight",
             Ok(_) => "allow-unlisted",
             Err(refusal) => refusal.kind(),
@@ -82,7 +83,7 @@ impl Metrics {
     }
 
     pub(crate) fn contract_loaded(&self, contract: &Contract) {
-        for trust in [Trust::Standard, Trust::Sensitive] {
+        for trust in Trust::ALL {
             let endpoints = contract.endpoints().iter().filter(|one| one.trust() == trust);
             let number = i64::try_from(endpoints.count()).unwrap_or(i64::MAX);
             self.endpoints.get_or_create(&[("trust", trust.as_str())]).set(number);

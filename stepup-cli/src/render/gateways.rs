@@ -236,8 +236,9 @@ fn protected(contract: &Contract) -> String {
         Unlisted::Deny => "Requests that match no endpoint are refused.",
         Unlisted::Allow => "Requests that match no endpoint are allowed.",
     };
-    let standard = of(Trust::Standard).count();
-    let _ = write!(text, "\n# A valid token is enough at {standard} more. {rest}");
+    let (standard, public) = (of(Trust::Standard).count(), of(Trust::Public).count());
+    let public = if public == 0 { String::new() } else { format!(", and {public} are public") };
+    let _ = write!(text, "\n# A valid token is enough at {standard} more{public}. {rest}");
     text
 }
 

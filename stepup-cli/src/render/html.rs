@@ -1,7 +1,9 @@
 //! The contract as one self-contained page. Its style is `page.css`, its script `page.js`.
 
 use crate::contract_file::input::{contract, view};
-use crate::report::display::{requirement_parts, unknown_fields_warning, visible};
+use crate::report::display::{
+    requirement_parts, trust_text, unknown_fields_warning, unlisted_text, visible,
+};
 use crate::report::failure::Failure;
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -48,15 +50,8 @@ fn page(contract: &ContractView, since: Option<(&str, &[Change])>) -> String {
             *axis = (*axis).min(change.axis());
         }
     }
-    for (trust, id, title, description) in [
-        (
-            Trust::Sensitive,
-            "sensitive",
-            "Sensitive",
-            "How and when the caller authenticated is checked.",
-        ),
-        (Trust::Standard, "standard", "Standard", "A valid token is enough."),
-    ] {
+    for trust in Trust::ALL {
+        let (id, (title, description)) = (trust.as_str(), trust_text(trust));
         let endpoints: Vec<&Endpoint> =
             contract.endpoints().iter().filter(|endpoint| endpoint.trust() == trust).collect();
         if endpoints.is_empty() {
@@ -74,11 +69,15 @@ fn page(contract: &ContractView, since: Option<(&str, &[Change])>) -> String {
         }
         main.push_str("</ul></section>\n");
     }
-    let count = |trust| contract.endpoints().iter().filter(|e| e.trust() == trust).count();
     let unlisted = match contract.unlisted() {
-        Unlisted::Deny => "<b class=\"ok\">refused</b>",
+        Unlisted::Deny => "<b>refused by gateway or protect</b>",
         Unlisted::Allow => "<b class=\"bad\">allowed</b>",
     };
+    let unlisted_text = unlisted_text(contract.unlisted());
+    let counts = Trust::ALL.map(|trust| {
+        let count = contract.endpoints().iter().filter(|e| e.trust() == trust).count();
+        format!("<div><dt>{}</dt><dd>{count}</dd></div>", trust.as_str())
+    });
     let digest = contract.digest().unwrap_or_default();
     let digest = digest.get(..12).unwrap_or_default();
     let (css, js) = (include_str!("page.css"), include_str!("page.js"));
@@ -89,8 +88,8 @@ fn page(contract: &ContractView, since: Option<(&str, &[Change])>) -> String {
          <title>{service} — step-up contract</title>\n<style>\n{css}</style>\n</head>\n<body>\n\
          <header><div class=\"title\"><h1>{service}</h1><p>step-up contract of version {version} \
          <code>{digest}</code></p></div>\n\
-         <dl><div><dt>sensitive</dt><dd>{}</dd></div><div><dt>standard</dt><dd>{}</dd></div>\
-         <div><dt>other requests</dt><dd>{unlisted}</dd></div></dl>\n\
+         <dl>{}<div><dt>other requests</dt><dd>{unlisted}</dd></div></dl>\n\
+         <p class=\"unlisted\">{unlisted_text}</p>\n\
          <div class=\"search\"><label for=\"q\">Search</label>\
          <input id=\"q\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" \
          placeholder=\"path, method, handler, requirement\" aria-describedby=\"shown\">\
@@ -100,8 +99,7 @@ fn page(contract: &ContractView, since: Option<(&str, &[Change])>) -> String {
          </div></header>\n\
          <main>\n{main}<p id=\"nothing\" hidden>No endpoint matches.</p></main>\n\
          <script>\n{js}</script>\n</body>\n</html>\n",
-        count(Trust::Sensitive),
-        count(Trust::Standard),
+        counts.concat(),
     )
 }
 
@@ -138,15 +136,17 @@ fn changed(changes: &[Change], version: &str) -> String {
 fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> String {
     let method = endpoint.method.map_or("ANY", |method| method.as_str());
     let whole = contract.whole_path(endpoint);
-    let parts = requirement_parts(&endpoint.requirement);
+    let parts = requirement_parts(endpoint);
     let handler = endpoint.handler.as_deref().unwrap_or_default();
+    let summary = endpoint.summary.as_deref().unwrap_or_default();
     // The search finds the displayed text and the contract's own words.
     let trust = endpoint.trust().as_str();
     let json = serde_json::to_string(&endpoint.requirement).unwrap_or_default();
     let json = json.replace(['{', '}', '[', ']', '"', ':', ','], " ");
     let changed = axis.map(Axis::as_str).unwrap_or_default();
     let displayed = parts.join(" ");
-    let words = format!("{method} {whole} {handler} {trust} {changed} {displayed} {json}");
+    let words =
+        format!("{method} {whole} {summary} {handler} {trust} {changed} {displayed} {json}");
     // A missing limit sorts as the longest age.
     let age = endpoint.requirement.max_age.map(|age| age.to_string()).unwrap_or_default();
     let methods = [&endpoint.requirement.methods[..], &endpoint.requirement.any_methods].concat();
@@ -158,12 +158,13 @@ fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> Stri
         .map(|axis| format!("<span class=\"axis {0}\">{0}</span>", axis.as_str()));
     format!(
         "<li data-words=\"{}\" data-age=\"{age}\" data-methods=\"{}\"><span class=\"method {}\">{method}</span><span class=\"where\">\
-         <code class=\"path\">{}</code><span class=\"handler\">{}</span></span>\
+         <code class=\"path\">{}</code><span class=\"summary\">{}</span><span class=\"handler\">{}</span></span>\
          <span class=\"asks\">{}{}</span></li>\n",
         escaped(&words.to_lowercase()),
         escaped(&methods),
         method.to_lowercase(),
         path(&whole),
+        escaped(summary),
         escaped(handler),
         axis.unwrap_or_default(),
         chips.join(""),

@@ -163,11 +163,12 @@ fn operations(
             let Some(endpoint) = endpoint else { continue };
             describe(&operation, endpoint, everywhere, scopes)?;
             if create {
-                let summary = match endpoint.trust() {
+                let requires = match endpoint.trust() {
                     Trust::Sensitive => "Requires step-up authentication",
+                    Trust::Public => "Requires no token",
                     _ => "Requires a valid token",
                 };
-                put(&operation, "summary", summary)?;
+                put(&operation, "summary", endpoint.summary.as_deref().unwrap_or(requires))?;
             }
             described.insert(endpoint);
         }
@@ -182,7 +183,7 @@ fn operations(
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// The endpoint of an operation, whose path may lack the contract's base. The last parameter may be a wildcard, which
-/// matches several segments; of two possible endpoints the sensitive one is used.
+/// matches several segments; of two possible endpoints, the one that requires more trust is used.
 fn endpoint_of<'a>(
     contract: &ContractView,
     table: &'a Table,
@@ -198,11 +199,8 @@ fn endpoint_of<'a>(
             let template = contract.whole_path(endpoint);
             template.contains("{*") && without_names(&plain(&template)) == sample
         });
-        let stricter = wildcard.filter(|endpoint| endpoint.trust() == Trust::Sensitive);
-        match found {
-            Some(found) if found.trust() == Trust::Sensitive => Some(found),
-            found => stricter.or(found).or(wildcard),
-        }
+        // Of two with the same trust, the last one.
+        [wildcard, found].into_iter().flatten().max_by_key(|endpoint| endpoint.trust())
     })
 }
 
@@ -213,6 +211,9 @@ fn describe(
     everywhere: &Value,
     scopes: bool,
 ) -> Result<(), String> {
+    if endpoint.public {
+        return describe_public(operation, endpoint);
+    }
     let scopes = if scopes { &endpoint.requirement.scopes[..] } else { &[] };
     // Every existing alternative requires the token too: an additional alternative would allow calls without it.
     let invalid = "the `security` of an operation is not an array of objects";
@@ -240,6 +241,26 @@ fn describe(
         }
     }
     put(operation, "x-step-up", &endpoint.requirement)
+}
+
+/// Marks an operation as public. Its own security, such as a signature, stays.
+fn describe_public(operation: &CstObject, endpoint: &Endpoint) -> Result<(), String> {
+    let own = operation.get("security").and_then(|security| security.array_value());
+    match own.map(|own| own.elements()) {
+        Some(alternatives) if !alternatives.is_empty() => {
+            // Added while the endpoint was not public.
+            let alternatives = alternatives.iter().filter_map(|one| one.as_object());
+            for added in alternatives.filter_map(|one| one.get(SCHEME)) {
+                added.remove();
+            }
+        }
+        _ => put(operation, "security", &json!([]))?,
+    }
+    let mut public = json!({"trust": endpoint.trust(), "step-up": false});
+    if let Some(reason) = &endpoint.reason {
+        public["reason"] = reason.as_str().into();
+    }
+    put(operation, "x-step-up", &public)
 }
 
 /// The path as OpenAPI writes it: a wildcard is an ordinary parameter.

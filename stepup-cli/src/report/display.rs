@@ -1,6 +1,6 @@
 //! Contract values as text for people, escaped for terminals, logs, Markdown and pages.
 
-use stepup_contract::{ContractView, Method, Requirement};
+use stepup_contract::{ContractView, Endpoint, Field, Trust, Unlisted};
 
 /// A text as one visible line. Control characters, which a terminal or a workflow's log would interpret, and characters
 /// that change the direction of text are escaped.
@@ -31,36 +31,45 @@ pub(crate) fn unknown_fields_warning(contract: &ContractView) -> Option<String> 
     })
 }
 
-/// Seconds in the largest fitting unit.
-pub(crate) fn age(seconds: u32) -> String {
-    match seconds {
-        0 => "0 s".into(),
-        _ if seconds.is_multiple_of(86_400) => format!("{} d", seconds / 86_400),
-        _ if seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
-        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
-        _ => format!("{seconds} s"),
+/// The title and the description of a level of trust.
+pub(crate) fn trust_text(trust: Trust) -> (&'static str, &'static str) {
+    match trust {
+        Trust::Sensitive => ("Sensitive", "How and when the caller authenticated is checked."),
+        Trust::Standard => ("Standard", "A valid token is enough."),
+        Trust::Public => ("Public", "Everybody may call these endpoints, without a token."),
+        _ => ("Other", "This version does not know this level of trust."),
     }
 }
 
-/// The parts of a requirement, in the order of the checks.
-pub(crate) fn requirement_parts(requirement: &Requirement) -> Vec<String> {
-    let list = |names: Vec<String>, word: &str| match &names[..] {
-        [] => None,
-        [one] => Some(one.clone()),
-        _ => Some(names.join(word)),
-    };
-    let methods = |methods: &[Method]| methods.iter().map(Method::to_string).collect();
+/// What happens to requests that match no endpoint.
+pub(crate) fn unlisted_text(unlisted: Unlisted) -> &'static str {
+    match unlisted {
+        Unlisted::Deny => {
+            "Requests that match no endpoint are refused by a gateway and by step_up.protect(). A router without either \
+             of them serves its other handlers to everybody."
+        }
+        Unlisted::Allow => "Requests that match no endpoint are allowed.",
+    }
+}
+
+/// What an endpoint requires, in the order of the checks; or why the endpoint is public.
+pub(crate) fn requirement_parts(endpoint: &Endpoint) -> Vec<String> {
+    if endpoint.public {
+        return vec![endpoint.reason.clone().unwrap_or_else(|| "no reason given".into())];
+    }
+    let requirement = &endpoint.requirement;
+    let text = |field| requirement.field_text(field);
     let mut parts = Vec::new();
     parts.extend(requirement.bound.then(|| "bound token".to_owned()));
     if let Some(risk) = requirement.risk {
         parts.extend(risk.deny.map(|level| format!("risk below {level}")));
         parts.extend(risk.step_up.map(|level| format!("step-up from risk {level}")));
     }
-    parts.extend(list(methods(&requirement.methods), " and "));
-    parts.extend(list(methods(&requirement.any_methods), " or "));
-    parts.extend(list(requirement.acr.clone(), " or ").map(|acr| format!("acr {acr}")));
-    parts.extend(requirement.max_age.map(|seconds| format!("login at most {} old", age(seconds))));
-    parts.extend(list(requirement.scopes.clone(), " and ").map(|scopes| format!("scope {scopes}")));
+    parts.extend(text(Field::Methods));
+    parts.extend(text(Field::AnyMethods));
+    parts.extend(text(Field::Acr).map(|acr| format!("acr {acr}")));
+    parts.extend(text(Field::MaxAge).map(|age| format!("login at most {age} old")));
+    parts.extend(text(Field::Scopes).map(|scopes| format!("scope {scopes}")));
     parts.extend(requirement.per_action.then(|| "confirmed call by call".to_owned()));
     parts
 }

@@ -3,7 +3,7 @@
 //! match, so an endpoint that takes requests from another is compared with that one.
 
 use crate::comparison::conflicts::indices;
-use crate::comparison::weakening::weakened_fields;
+use crate::comparison::weakening::weakened_endpoint;
 use crate::model::{Contract, Endpoint, Field, Unlisted, methods};
 use crate::path::representatives::{readable, representatives};
 use crate::path::template::segments;
@@ -38,7 +38,7 @@ pub enum Kind {
     UnlistedOpened,
     /// The requests match no endpoint any more. The attribute may have been removed.
     Gone,
-    /// The requirement is another one.
+    /// The requirement, or the reason why the endpoint is public, is another one.
     Changed,
     /// Requests that match no endpoint are now refused.
     UnlistedClosed,
@@ -184,9 +184,12 @@ impl Change {
             (Some(_), None) => Kind::Gone,
             (None, Some(_)) if before == Unlisted::Allow => Kind::Covered,
             (None, Some(_)) => Kind::Added,
-            (Some(old), Some(new)) if old.requirement != new.requirement => {
-                weakened = weakened_fields(&old.requirement, &new.requirement);
-                tightened = weakened_fields(&new.requirement, &old.requirement);
+            (Some(old), Some(new))
+                if (&old.requirement, old.public, &old.reason)
+                    != (&new.requirement, new.public, &new.reason) =>
+            {
+                weakened = weakened_endpoint(old, new);
+                tightened = weakened_endpoint(new, old);
                 Kind::Changed
             }
             (Some(old), Some(new)) if old.handler != new.handler => Kind::Moved,

@@ -1,7 +1,7 @@
 //! Conflicts between the endpoints of one contract: an endpoint that takes requests from a stricter one, and an
 //! endpoint that some servers cannot distinguish from a stricter one.
 
-use crate::comparison::weakening::weakened_fields;
+use crate::comparison::weakening::weakened_endpoint;
 use crate::model::{Contract, Endpoint, Unlisted, methods};
 use crate::path::representatives::representatives;
 use crate::path::template::{overlap, segments};
@@ -130,8 +130,7 @@ pub(crate) fn lookalikes<'a>(
         let both = [endpoint, other];
         let share_a_method =
             methods().any(|method| both.iter().all(|one| method_rank(one, method).is_some()));
-        if share_a_method && !weakened_fields(&other.requirement, &endpoint.requirement).is_empty()
-        {
+        if share_a_method && !weakened_endpoint(other, endpoint).is_empty() {
             lookalikes.entry(one).or_default().push(other);
         }
     }
@@ -156,10 +155,9 @@ fn by_template(wholes: &[Cow<'_, str>]) -> (Vec<Vec<usize>>, Vec<usize>) {
 
 /// The fields in which an endpoint requires less than a stricter one, with both values; empty if there are none.
 pub(crate) fn less_required(endpoint: &Endpoint, stricter: &Endpoint) -> String {
-    let fields = weakened_fields(&stricter.requirement, &endpoint.requirement).into_iter();
-    let fields = fields.map(|field| {
-        let value = |endpoint: &Endpoint| endpoint.requirement.field_text(field);
-        format!("{}: {} instead of {}", field.key(), value(endpoint), value(stricter))
+    let fields = weakened_endpoint(stricter, endpoint).into_iter().map(|field| {
+        let value = |endpoint: &Endpoint| endpoint.field_text(field);
+        format!("{}: {} instead of {}", field.name(), value(endpoint), value(stricter))
     });
     fields.collect::<Vec<_>>().join("; ")
 }
@@ -176,11 +174,9 @@ mod tests {
 
     #[test]
     fn a_wildcard_with_an_endpoint_for_each_method_can_be_checked() {
-        let at = |method, path: &str, age| Endpoint {
-            method: Some(method),
-            path: path.into(),
-            handler: None,
-            requirement: Requirement { max_age: Some(age), ..Requirement::default() },
+        let at = |method, path: &str, age| {
+            let requirement = Requirement { max_age: Some(age), ..Requirement::default() };
+            Endpoint::new(path, requirement).with_method(method)
         };
         let all = HttpMethod::ALL.into_iter();
         let below =

@@ -53,17 +53,17 @@ fn moved(old: &Endpoint, new: &Endpoint, previous_route: Option<String>) -> Vec<
 
 fn changed(change: &Change) -> Vec<String> {
     let (Some(old), Some(new)) = (&change.old, &change.new) else { return Vec::new() };
-    let value = |endpoint: &Endpoint, field: Field| match field {
-        Field::StepUp => endpoint.trust().as_str().to_owned(),
-        field => endpoint.requirement.field_text(field),
-    };
     let sentence = |field: Field, axis: &str| {
-        let name = if field == Field::StepUp { "trust" } else { field.key() };
-        format!("{name}{axis}: {} → {}", value(old, field), value(new, field))
+        format!("{}{axis}: {} → {}", field.name(), old.field_text(field), new.field_text(field))
     };
     let Change { weakened, tightened, .. } = change;
-    let mut sentences: Vec<String> = weakened.iter().map(|f| sentence(*f, " weakened")).collect();
-    sentences.extend(tightened.iter().map(|field| sentence(*field, " tightened")));
+    let axis = |field| match tightened.contains(field) {
+        true => " weakened and tightened",
+        false => " weakened",
+    };
+    let mut sentences: Vec<String> = weakened.iter().map(|f| sentence(*f, axis(f))).collect();
+    let only_tightened = tightened.iter().filter(|field| !weakened.contains(field));
+    sentences.extend(only_tightened.map(|field| sentence(*field, " tightened")));
     if sentences.is_empty() {
         sentences.push("authorizes the same callers".into());
     }
@@ -75,7 +75,11 @@ fn changed(change: &Change) -> Vec<String> {
                 && [weakened, tightened].iter().any(|f| f.contains(&Field::RiskDeny)))
     };
     let others = Field::ALL.into_iter().filter(|field| !described(*field));
-    let others = others.filter(|field| value(old, *field) != value(new, *field));
+    let others = others.filter(|field| old.field_text(*field) != new.field_text(*field));
     sentences.extend(others.map(|field| sentence(field, "")));
+    if old.reason != new.reason {
+        let reason = |endpoint: &Endpoint| endpoint.reason.clone().unwrap_or_else(|| "none".into());
+        sentences.push(format!("reason: {} → {}", reason(old), reason(new)));
+    }
     sentences
 }

@@ -4,8 +4,17 @@
 //! Evidence is anything that a token could prove, whatever its issuer's profile maps to an acr; a group may be proven
 //! directly. With one particular issuer a change may weaken less than reported here, never more.
 
-use crate::model::{Field, Method, Requirement, RiskLevel, Trust};
+use crate::model::{Endpoint, Field, Method, Requirement, RiskLevel, Trust};
 use std::collections::HashSet;
+
+/// The fields in which `new` authorizes callers whom `old` refuses, in the order of the contract's fields.
+pub(crate) fn weakened_endpoint(old: &Endpoint, new: &Endpoint) -> Vec<Field> {
+    let mut fields = weakened_fields(&old.requirement, &new.requirement);
+    if new.public && !old.public && !fields.contains(&Field::StepUp) {
+        fields.insert(0, Field::StepUp);
+    }
+    fields
+}
 
 /// The fields of `old` that evidence accepted by `new` may lack, in the order of the contract's fields.
 pub fn weakened_fields(old: &Requirement, new: &Requirement) -> Vec<Field> {

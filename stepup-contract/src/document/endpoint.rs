@@ -8,7 +8,8 @@ use crate::model::{Endpoint, Field, Requirement, RiskRule, Trust};
 use serde_json::Value;
 
 /// The keys of an endpoint.
-pub(crate) const KEYS: [&str; 5] = ["method", "path", "trust", "handler", "security"];
+pub(crate) const KEYS: [&str; 7] =
+    ["method", "path", "trust", "handler", "summary", "reason", "security"];
 
 /// An endpoint as read, with what the document declares in addition to the values.
 pub(crate) struct EndpointDraft {
@@ -26,10 +27,19 @@ impl EndpointDraft {
     /// Reports declarations that contradict the requirement. Valid only if reading reported no error.
     pub(crate) fn check_declarations(&self, pointer: &str, reader: &mut Reader) {
         let requirement = &self.endpoint.requirement;
+        if self.endpoint.public {
+            if self.declared.step_up {
+                reader.error(
+                    format!("{pointer}/security/step-up"),
+                    "a public endpoint requires no step-up; write false, or make it sensitive",
+                );
+            }
+            return;
+        }
         if self.declared.trust.is_some_and(|trust| trust != requirement.trust()) {
             reader.error(
                 format!("{pointer}/trust"),
-                "contradicts security/step-up: sensitive endpoints have true, standard ones false",
+                "contradicts security/step-up: sensitive endpoints have true, standard and public ones false",
             );
         }
         let step_up = if self.declared.step_up { Trust::Sensitive } else { Trust::Standard };
@@ -51,8 +61,9 @@ impl Reader {
     pub(crate) fn endpoint_at(&mut self, object: Object<'_>, path: String) -> EndpointDraft {
         let method = self.parsed(object, "method");
         let handler = self.text(object, "handler");
-        let trusts = [("standard", Trust::Standard), ("sensitive", Trust::Sensitive)];
-        let trust = self.choice(object, "trust", trusts);
+        let summary = self.text(object, "summary");
+        let reason = self.text(object, "reason");
+        let trust = self.choice(object, "trust", Trust::ALL.map(|trust| (trust.as_str(), trust)));
         let pointer = format!("{}/security", object.pointer);
         let (requirement, step_up) = match object.map.get("security") {
             Some(Value::Object(map)) => self.requirement(Object { map, pointer: &pointer }),
@@ -68,7 +79,8 @@ impl Reader {
                 Default::default()
             }
         };
-        let endpoint = Endpoint { method, path, handler, requirement };
+        let public = trust == Some(Trust::Public);
+        let endpoint = Endpoint { method, path, handler, summary, public, reason, requirement };
         EndpointDraft { endpoint, declared: Declared { trust, step_up } }
     }
 

@@ -87,17 +87,17 @@ impl Reader {
     }
 
     /// One of these texts, by its value.
-    pub(crate) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy, const N: usize>(
         &mut self,
         object: Object<'_>,
         key: &str,
-        choices: [(&str, T); 2],
+        choices: [(&str, T); N],
     ) -> Option<T> {
         let value = object.map.get(key)?;
         let choice = choices.iter().find(|(name, _)| value.as_str() == Some(name));
         if choice.is_none() {
-            let [(one, _), (other, _)] = choices;
-            let message = format!("write \"{one}\" or \"{other}\", not {value}");
+            let names = choices.map(|(name, _)| format!("\"{name}\"")).join(" or ");
+            let message = format!("write {names}, not {value}");
             self.error(format!("{}/{key}", object.pointer), message);
         }
         choice.map(|(_, value)| *value)

@@ -1,7 +1,7 @@
 //! The JSON Schema (draft 2020-12) of the contract, built from the same names and lists as the parser. The schema
 //! describes the types; only the parser checks that paths are valid and that no two endpoints match the same requests.
 
-use crate::model::{CUSTOM, FORMAT, Field, HttpMethod, Method, NO_LEVEL, RiskLevel};
+use crate::model::{CUSTOM, FORMAT, Field, HttpMethod, Method, NO_LEVEL, RiskLevel, Trust};
 use serde_json::{Value, json};
 
 /// The schema of a contract as an enforcer accepts it, in the full and the short form.
@@ -71,11 +71,29 @@ fn endpoint() -> Value {
             "pattern": "^/",
             "description": "axum's template: /users/{id}, /files/{*rest}",
         },
-        "trust": {"enum": ["standard", "sensitive"]},
+        "trust": {"enum": Trust::ALL.map(Trust::as_str)},
         "handler": {"type": "string", "description": "The handler's path in the source, for people"},
+        "summary": {"type": "string", "description": "What the endpoint does, in one line"},
+        "reason": {"type": "string", "pattern": "\\S", "description": "Why the endpoint is public"},
         "security": {"$ref": "#/$defs/security"},
     });
-    object(properties, &["path", "security"])
+    let mut endpoint = object(properties, &["path", "security"]);
+    let nothing = Field::ALL.map(|field| {
+        // A flag that is explicitly false requires nothing.
+        let is_flag = matches!(field, Field::Bound | Field::PerAction);
+        (field.key(), if is_flag { json!({"const": false}) } else { false.into() })
+    });
+    let nothing: Value =
+        nothing.into_iter().chain([(Field::StepUp.key(), json!({"const": false}))]).collect();
+    if let Some(endpoint) = endpoint.as_object_mut() {
+        let public =
+            json!({"properties": {"trust": {"const": Trust::Public}}, "required": ["trust"]});
+        endpoint.insert("if".into(), public);
+        endpoint
+            .insert("then".into(), json!({"properties": {"security": {"properties": nothing}}}));
+        endpoint.insert("else".into(), json!({"properties": {"reason": false}}));
+    }
+    endpoint
 }
 
 fn security() -> Value {

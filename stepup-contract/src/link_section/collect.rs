@@ -74,17 +74,12 @@ fn no_route(handlers: &[String]) -> impl Iterator<Item = ContractError> {
     handlers.iter().map(|handler| ContractError::NoRoute { handler: handler.clone() })
 }
 
-/// The base of the linked service, if its records name exactly one.
+/// The base of the linked program's service.
 #[doc(hidden)]
 pub fn linked_base() -> Option<String> {
-    let entries = STEPUP_RECORDS_0_1.iter().copied().flat_map(lines).filter_map(|line| {
-        match Entry::read(line).ok()?.kind {
-            Kind::Service { base, .. } => base,
-            _ => None,
-        }
-    });
-    let bases: BTreeSet<String> = entries.collect();
-    if bases.len() == 1 { bases.into_iter().next() } else { None }
+    let unique: BTreeSet<&[u8]> = STEPUP_RECORDS_0_1.iter().copied().flat_map(lines).collect();
+    let entries = unique.into_iter().filter_map(|line| Entry::read(line).ok()).collect();
+    Linked::of(entries).service().ok()?.base
 }
 
 /// The endpoint in one line. A handler whose route is given where it is mounted has an empty path.
@@ -96,7 +91,7 @@ pub fn read_endpoint(line: &[u8]) -> Result<Endpoint, ContractErrors> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     match Entry::read(line)?.kind {
         Kind::Endpoint(endpoint) | Kind::Routeless(endpoint) => Ok(endpoint),
-        Kind::Service { .. } => {
+        Kind::Service(_) => {
             Err(ContractError::Record { detail: "not an endpoint's line".into() }.into())
         }
     }
@@ -114,10 +109,20 @@ enum Kind {
     Endpoint(Endpoint),
     /// A handler whose route is given where it is mounted; its path is empty.
     Routeless(Endpoint),
-    Service {
-        unlisted: Unlisted,
-        base: Option<String>,
-    },
+    Service(Service),
+}
+
+/// What `service!` states.
+#[derive(Clone, Default)]
+struct Service {
+    package: String,
+    version: String,
+    unlisted: Unlisted,
+    base: Option<String>,
+    /// Whether `service!` is written in a program or a test, not in a library.
+    program: bool,
+    /// Other packages whose endpoints belong to the service.
+    includes: Vec<String>,
 }
 
 impl Entry {
@@ -154,7 +159,7 @@ impl Entry {
 const COMMON_KEYS: [&str; 4] = ["record", "runtime", "package", "version"];
 
 fn read_service(reader: &mut Reader, object: Object<'_>) -> Kind {
-    let keys = [&COMMON_KEYS[..], &["service", "unlisted", "base"]].concat();
+    let keys = [&COMMON_KEYS[..], &["service", "unlisted", "base", "program", "includes"]].concat();
     reader.check_known(object, &keys);
     let choices = [("deny", Unlisted::Deny), ("allow", Unlisted::Allow)];
     let unlisted = reader.choice(object, "unlisted", choices).unwrap_or_default();
@@ -162,7 +167,11 @@ fn read_service(reader: &mut Reader, object: Object<'_>) -> Kind {
     if let Some(message) = base.as_deref().and_then(|base| check_base(base).err()) {
         reader.error("/base", message);
     }
-    Kind::Service { unlisted, base }
+    let mut text = |key| reader.text(object, key).unwrap_or_default();
+    let (package, version) = (text("package"), text("version"));
+    let program = reader.flag(object, "program").unwrap_or_default();
+    let includes = reader.list(object, "includes");
+    Kind::Service(Service { package, version, unlisted, base, program, includes })
 }
 
 fn read_endpoint_line(reader: &mut Reader, object: Object<'_>) -> Kind {
@@ -192,30 +201,12 @@ fn assemble(entries: Vec<Entry>) -> Result<(Contract, Vec<String>), ContractErro
     if runtimes.len() > 1 {
         errors.push(ContractError::SeveralRuntimes { versions: joined(&runtimes) });
     }
-    let mut services = Vec::new();
-    let mut packages = BTreeSet::new();
-    let mut endpoints = Vec::new();
-    let mut routeless = Vec::new();
-    for Entry { package, version, kind, .. } in entries {
-        match kind {
-            Kind::Service { unlisted, base } => services.push((package, version, unlisted, base)),
-            Kind::Endpoint(endpoint) => {
-                packages.insert((package, version));
-                endpoints.push(endpoint);
-            }
-            Kind::Routeless(endpoint) => {
-                packages.insert((package, version));
-                routeless.push(endpoint);
-            }
-        }
-    }
-    let names: BTreeSet<&str> = packages.iter().map(|(package, _)| package.as_str()).collect();
-    let several: BTreeSet<&str> = services.iter().map(|(package, ..)| package.as_str()).collect();
-    match (services.len(), packages.len()) {
-        (0, 0 | 1) | (1, _) => {}
-        (0, _) => errors.push(ContractError::NoService { packages: joined(&names) }),
-        _ => errors.push(ContractError::SeveralServices { packages: joined(&several) }),
-    }
+    let linked = Linked::of(entries);
+    let service = linked.service().unwrap_or_else(|error| {
+        errors.push(error);
+        Service::default()
+    });
+    let Linked { endpoints, mut routeless, .. } = linked;
     // Two handlers may have the same name, because the library and the program of one package share a name.
     routeless.retain(|handler| {
         let same = |routed: &Endpoint| {
@@ -225,11 +216,8 @@ fn assemble(entries: Vec<Entry>) -> Result<(Contract, Vec<String>), ContractErro
     });
     let routeless: Vec<String> =
         routeless.into_iter().map(|endpoint| endpoint.handler.unwrap_or_default()).collect();
-    let (service, version, unlisted, base) = services.pop().unwrap_or_else(|| {
-        let (package, version) = packages.pop_first().unwrap_or_default();
-        (package, version, Unlisted::Deny, None)
-    });
-    let checked = Contract::validated(service, version, unlisted, base, numbered(endpoints));
+    let Service { package, version, unlisted, base, .. } = service;
+    let checked = Contract::validated(package, version, unlisted, base, numbered(endpoints));
     if let Err(more) = &checked {
         errors.extend(more.iter().cloned());
     }
@@ -239,6 +227,84 @@ fn assemble(entries: Vec<Entry>) -> Result<(Contract, Vec<String>), ContractErro
     }
     let (contract, _) = ContractErrors::or_ok(errors, checked)??;
     Ok((contract, routeless))
+}
+
+/// The parts of a linked program.
+#[derive(Default)]
+struct Linked {
+    services: Vec<Service>,
+    /// The packages that have endpoints, with their versions.
+    packages: BTreeSet<(String, String)>,
+    endpoints: Vec<Endpoint>,
+    routeless: Vec<Endpoint>,
+}
+
+impl Linked {
+    fn of(entries: Vec<Entry>) -> Self {
+        let mut linked = Self::default();
+        for Entry { package, version, kind, .. } in entries {
+            match kind {
+                Kind::Service(service) => linked.services.push(service),
+                Kind::Endpoint(endpoint) => {
+                    linked.packages.insert((package, version));
+                    linked.endpoints.push(endpoint);
+                }
+                Kind::Routeless(endpoint) => {
+                    linked.packages.insert((package, version));
+                    linked.routeless.push(endpoint);
+                }
+            }
+        }
+        linked
+    }
+
+    /// The program's service: the one that `service!` states in the program. A library states the service of another
+    /// program, unless all endpoints are its own or of packages that it includes.
+    fn service(&self) -> Result<Service, ContractError> {
+        let names: BTreeSet<&str> = self.packages.iter().map(|(name, _)| name.as_str()).collect();
+        let covers = |service: &Service| {
+            let known = |name: &&str| {
+                *name == service.package || service.includes.iter().any(|other| other == name)
+            };
+            names.iter().all(known)
+        };
+        let (programs, libraries): (Vec<&Service>, _) =
+            self.services.iter().partition(|service| service.program);
+        let candidates: Vec<&Service> = match programs.is_empty() {
+            true => libraries.iter().copied().filter(|service| covers(service)).collect(),
+            // The library of the program's own package would add to the program's service.
+            false => {
+                let own = |library: &&Service| {
+                    programs.iter().any(|program| program.package == library.package)
+                };
+                let libraries = libraries.iter().copied().filter(own);
+                programs.iter().copied().chain(libraries).collect()
+            }
+        };
+        match (&candidates[..], &names.iter().collect::<Vec<_>>()[..]) {
+            ([service], _) => Ok((*service).clone()),
+            ([], [_]) => {
+                let (package, version) = self.packages.first().cloned().unwrap_or_default();
+                Ok(Service { package, version, ..Service::default() })
+            }
+            ([], _) => {
+                let libraries: BTreeSet<&str> =
+                    libraries.iter().map(|service| service.package.as_str()).collect();
+                Err(match libraries.is_empty() {
+                    true => ContractError::NoService { packages: joined(&names) },
+                    false => ContractError::ServiceOfLibrary {
+                        packages: joined(&names),
+                        libraries: joined(&libraries),
+                    },
+                })
+            }
+            _ => {
+                let several: BTreeSet<&str> =
+                    candidates.iter().map(|service| service.package.as_str()).collect();
+                Err(ContractError::SeveralServices { packages: joined(&several) })
+            }
+        }
+    }
 }
 
 fn joined(names: &BTreeSet<&str>) -> String {

@@ -101,6 +101,7 @@ impl Lint {
             Rule::SmsOnly => "/security/methods",
             Rule::Unenforceable if required.per_action => "/security/per-action",
             Rule::Unenforceable => "/security/risk",
+            Rule::StateChangingPublic | Rule::NoReason => "/trust",
             Rule::StateChangingStandard | Rule::NoMaxAge | Rule::NoScopes => "/security",
             Rule::Shadowed | Rule::Lookalike => "/path",
             Rule::NoRoute | Rule::UnlistedAllow => "",
@@ -118,6 +119,24 @@ fn requirement(
     let required = &endpoint.requirement;
     let changes =
         !matches!(endpoint.method, Some(HttpMethod::Get | HttpMethod::Head | HttpMethod::Options));
+    if endpoint.public {
+        if changes {
+            find(
+                Rule::StateChangingPublic,
+                "changes state, and everybody may call it".into(),
+                "make it standard or sensitive; or waive this, if the handler authenticates its callers in another way, \
+                 such as by a signature",
+            );
+        }
+        if endpoint.reason.is_none() {
+            find(
+                Rule::NoReason,
+                "is public, and the contract does not state why".into(),
+                "add a reason, as in reason = \"signed by Stripe\"",
+            );
+        }
+        return;
+    }
     if endpoint.trust() == Trust::Standard {
         if changes {
             find(
@@ -218,6 +237,13 @@ mod tests {
             ]);
             assert_eq!(found("deny", list), [format!("GET {lookalike} lookalike")]);
         }
+        let public = json!([
+            {"method": "GET", "path": "/pay", "security": standard},
+            {"method": "GET", "path": "/Pay", "trust": "public", "reason": "r", "security": standard},
+            {"method": "GET", "path": "/a/{id}", "security": standard},
+            {"method": "GET", "path": "/a/b", "trust": "public", "reason": "r", "security": standard},
+        ]);
+        assert_eq!(found("deny", public), ["GET /Pay lookalike", "GET /a/b shadowed"]);
         let same = json!([
             {"method": "GET", "path": "/pay", "security": mfa},
             {"method": "GET", "path": "/Pay", "security": mfa},
@@ -251,6 +277,18 @@ mod tests {
         let security = json!({"step-up": true, "methods": ["mfa"]});
         assert_eq!(one("POST", security), ["POST /a no-max-age"]);
         assert_eq!(found("allow", json!([])), [" unlisted-allow"]);
+        let public = |method: &str, reason: Option<&str>| {
+            let mut endpoint = json!({
+                "method": method, "path": "/a", "trust": "public", "security": {"step-up": false},
+            });
+            if let Some(reason) = reason {
+                endpoint["reason"] = reason.into();
+            }
+            found("deny", json!([endpoint]))
+        };
+        assert_eq!(public("GET", Some("the home page")), none);
+        assert_eq!(public("GET", None), ["GET /a no-reason"]);
+        assert_eq!(public("POST", Some("signed")), ["POST /a state-changing-public"]);
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub enum Rule {
     Unenforceable,
     /// An endpoint that changes state is `standard`.
     StateChangingStandard,
+    /// An endpoint that changes state is `public`.
+    StateChangingPublic,
+    /// A public endpoint without a `reason`.
+    NoReason,
     /// A `max-age` above a limit.
     LongMaxAge,
     /// A `max-age` of 0: any redirect takes longer.
@@ -34,10 +38,12 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NoRoute,
         Self::Unenforceable,
         Self::StateChangingStandard,
+        Self::StateChangingPublic,
+        Self::NoReason,
         Self::LongMaxAge,
         Self::ZeroMaxAge,
         Self::SmsOnly,
@@ -54,6 +60,8 @@ impl Rule {
             Self::NoRoute => "no-route",
             Self::Unenforceable => "unenforceable",
             Self::StateChangingStandard => "state-changing-standard",
+            Self::StateChangingPublic => "state-changing-public",
+            Self::NoReason => "no-reason",
             Self::LongMaxAge => "long-max-age",
             Self::ZeroMaxAge => "zero-max-age",
             Self::SmsOnly => "sms-only",
@@ -75,6 +83,8 @@ impl Rule {
             Self::StateChangingStandard => {
                 "An endpoint that changes state requires no more than a valid token"
             }
+            Self::StateChangingPublic => "Everybody may call an endpoint that changes state",
+            Self::NoReason => "An endpoint is public and does not state why",
             Self::LongMaxAge => "An endpoint accepts an authentication older than the limit",
             Self::ZeroMaxAge => "A max-age of 0 cannot be satisfied by a login",
             Self::SmsOnly => "A code sent by text message or phone call is enough on its own",

@@ -1,7 +1,7 @@
 //! One endpoint: a route and what it requires.
 
 use crate::model::http_method::HttpMethod;
-use crate::model::requirement::{Requirement, Trust};
+use crate::model::requirement::{Field, Requirement, Trust};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
 
@@ -15,6 +15,12 @@ pub struct Endpoint {
     pub path: String,
     /// The handler's path in the source, for people.
     pub handler: Option<String>,
+    /// What the endpoint does, in one line, for people.
+    pub summary: Option<String>,
+    /// Whether everybody may call the endpoint. The requirement is then empty.
+    pub public: bool,
+    /// Why the endpoint is public.
+    pub reason: Option<String>,
     /// What a caller must satisfy.
     pub requirement: Requirement,
 }
@@ -22,7 +28,21 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint at this path, for every method, without a handler name.
     pub fn new(path: impl Into<String>, requirement: Requirement) -> Self {
-        Self { method: None, path: path.into(), handler: None, requirement }
+        Self {
+            method: None,
+            path: path.into(),
+            handler: None,
+            summary: None,
+            public: false,
+            reason: None,
+            requirement,
+        }
+    }
+
+    /// An endpoint at this path that everybody may call, for this reason.
+    pub fn public(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        let endpoint = Self::new(path, Requirement::default());
+        Self { public: true, reason: Some(reason.into()), ..endpoint }
     }
 
     /// The same endpoint for this method only.
@@ -39,9 +59,24 @@ impl Endpoint {
         self
     }
 
+    /// The same endpoint with a description of what it does, in one line.
+    #[must_use]
+    pub fn with_summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = Some(summary.into());
+        self
+    }
+
     /// How much trust the endpoint requires in its caller.
     pub fn trust(&self) -> Trust {
-        self.requirement.trust()
+        if self.public { Trust::Public } else { self.requirement.trust() }
+    }
+
+    /// What a field requires, for people, or `not required`. For [`Field::StepUp`], the trust.
+    pub(crate) fn field_text(&self, field: Field) -> String {
+        match field {
+            Field::StepUp => self.trust().as_str().to_owned(),
+            field => self.requirement.field_text(field).unwrap_or_else(|| "not required".into()),
+        }
     }
 
     /// Method and path, as in `POST /transfers/{id}`, or `any method /x`.
@@ -74,6 +109,12 @@ impl Serialize for Endpoint {
         map.serialize_entry("trust", &self.trust())?;
         if let Some(handler) = &self.handler {
             map.serialize_entry("handler", handler)?;
+        }
+        if let Some(summary) = &self.summary {
+            map.serialize_entry("summary", summary)?;
+        }
+        if let Some(reason) = &self.reason {
+            map.serialize_entry("reason", reason)?;
         }
         map.serialize_entry("security", &self.requirement)?;
         map.end()

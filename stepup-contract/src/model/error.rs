@@ -50,6 +50,18 @@ pub enum ContractError {
         /// The packages' names, comma-separated.
         packages: String,
     },
+    /// Only libraries name a service, and other packages have endpoints too.
+    #[error(
+        "service!() is written in a library ({libraries}), and endpoints of {packages} are linked, so the service may \
+         be another program's; write stepup_runtime::service!(); in this program's main.rs, or list the other packages \
+         where service! is written, as in service!(includes = [\"billing\"])"
+    )]
+    ServiceOfLibrary {
+        /// The packages with endpoints, comma-separated.
+        packages: String,
+        /// The libraries that contain `service!`, comma-separated.
+        libraries: String,
+    },
     /// Several crates name the service.
     #[error("service!() is written in several crates ({packages}); keep the program's own")]
     SeveralServices {

@@ -9,11 +9,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::Hash;
 
-/// How much trust an endpoint requires in its caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+/// How much trust an endpoint requires in its caller; more trust is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Trust {
+    /// Everybody may call the endpoint; a token is not required.
+    Public,
     /// A valid token is enough.
     Standard,
     /// The authentication must satisfy the requirement.
@@ -21,9 +23,13 @@ pub enum Trust {
 }
 
 impl Trust {
+    /// Every level of trust, the strictest first.
+    pub const ALL: [Self; 3] = [Self::Sensitive, Self::Standard, Self::Public];
+
     /// The name in the contract.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Public => "public",
             Self::Standard => "standard",
             Self::Sensitive => "sensitive",
         }
@@ -82,6 +88,15 @@ pub enum Field {
 }
 
 impl Field {
+    /// The name for people: the key, or `trust`, which determines `step-up`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::StepUp => "trust",
+            Self::RiskDeny => Self::Risk.key(),
+            field => field.key(),
+        }
+    }
+
     /// The fields that have a value of their own.
     pub(crate) const ALL: [Self; 8] = [
         Self::Methods,
@@ -131,12 +146,32 @@ impl fmt::Display for RequirementError {
 impl std::error::Error for RequirementError {}
 
 impl Requirement {
-    /// The value of a field as JSON, or `not required`.
-    pub fn field_text(&self, field: Field) -> String {
-        let name = field.key().split('/').next().unwrap_or_default();
-        let json = serde_json::to_value(self).ok();
-        let value = json.as_ref().and_then(|json| json.get(name));
-        value.map_or_else(|| "not required".to_owned(), ToString::to_string)
+    /// What a field requires, for people; `None` if nothing.
+    pub fn field_text(&self, field: Field) -> Option<String> {
+        fn list<T: fmt::Display>(values: &[T], word: &str) -> Option<String> {
+            let values: Vec<String> = values.iter().map(T::to_string).collect();
+            (!values.is_empty()).then(|| values.join(word))
+        }
+        let step_up = self.risk.and_then(|rule| rule.step_up);
+        let deny = self.risk.and_then(|rule| rule.deny);
+        match field {
+            Field::StepUp => Some(self.trust().as_str().to_owned()),
+            Field::Methods => list(&self.methods, " and "),
+            Field::AnyMethods => list(&self.any_methods, " or "),
+            Field::Acr => list(&self.acr, " or "),
+            Field::MaxAge => self.max_age.map(duration),
+            Field::Scopes => list(&self.scopes, " and "),
+            Field::Risk => {
+                let parts = [
+                    step_up.map(|level| format!("step-up from {level}")),
+                    deny.map(|level| format!("refused from {level}")),
+                ];
+                list(&parts.into_iter().flatten().collect::<Vec<_>>(), ", ")
+            }
+            Field::RiskDeny => deny.map(|level| format!("refused from {level}")),
+            Field::Bound => self.bound.then(|| "required".to_owned()),
+            Field::PerAction => self.per_action.then(|| "required".to_owned()),
+        }
     }
 
     /// `Sensitive` if methods, acr or max_age are required, which a step-up can provide.
@@ -158,16 +193,25 @@ impl Requirement {
                  step-up",
             );
         }
-        if declared == Trust::Standard {
-            let required = [
-                (Field::Methods, !self.methods.is_empty()),
-                (Field::AnyMethods, !self.any_methods.is_empty()),
-                (Field::Acr, !self.acr.is_empty()),
-                (Field::MaxAge, self.max_age.is_some()),
-            ];
-            for (field, _) in required.into_iter().filter(|(_, required)| *required) {
-                problems.add(field, STANDARD);
-            }
+        let step_up = [
+            (Field::Methods, !self.methods.is_empty()),
+            (Field::AnyMethods, !self.any_methods.is_empty()),
+            (Field::Acr, !self.acr.is_empty()),
+            (Field::MaxAge, self.max_age.is_some()),
+        ];
+        let others = [
+            (Field::Scopes, !self.scopes.is_empty()),
+            (Field::Risk, self.risk.is_some()),
+            (Field::Bound, self.bound),
+            (Field::PerAction, self.per_action),
+        ];
+        let (contradicting, message) = match declared {
+            Trust::Public => (step_up.into_iter().chain(others).collect(), PUBLIC),
+            Trust::Standard => (step_up.to_vec(), STANDARD),
+            Trust::Sensitive => (Vec::new(), ""),
+        };
+        for (field, _) in contradicting.into_iter().filter(|(_, required)| *required) {
+            problems.add(field, message);
         }
         problems.0
     }
@@ -213,6 +257,20 @@ impl Requirement {
         problems.0
     }
 }
+
+/// Seconds in the largest fitting unit.
+fn duration(seconds: u32) -> String {
+    match seconds {
+        0 => "0 s".into(),
+        _ if seconds.is_multiple_of(86_400) => format!("{} d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// Why a public endpoint cannot require this.
+const PUBLIC: &str = "a public endpoint requires nothing of its callers; make it standard or sensitive, or remove this";
 
 /// Why a standard endpoint cannot require this.
 const STANDARD: &str = "a standard endpoint requires no step-up; make it sensitive or remove this";

@@ -1,6 +1,6 @@
 //! The rules that make a list of endpoints a contract: each endpoint is meaningful, and no two match the same requests.
 
-use crate::model::{Contract, ContractError, ContractErrors, Endpoint, Unlisted};
+use crate::model::{Contract, ContractError, ContractErrors, Endpoint, Trust, Unlisted};
 use crate::path::{check_base, check_path};
 use crate::routing::table::Table;
 
@@ -75,11 +75,33 @@ pub(crate) fn check_endpoint(endpoint: &Endpoint, pointer: &str, errors: &mut Ve
             message: error.to_string(),
         });
     }
-    for problem in endpoint.requirement.problems() {
+    if let Some(message) = reason_problem(endpoint) {
+        errors.push(ContractError::Field { pointer: format!("{pointer}/reason"), message });
+    }
+    let contradictions = match endpoint.public {
+        true => endpoint.requirement.contradictions(Trust::Public),
+        false => Vec::new(),
+    };
+    let problems = match contradictions.is_empty() {
+        true => endpoint.requirement.problems(),
+        false => contradictions,
+    };
+    for problem in problems {
         let mut pointer = format!("{pointer}/security/{}", problem.field.key());
         if let Some(index) = problem.index {
             pointer.push_str(&format!("/{index}"));
         }
         errors.push(ContractError::Field { pointer, message: problem.to_string() });
     }
+}
+
+/// What is wrong with an endpoint's reason.
+fn reason_problem(endpoint: &Endpoint) -> Option<String> {
+    let reason = endpoint.reason.as_deref()?;
+    if !endpoint.public {
+        return Some(
+            "states why an endpoint is public, and this endpoint is not; remove it".into(),
+        );
+    }
+    reason.trim().is_empty().then(|| "is empty; write why the endpoint is public".into())
 }

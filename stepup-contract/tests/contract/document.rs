@@ -165,11 +165,28 @@ fn each_mistake_is_reported_at_its_pointer() {
         ),
         (
             r#"{"path": "/a", "trust": "sensitive", "security": {"step-up": false}}"#,
-            "at /trust: contradicts security/step-up: sensitive endpoints have true, standard ones false",
+            "at /trust: contradicts security/step-up: sensitive endpoints have true, standard and public ones false",
+        ),
+        (
+            r#"{"path": "/a", "trust": "public", "security": {"step-up": true}}"#,
+            "at /security/step-up: a public endpoint requires no step-up; write false, or make it sensitive",
+        ),
+        (
+            r#"{"path": "/a", "trust": "public", "security": {"step-up": false, "scopes": ["a"]}}"#,
+            "at /security/scopes: a public endpoint requires nothing of its callers; make it standard or sensitive, \
+             or remove this",
+        ),
+        (
+            r#"{"path": "/a", "trust": "public", "reason": " ", "security": {"step-up": false}}"#,
+            "at /reason: is empty; write why the endpoint is public",
+        ),
+        (
+            r#"{"path": "/a", "reason": "a", "security": {"step-up": false}}"#,
+            "at /reason: states why an endpoint is public, and this endpoint is not; remove it",
         ),
         (
             r#"{"path": "/a", "trust": "high", "security": {"step-up": false}}"#,
-            "at /trust: write \"standard\" or \"sensitive\", not \"high\"",
+            "at /trust: write \"sensitive\" or \"standard\" or \"public\", not \"high\"",
         ),
         (&security("{}"), "at /security/step-up: missing; write true or false"),
         (&security("7"), "at /security: must be an object"),

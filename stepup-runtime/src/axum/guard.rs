@@ -1,6 +1,7 @@
 //! The guard: the first argument of every annotated handler, so that the decision precedes every other extractor and
 //! the body. The generic part is thin; everything else is compiled once.
 
+use crate::axum::extract::PublicCall;
 use crate::axum::request::request_head;
 use crate::axum::state::HasStepUp;
 use crate::dpop::verified_proof::VerifiedProof;
@@ -103,20 +104,28 @@ fn check<'a>(step_up: StepUp, slot: &'static Slot, parts: &'a mut Parts) -> Enfo
     };
     let proof = parts.extensions.get::<VerifiedProof>();
     match step_up.enforce_now(endpoint, request_head(parts), proof) {
-        Progress::Done(result) => Enforcement::ready(attach(result, parts)),
+        Progress::Done(Ok(None)) => {
+            parts.extensions.insert(PublicCall::Guard(step_up, endpoint));
+            Enforcement::ready(Ok(()))
+        }
+        Progress::Done(Ok(Some(principal))) => {
+            attach(principal, parts);
+            Enforcement::ready(Ok(()))
+        }
+        Progress::Done(Err(refusal)) => Enforcement::ready(Err(refusal)),
         Progress::NeedsIssuer(token) => Enforcement::waiting(async move {
             let proof = parts.extensions.get::<VerifiedProof>();
-            let result =
-                step_up.enforce_with_issuer(endpoint, request_head(parts), proof, token).await;
-            attach(result, parts)
+            let head = request_head(parts);
+            let principal = step_up.enforce_with_issuer(endpoint, head, proof, token).await?;
+            attach(principal, parts);
+            Ok(())
         }),
     }
 }
 
 /// Attaches the authorized principal to the request, for the handler's extractors.
-fn attach(result: Result<Principal, Refusal>, parts: &mut Parts) -> Result<(), Refusal> {
-    parts.extensions.insert(AuthorizedPrincipal(result?));
-    Ok(())
+fn attach(principal: Principal, parts: &mut Parts) {
+    parts.extensions.insert(AuthorizedPrincipal(principal));
 }
 
 /// The endpoint, if it can be parsed and, with `strict_routes`, the handler is mounted where the endpoint declares.

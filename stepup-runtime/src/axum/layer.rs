@@ -1,11 +1,13 @@
-//! A tower layer that enforces a contract on a service without guards.
+//! A tower layer that enforces a contract on a whole service: on handlers without guards too.
 
+use crate::axum::extract::PublicCall;
 use crate::axum::request::{is_rewritten, request_head};
+use crate::axum::unlisted_routes::UnlistedRoutes;
 use crate::dpop::verified_proof::VerifiedProof;
 use crate::enforcement::contract_enforcer::{Admission, ContractEnforcer};
 use crate::enforcement::principal::AuthorizedPrincipal;
 use crate::enforcement::step_up::StepUp;
-use crate::refusal::{Misconfiguration, Refusal};
+use crate::refusal::{Cause, Misconfiguration, Refusal};
 use axum::response::{IntoResponse, Response};
 use http::Request;
 use http::request::Parts;
@@ -18,7 +20,8 @@ use stepup_contract::Contract;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Enforces a contract on any tower service: `.layer(ContractLayer::new(contract, step_up))`.
+/// Enforces a contract on any tower service: `.layer(ContractLayer::new(contract, step_up))`. For an axum router,
+/// [`StepUp::protect`] does this with the program's own contract.
 ///
 /// A request that matches no endpoint follows the contract's `unlisted`. Any other request gets the same decision as in
 /// a guarded handler, before the service receives the request. A handler behind the layer may take a
@@ -48,18 +51,21 @@ use tower_service::Service;
 /// service that decodes paths or reads such headers, a proxy for example, create the layer from a
 /// [`ContractEnforcer`]: `ContractLayer::from(ContractEnforcer::new(&contract, step_up))`.
 #[derive(Debug, Clone)]
-pub struct ContractLayer(ContractEnforcer);
+pub struct ContractLayer {
+    enforcer: ContractEnforcer,
+    unlisted_routes: UnlistedRoutes,
+}
 
 impl ContractLayer {
     /// Enforces this contract in front of a service that routes as axum does.
     pub fn new(contract: impl Borrow<Contract>, step_up: StepUp) -> Self {
-        Self(ContractEnforcer::in_process(contract.borrow(), step_up))
+        ContractEnforcer::in_process(contract.borrow(), step_up).into()
     }
 }
 
 impl From<ContractEnforcer> for ContractLayer {
     fn from(enforcer: ContractEnforcer) -> Self {
-        Self(enforcer)
+        Self { enforcer, unlisted_routes: UnlistedRoutes::default() }
     }
 }
 
@@ -67,14 +73,14 @@ impl<S> Layer<S> for ContractLayer {
     type Service = ContractService<S>;
 
     fn layer(&self, inner: S) -> ContractService<S> {
-        ContractService { enforcer: self.0.clone(), inner }
+        ContractService { layer: self.clone(), inner }
     }
 }
 
 /// A service behind a [`ContractLayer`].
 #[derive(Debug, Clone)]
 pub struct ContractService<S> {
-    enforcer: ContractEnforcer,
+    layer: ContractLayer,
     inner: S,
 }
 
@@ -97,10 +103,13 @@ where
         // The service that was polled ready handles this request; its clone is polled for the next one.
         let clone = self.inner.clone();
         let mut ready = mem::replace(&mut self.inner, clone);
-        let enforcer = self.enforcer.clone();
+        let layer = self.layer.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            if let Err(refusal) = enforce(&enforcer, &mut parts).await {
+            if let Err(refusal) = enforce(&layer.enforcer, &mut parts).await {
+                if *refusal.cause() == Cause::Unlisted {
+                    layer.unlisted_routes.report(&parts);
+                }
                 return Ok(refusal.into_response());
             }
             ready.call(Request::from_parts(parts, body)).await.map(IntoResponse::into_response)
@@ -119,13 +128,19 @@ async fn enforce(enforcer: &ContractEnforcer, parts: &mut Parts) -> Result<(), R
         return Err(enforcer.refuse(Some(head), Misconfiguration::PathRewritten.into()));
     }
     let proof = parts.extensions.get::<VerifiedProof>();
-    if let Admission::Caller(principal) = enforcer.enforce_after(head, proof).await? {
-        let proofs = enforcer.step_up().0.proofs.as_ref();
-        let proof = proofs.filter(|_| principal.bound());
-        if let Some(proof) = proof.and_then(|proofs| VerifiedProof::new(proofs, &head)) {
-            parts.extensions.insert(proof);
+    match enforcer.enforce_after(head, proof).await? {
+        Admission::Caller(principal) => {
+            let proofs = enforcer.step_up().0.proofs.as_ref();
+            let proof = proofs.filter(|_| principal.bound());
+            if let Some(proof) = proof.and_then(|proofs| VerifiedProof::new(proofs, &head)) {
+                parts.extensions.insert(proof);
+            }
+            parts.extensions.insert(AuthorizedPrincipal(principal));
         }
-        parts.extensions.insert(AuthorizedPrincipal(principal));
+        Admission::Public => {
+            parts.extensions.insert(PublicCall::Layer(enforcer.clone()));
+        }
+        Admission::Preflight | Admission::Unlisted => {}
     }
     Ok(())
 }

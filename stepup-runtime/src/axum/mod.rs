@@ -8,8 +8,10 @@ pub(crate) mod extract;
 pub(crate) mod guard;
 pub(crate) mod layer;
 mod metadata_routes;
+mod protect;
 mod request;
 pub(crate) mod routes;
 pub(crate) mod state;
 #[cfg(feature = "testing")]
 pub(crate) mod test_server;
+mod unlisted_routes;

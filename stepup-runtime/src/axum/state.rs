@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 /// A router's state that contains a [`StepUp`].
 ///
-/// Implemented for every state with `StepUp: FromRef<State>`: `StepUp` itself, and your own type with
-/// `#[derive(FromRef)]` or an `impl FromRef<AppState> for StepUp`.
+/// Implemented for every state with `StepUp: FromRef<State>`: `StepUp` itself, your own type with
+/// `#[derive(FromRef)]` or an `impl FromRef<AppState> for StepUp`, and an `Arc` of any of these.
 #[diagnostic::on_unimplemented(
     message = "the state `{Self}` contains no `StepUp`",
     label = "a guarded handler needs one in its router's state",
     note = "add it: `#[derive(Clone, axum::extract::FromRef)] struct AppState {{ step_up: StepUp, … }}`",
-    note = "or write `impl FromRef<{Self}> for StepUp`, or use a `StepUp` itself as the state"
+    note = "or write `impl FromRef<AppState> for StepUp`, or use a `StepUp` itself as the state; an `Arc` of the state works too"
 )]
 pub trait HasStepUp {
     /// The handle in this state.
@@ -29,9 +29,13 @@ where
     }
 }
 
-/// A second implementation, so that the compiler does not infer `S = StepUp` as the only possibility.
-impl FromRef<Arc<StepUp>> for StepUp {
-    fn from_ref(step_up: &Arc<StepUp>) -> Self {
-        Self::clone(step_up)
+/// `Router<Arc<AppState>>` needs this implementation here: the orphan rule forbids it in the application.
+#[diagnostic::do_not_recommend]
+impl<S> FromRef<Arc<S>> for StepUp
+where
+    Self: FromRef<S>,
+{
+    fn from_ref(state: &Arc<S>) -> Self {
+        Self::from_ref(&**state)
     }
 }

@@ -13,9 +13,11 @@ use crate::support::clock::{Clock, SystemClock};
 use crate::token::cache::TokenCache;
 use crate::token::verifier::TokenVerifier;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use stepup_contract::collect::linked_base;
 use stepup_contract::{Contract, Finding, Severity};
+use tokio::runtime::Handle;
 
 /// Builds a [`StepUp`].
 #[must_use = "finish with .build().await"]
@@ -175,10 +177,33 @@ impl Builder {
             base: linked_base().unwrap_or_default(),
             drifted: AtomicU64::new(0),
             contract: self.contract,
+            contract_enforced: AtomicBool::new(false),
         }));
-        step_up.contract().map_or(Ok(()), |contract| step_up.check_contract(contract))?;
+        if let Some(contract) = step_up.contract() {
+            step_up.check_contract(contract)?;
+            warn_unless_enforced(&step_up);
+        }
         Ok(step_up)
     }
+}
+
+/// The time that a program has, after the handle was built, to protect its router.
+const STARTING: Duration = Duration::from_secs(1);
+
+/// Warns if nothing enforces the contract as a whole: a handler without the attribute is then open to everybody.
+fn warn_unless_enforced(step_up: &StepUp) {
+    // Without a runtime there is no server either.
+    let Ok(runtime) = Handle::try_current() else { return };
+    let inner = Arc::downgrade(&step_up.0);
+    runtime.spawn(async move {
+        tokio::time::sleep(STARTING).await;
+        if inner.upgrade().is_some_and(|inner| !inner.contract_enforced.load(Ordering::Relaxed)) {
+            tracing::warn!(
+                "a handler without #[step_up] is open to everybody, because only guards enforce the contract; write \
+                 step_up.protect(router) around the whole router"
+            );
+        }
+    });
 }
 
 /// Checks that there are issuers, all different, of which at most one introspects.

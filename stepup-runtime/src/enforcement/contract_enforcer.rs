@@ -6,11 +6,12 @@ use crate::enforcement::enforcement_future::Enforcement;
 use crate::enforcement::outcome::OutcomeContext;
 use crate::enforcement::principal::Principal;
 use crate::enforcement::step_up::StepUp;
-use crate::refusal::{Cause, Refusal};
+use crate::refusal::{Cause, Misconfiguration, Refusal};
 use crate::request::endpoint_lookup::{EndpointLookup, OverrideCheck};
 use crate::request::head::RequestHead;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use stepup_contract::{Contract, Matcher};
 
 /// A contract together with the [`StepUp`] that enforces it. Cheap to clone.
@@ -30,6 +31,8 @@ struct Inner {
 pub enum Admission {
     /// The caller satisfies the endpoint that the request matches.
     Caller(Principal),
+    /// The request matches a public endpoint, or asks for this API's metadata (RFC 9728). No credential was read.
+    Public,
     /// The request is a CORS preflight for an endpoint. A preflight has no credential and runs no handler.
     Preflight,
     /// No endpoint matches, and the contract says `"unlisted": "allow"`.
@@ -37,7 +40,7 @@ pub enum Admission {
 }
 
 impl Admission {
-    /// The caller, if the request matches an endpoint.
+    /// The caller, if the request matches an endpoint that requires a credential.
     pub fn principal(&self) -> Option<&Principal> {
         match self {
             Self::Caller(principal) => Some(principal),
@@ -71,6 +74,7 @@ impl ContractEnforcer {
                 tracing::error!(route, reason, "an endpoint refuses every request");
             }
         }
+        step_up.0.contract_enforced.store(true, Ordering::Relaxed);
         Self(Arc::new(Inner { matcher, overrides, step_up }))
     }
 
@@ -93,11 +97,33 @@ impl ContractEnforcer {
         let Inner { matcher, overrides, step_up } = &*self.0;
         match EndpointLookup::find(matcher, &head, *overrides) {
             Ok(EndpointLookup::Endpoint(endpoint)) => {
-                step_up.enforce_after(endpoint, head, proof).map(Admission::Caller)
+                let enforcement = step_up.enforce_after(endpoint, head, proof);
+                enforcement.map(|caller| caller.map_or(Admission::Public, Admission::Caller))
             }
             Ok(EndpointLookup::Preflight) => self.admit(head, Admission::Preflight),
             Ok(EndpointLookup::Unlisted) => self.admit(head, Admission::Unlisted),
+            Err(Cause::Unlisted) if step_up.serves_publicly(&head) => {
+                self.admit(head, Admission::Public)
+            }
             Err(cause) => Enforcement::ready(Err(self.refuse(Some(head), cause))),
+        }
+    }
+
+    /// The caller of the public endpoint that this request matches, if the request has a credential.
+    ///
+    /// # Errors
+    /// If the credential is not valid, or the request matches no public endpoint.
+    pub(crate) async fn identify(
+        &self,
+        head: RequestHead<'_>,
+        proof: Option<&VerifiedProof>,
+    ) -> Result<Option<Principal>, Refusal> {
+        let Inner { matcher, overrides, step_up } = &*self.0;
+        match EndpointLookup::find(matcher, &head, *overrides) {
+            Ok(EndpointLookup::Endpoint(endpoint)) if endpoint.public => {
+                step_up.identify(endpoint, head, proof).await
+            }
+            _ => Err(self.refuse(Some(head), Misconfiguration::NotGuarded.into())),
         }
     }
 

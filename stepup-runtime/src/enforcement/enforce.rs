@@ -17,12 +17,13 @@ use stepup_contract::{Decision, Endpoint, Evidence, decide};
 
 impl StepUp {
     /// Enforces an endpoint's requirement on a request's head. The body is not read. The result is ready at once, unless
-    /// only the token's issuer can confirm the token.
+    /// only the token's issuer can confirm the token. The result is the caller, or `None` at a public endpoint, where
+    /// no credential is read.
     pub fn enforce<'a>(
         &'a self,
         endpoint: &'a Endpoint,
         head: RequestHead<'a>,
-    ) -> Enforcement<'a, Principal> {
+    ) -> Enforcement<'a, Option<Principal>> {
         self.enforce_after(endpoint, head, None)
     }
 
@@ -32,12 +33,12 @@ impl StepUp {
         endpoint: &'a Endpoint,
         head: RequestHead<'a>,
         proof: Option<&'a VerifiedProof>,
-    ) -> Enforcement<'a, Principal> {
+    ) -> Enforcement<'a, Option<Principal>> {
         match self.enforce_now(endpoint, head, proof) {
             Progress::Done(result) => Enforcement::ready(result),
-            Progress::NeedsIssuer(token) => {
-                Enforcement::waiting(self.enforce_with_issuer(endpoint, head, proof, token))
-            }
+            Progress::NeedsIssuer(token) => Enforcement::waiting(async move {
+                self.enforce_with_issuer(endpoint, head, proof, token).await.map(Some)
+            }),
         }
     }
 
@@ -49,13 +50,31 @@ impl StepUp {
         verified_proof: Option<&VerifiedProof>,
     ) -> Progress {
         let request = Request { step_up: self, endpoint, head, verified_proof };
-        let credential = match request.credential() {
-            Ok(credential) => credential,
-            Err(refusal) => return Progress::Done(Err(refusal)),
-        };
-        match self.0.verifier.cached(credential.token) {
-            Ok(token) => Progress::Done(request.decide(&credential, token)),
-            Err(miss) => request.verify_now(&credential, miss),
+        if endpoint.public {
+            return Progress::Done(self.conclude(&request.context(None), Ok(None)));
+        }
+        request.enforce_now()
+    }
+
+    /// The caller of a public endpoint, if the request has a credential.
+    ///
+    /// # Errors
+    /// If the credential is not valid.
+    pub(crate) async fn identify(
+        &self,
+        endpoint: &Endpoint,
+        head: RequestHead<'_>,
+        verified_proof: Option<&VerifiedProof>,
+    ) -> Result<Option<Principal>, Refusal> {
+        if let Err(Cause::CredentialRequired) = Credential::of(&head) {
+            return Ok(None);
+        }
+        let request = Request { step_up: self, endpoint, head, verified_proof };
+        match request.enforce_now() {
+            Progress::Done(result) => result,
+            Progress::NeedsIssuer(token) => {
+                self.enforce_with_issuer(endpoint, head, verified_proof, token).await.map(Some)
+            }
         }
     }
 
@@ -77,8 +96,8 @@ impl StepUp {
 
 /// How far enforcement gets without waiting.
 pub(crate) enum Progress {
-    /// To its end.
-    Done(Result<Principal, Refusal>),
+    /// To its end: the caller, or `None` at a public endpoint.
+    Done(Result<Option<Principal>, Refusal>),
     /// To a token that only its issuer can confirm.
     NeedsIssuer(UnconfirmedToken),
 }
@@ -92,6 +111,18 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// Enforces without waiting, as far as that is possible.
+    fn enforce_now(&self) -> Progress {
+        let credential = match self.credential() {
+            Ok(credential) => credential,
+            Err(refusal) => return Progress::Done(Err(refusal)),
+        };
+        match self.step_up.0.verifier.cached(credential.token) {
+            Ok(token) => Progress::Done(self.decide(&credential, token).map(Some)),
+            Err(miss) => self.verify_now(&credential, miss),
+        }
+    }
+
     /// The one credential, if the endpoint can be enforced at all.
     fn credential(&self) -> Result<Credential<'a>, Refusal> {
         let scheme = self.step_up.0.default_scheme;
@@ -110,7 +141,7 @@ impl<'a> Request<'a> {
         let now = self.step_up.0.clock.now();
         match self.step_up.0.verifier.verify_now(credential.token, miss, now) {
             Verification::Done(verified) => {
-                Progress::Done(self.conclude_verification(credential, verified))
+                Progress::Done(self.conclude_verification(credential, verified).map(Some))
             }
             Verification::NeedsIssuer(token) => Progress::NeedsIssuer(token),
         }

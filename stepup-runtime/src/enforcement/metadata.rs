@@ -3,10 +3,27 @@
 use crate::enforcement::protected_resource::ProtectedResource;
 use crate::enforcement::step_up::StepUp;
 use crate::jose::algorithm::ACCEPTED;
+use crate::request::head::RequestHead;
+use http::Method;
 use serde_json::json;
 use stepup_contract::Contract;
 
+/// The address of the metadata of an API whose identifier has no path (RFC 9728 §3).
+const DEFAULT_PATH: &str = "/.well-known/oauth-protected-resource";
+
 impl StepUp {
+    /// Whether this request asks for a document that everybody may read: the metadata of this API, or its contract if
+    /// that is published. They need no endpoint in the contract.
+    pub(crate) fn serves_publicly(&self, head: &RequestHead<'_>) -> bool {
+        let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(head.method());
+        let resource = self.0.resource.as_ref();
+        let metadata = resource.map_or(DEFAULT_PATH, |resource| &resource.metadata.path);
+        let contract = resource.filter(|_| self.published_contract().is_some());
+        reads
+            && (head.path() == metadata
+                || contract.is_some_and(|resource| head.path() == resource.contract.path))
+    }
+
     /// The contract, if it is published.
     pub(crate) fn published_contract(&self) -> Option<&Contract> {
         self.contract().filter(|_| self.0.publish_contract)

@@ -7,7 +7,7 @@ use crate::support::clock::Clock;
 use crate::token::verifier::TokenVerifier;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stepup_contract::Contract;
 
 /// Everything that enforcement needs. Cheap to clone; a guard takes it from its router's state.
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) base: String,
     pub(crate) drifted: AtomicU64,
     pub(crate) contract: Option<Contract>,
+    /// Whether something enforces a whole contract: `protect`, a layer or a gateway.
+    pub(crate) contract_enforced: AtomicBool,
 }
 
 impl StepUp {

@@ -32,12 +32,12 @@ fn a_difference_is_reported_with_its_axis_and_the_fix() {
         (
             "\"max-age\": 300",
             "\"max-age\": 60",
-            "weakened: POST /approve-transaction\n    max-age weakened: 60 → 300",
+            "weakened: POST /approve-transaction\n    max-age weakened: 1 min → 5 min",
         ),
         (
             "\"max-age\": 300",
             "\"max-age\": 900",
-            "tightened: POST /approve-transaction\n    max-age tightened: 900 → 300",
+            "tightened: POST /approve-transaction\n    max-age tightened: 15 min → 5 min",
         ),
         (
             "/user-profile",

@@ -90,8 +90,8 @@ fn a_change_lists_every_difference() {
     assert_eq!(
         sentences(&hwk, &of("/a/{key}", "h::b", any)),
         [
-            "methods weakened: [\"hwk\"] → not required",
-            "any-methods: not required → [\"hwk\",\"face\"]",
+            "methods weakened: hwk → not required",
+            "any-methods: not required → hwk or face",
             "moved from h::a to h::b",
             "renamed from /a/{id} to /a/{key}",
         ]
@@ -99,11 +99,58 @@ fn a_change_lists_every_difference() {
     let standard = of("/a/{id}", "h::a", json!({"step-up": false}));
     assert_eq!(sentences(&hwk, &standard)[0], "trust weakened: sensitive → standard");
     assert_eq!(sentences(&standard, &hwk)[0], "trust tightened: standard → sensitive");
+    let otp = of("/a/{id}", "h::a", json!({"step-up": true, "methods": ["otp"], "max-age": 90}));
+    assert_eq!(
+        sentences(&hwk, &otp),
+        ["methods weakened and tightened: hwk → otp", "max-age tightened: not required → 90 s"]
+    );
+    let risk =
+        json!({"step-up": true, "methods": ["hwk"], "risk": {"step-up": "medium", "deny": "high"}});
+    assert_eq!(
+        sentences(&hwk, &of("/a/{id}", "h::a", risk)),
+        [
+            "risk weakened: not required → step-up from medium, refused from high",
+            "risk tightened: not required → refused from high",
+        ]
+    );
     let one = of("/a/{id}", "h::a", json!({"step-up": true, "acr": ["a", "b"]}));
     let two = of("/a/{id}", "h::a", json!({"step-up": true, "acr": ["b", "a"]}));
+    assert_eq!(sentences(&one, &two), ["authorizes the same callers", "acr: a or b → b or a"]);
+}
+
+#[test]
+fn opening_an_endpoint_to_everybody_is_weakened() {
+    let of = |trust: &str, reason: Option<&str>, security: Value| {
+        let mut endpoint = endpoint("POST", "/a", &security);
+        endpoint["trust"] = trust.into();
+        if let Some(reason) = reason {
+            endpoint["reason"] = reason.into();
+        }
+        contract("deny", &[endpoint])
+    };
+    let public = of("public", Some("signed"), json!({"step-up": false}));
+    let standard = of("standard", None, json!({"step-up": false}));
+    let scoped = of("standard", None, json!({"step-up": false, "scopes": ["a"], "bound": true}));
+    let sensitive = of("sensitive", None, json!({"step-up": true, "methods": ["mfa"]}));
+    for (strict, fields) in
+        [(&standard, "step-up"), (&scoped, "step-up scopes bound"), (&sensitive, "step-up methods")]
+    {
+        let [(axis, kind, _, found)] = &changes(strict, &public)[..] else { panic!("one change") };
+        assert_eq!((*axis, *kind), (Axis::Weakened, Kind::Changed));
+        assert_eq!(*found, format!("{fields} | "));
+        let [(axis, .., found)] = &changes(&public, strict)[..] else { panic!("one change") };
+        assert_eq!((*axis, found.as_str()), (Axis::Tightened, format!(" | {fields}").as_str()));
+    }
+    let sentences =
+        |old: &Contract, new: &Contract| compare(old, new).expect("compared")[0].sentences();
     assert_eq!(
-        sentences(&one, &two),
-        ["authorizes the same callers", "acr: [\"a\",\"b\"] → [\"b\",\"a\"]"]
+        sentences(&standard, &public),
+        ["trust weakened: standard → public", "reason: none → signed"]
+    );
+    let other = of("public", Some("tested"), json!({"step-up": false}));
+    assert_eq!(
+        sentences(&public, &other),
+        ["authorizes the same callers", "reason: signed → tested"]
     );
 }
 

@@ -33,7 +33,7 @@ fn the_command_reports_changes_in_each_format_and_sets_the_exit_code() {
     };
     let (code, out, err) = diff(&of(300), &of(600), &[]);
     assert_eq!(code, 1);
-    assert_eq!(out, "weakened: POST /pay (changed)\n  max-age weakened: 300 → 600\n");
+    assert_eq!(out, "weakened: POST /pay (changed)\n  max-age weakened: 5 min → 10 min\n");
     assert_eq!(err, "1 weakened, 0 tightened, 0 neutral\n");
     let (code, out, err) = diff(&of(600), &of(300), &[]);
     assert_eq!((code, err.as_str()), (0, "0 weakened, 1 tightened, 0 neutral\n"), "{out}");
@@ -53,14 +53,14 @@ fn the_command_reports_changes_in_each_format_and_sets_the_exit_code() {
     assert_eq!(document["old"]["digest"], of(300).digest());
     let (_, out, _) = diff(&of(300), &of(600), &["--output", "markdown"]);
     assert!(
-        out.contains("| **weakened** | `POST /pay` | changed | max-age weakened: 300 → 600 |"),
+        out.contains("| **weakened** | `POST /pay` | changed | max-age weakened: 5 min → 10 min |"),
         "{out}"
     );
     let (_, out, _) = diff(&of(300), &of(600), &["--output", "github"]);
     assert!(out.starts_with("::error file="), "{out}");
     assert!(
         out.ends_with(
-            ",line=16,title=Step-up weakened::POST /pay: max-age weakened: 300 → 600 \
+            ",line=16,title=Step-up weakened::POST /pay: max-age weakened: 5 min → 10 min \
              (/endpoints/0/security/max-age)\n"
         ),
         "{out}"

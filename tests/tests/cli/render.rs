@@ -355,3 +355,44 @@ fn the_configuration_states_the_listen_flag_for_a_gateway_with_a_host_name() {
         assert!(form != "envoy" || config.contains("address: \"null\", port_value: 9001"));
     }
 }
+
+#[test]
+fn a_public_endpoint_is_displayed_with_its_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let contract = json!([
+        {"method": "POST", "path": "/hook", "trust": "public", "reason": "signed by <Stripe>",
+         "summary": "Receives events.", "security": {"step-up": false}},
+        {"method": "GET", "path": "/me", "summary": "The caller.", "security": {"step-up": false}},
+    ]);
+    let contract = write_file(&folder, "contract.json", &contract.to_string());
+    let page = text(&render("html", &contract, &[]));
+    assert!(
+        page.contains("signed by &lt;Stripe&gt;") && page.contains("Receives events."),
+        "{page}"
+    );
+    assert!(page.contains("<dt>public</dt><dd>1</dd>"), "{page}");
+    assert!(page.contains("A router without either of them"), "{page}");
+    let table = text(&render("markdown", &contract, &[]));
+    let row = "| POST | `/hook` | signed by &lt;Stripe> |  | Receives events. |";
+    assert!(table.contains("## Public") && table.contains(row), "{table}");
+    let document: Value =
+        serde_json::from_str(&text(&render("openapi", &contract, &[]))).expect("JSON");
+    let hook = &document["paths"]["/hook"]["post"];
+    assert_eq!((&hook["security"], &hook["summary"]), (&json!([]), &json!("Receives events.")));
+    assert_eq!(hook["x-step-up"]["reason"], "signed by <Stripe>");
+    let me = &document["paths"]["/me"]["get"];
+    assert_eq!(
+        (&me["security"], &me["summary"]),
+        (&json!([{"stepUp": []}]), &json!("The caller."))
+    );
+    // A document from before the endpoint was public.
+    let before = json!({
+        "openapi": "3.1.0", "paths": {"/hook": {"post": {
+            "security": [{"signature": [], "stepUp": []}], "responses": {},
+        }}},
+    });
+    let before = write_file(&folder, "openapi.json", &before.to_string());
+    let into = text(&render("openapi", &contract, &["--into", before.to_str().expect("text")]));
+    let into: Value = serde_json::from_str(&into).expect("JSON");
+    assert_eq!(into["paths"]["/hook"]["post"]["security"], json!([{"signature": []}]));
+}

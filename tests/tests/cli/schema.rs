@@ -26,6 +26,7 @@ fn documents() -> Vec<Value> {
         "contract": 1, "service": "bank", "version": "1", "unlisted": "allow", "base": "/api",
         "x-owner": "payments", "endpoints": [
             {"method": "POST", "path": "/a/{id}", "trust": "sensitive", "handler": "a::b", "security": mfa},
+            {"path": "/p", "trust": "public", "reason": "r", "summary": "s", "security": {"step-up": false}},
             {"path": "/b", "security": {"step-up": false, "scopes": ["s"], "bound": true, "x-note": 1}},
         ],
     });
@@ -47,6 +48,24 @@ fn documents() -> Vec<Value> {
         for odd in [json!(null), json!(2), json!("odd"), json!([1]), json!({})] {
             documents.push(with(pointer, Some(odd)));
         }
+    }
+    for (pointer, value) in [
+        ("/endpoints/1/trust", json!("standard")),
+        ("/endpoints/1/trust", json!("sensitive")),
+        ("/endpoints/1/reason", json!(" ")),
+        ("/endpoints/1/reason", json!("")),
+        ("/endpoints/1/reason", json!(7)),
+        ("/endpoints/1/summary", json!(7)),
+        ("/endpoints/1/security", mfa.clone()),
+        ("/endpoints/1/security", json!({"step-up": false, "bound": true})),
+        ("/endpoints/1/security", json!({"step-up": false, "bound": false, "per-action": false})),
+        ("/endpoints/1/security", json!({"step-up": false, "scopes": ["a"]})),
+        ("/endpoints/2/trust", json!("public")),
+    ] {
+        documents.push(with(pointer, Some(value)));
+    }
+    for pointer in ["/endpoints/1/trust", "/endpoints/1/reason", "/endpoints/1/summary"] {
+        documents.push(with(pointer, None));
     }
     for name in ["method", "path", "trust", "handler", "security", "unknown"] {
         let pointer = format!("/endpoints/0/{name}");

@@ -16,3 +16,4 @@ mod lifecycle;
 mod paths;
 mod process;
 mod proxies;
+mod public;

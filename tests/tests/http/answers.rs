@@ -420,6 +420,7 @@ async fn a_principal_that_other_code_inserted_is_not_trusted() {
     let request = Request::builder().header("authorization", format!("Bearer {}", idp.mfa_token()));
     let (head, ()) = request.body(()).expect("a request").into_parts();
     let principal = step_up.enforce(&endpoint, (&head).into()).await.expect("a valid token");
+    let principal = principal.expect("the endpoint is not public");
 
     let app = Router::new().route("/unguarded", get(unguarded)).layer(Extension(principal));
     let server = Server::start(app.with_state(AppState { step_up })).await;

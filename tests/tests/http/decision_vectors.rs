@@ -5,7 +5,7 @@ use axum::Router;
 use axum::routing::any;
 use serde_json::{Map, Value, json};
 use std::sync::{Mutex, OnceLock};
-use stepup_contract::record::Record;
+use stepup_contract::record::{Policy, Record};
 use stepup_contract::{Challenge, Contract, Decision, Evidence, Reason, decide};
 use stepup_runtime::__private::{Guard, GuardedEndpoint, Slot};
 use stepup_runtime::testing::{AUDIENCE, TestClock, TestIssuer};
@@ -79,7 +79,7 @@ struct Current;
 static CURRENT: OnceLock<Mutex<&'static Slot>> = OnceLock::new();
 
 impl GuardedEndpoint for Current {
-    const RECORD: Record = Record::new("", "", "", "");
+    const RECORD: Record = Record::new("", "", "", Policy::from_checked_json("", ""));
 
     fn slot() -> &'static Slot {
         *CURRENT.get().expect("a slot is set").lock().expect("the lock is not poisoned")

@@ -15,5 +15,7 @@ mod keys;
 mod layer;
 mod metadata;
 mod oidc;
+mod protect;
 mod providers;
+mod public;
 mod token_cache;

@@ -3,16 +3,13 @@
 
 use axum::Router;
 use serde_json::{Value, json};
-use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
 use stepup_runtime::testing::TestIssuer;
 use stepup_runtime::{
     BuildError, Builder, Contract, ContractEnforcer, Method, StepUp, routes, step_up,
 };
+use stepup_tests::log::Log;
 use stepup_tests::server::{Answer, Server};
-use tracing::field::{Field, Visit};
-use tracing::{Metadata, span};
 
 #[step_up(get = "/profile", trust = "standard", scopes = ["read"])]
 async fn profile() -> &'static str {
@@ -186,42 +183,6 @@ async fn the_attempt_header_never_affects_the_decision() {
     }
 }
 
-/// Collects log events as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        let _ = write!(self.0, " {}={value:?}", field.name());
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("stepup")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(format!("{} {}", event.metadata().level(), event.metadata().target()));
-        event.record(&mut line);
-        self.0.lock().expect("no panic").push(line.0);
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test]
 async fn the_log_names_the_missing_claim_and_its_expected_path() {
     let idp = TestIssuer::start().await.expect("an issuer");
@@ -239,7 +200,7 @@ async fn the_log_names_the_missing_claim_and_its_expected_path() {
         step_up.enforce(approve, (&head).into()).await
     };
     assert!(refused.is_err());
-    let lines = log.0.lock().expect("no panic").join("\n");
+    let lines = log.lines().join("\n");
     assert!(lines.contains("WARN"), "{lines}");
     assert!(lines.contains("POST /approve"), "{lines}");
     assert!(lines.contains("session → amr: missing"), "{lines}");
@@ -275,7 +236,7 @@ async fn each_refusal_is_one_log_event_without_the_token() {
             enforcer.enforce((&head).into()).await
         };
         assert!(outcome.is_err(), "{what}");
-        let lines = log.0.lock().expect("no panic");
+        let lines = log.lines();
         let refusals: Vec<_> =
             lines.iter().filter(|line| line.contains("stepup::refusal")).collect();
         assert_eq!(refusals.len(), 1, "{what}: {lines:?}");

@@ -2,7 +2,8 @@
 //!
 //! Each program in `ui/fail` must fail with exactly the messages and spans of its `.stderr` file. Each program in
 //! `ui/pass` must compile and run. The tests call rustc directly, with the libraries that cargo has
-//! built for the other tests. `STEPUP_UPDATE=1` writes the `.stderr` files.
+//! built for the other tests. A line `//@ NAME=value` sets a variable that cargo would set. `STEPUP_UPDATE=1` writes the
+//! `.stderr` files.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -50,6 +51,11 @@ impl Libraries {
         rustc.current_dir(env!("CARGO_MANIFEST_DIR"));
         // `service!` reads the package's name and version.
         rustc.env("CARGO_PKG_NAME", "program").env("CARGO_PKG_VERSION", "0.0.0");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
+        let source = fs::read_to_string(source).expect("the program");
+        let variables =
+            source.lines().filter_map(|line| line.strip_prefix("//@ ")?.split_once('='));
+        rustc.envs(variables);
         rustc.args([
             "--edition=2024",
             "--crate-type=bin",

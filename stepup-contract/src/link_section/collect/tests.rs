@@ -36,13 +36,53 @@ fn several_packages_need_a_service() {
     let other = endpoint(B, "lib::b").replace("\"package\":\"bank\"", "\"package\":\"lib\"");
     let section = endpoint(A, "bank::a") + &other;
     assert!(errors(&section)[0].contains("several packages are linked (bank, lib)"));
-    let with = section + &line("\"service\":\"bank\",\"unlisted\":\"allow\",\"base\":\"/api\"");
+    let service = "\"service\":\"bank\",\"unlisted\":\"allow\",\"base\":\"/api\",\"program\":true";
+    let with = section + &line(service);
     let contract = Contract::from_section(with.as_bytes()).unwrap();
     assert_eq!(contract.service(), "bank");
     assert_eq!(contract.unlisted(), crate::Unlisted::Allow);
     assert_eq!(contract.base(), Some("/api"));
-    let twice = line("\"service\":\"a\"") + &line("\"service\":\"b\",\"base\":\"/b\"");
+    let twice =
+        line("\"service\":\"a\",\"program\":true") + &line("\"service\":\"b\",\"program\":true");
     assert!(errors(&twice)[0].contains("service!() is written in several"), "{:?}", errors(&twice));
+}
+
+/// The line as a record of another package.
+fn of(package: &str, line: &str) -> String {
+    line.replace("\"package\":\"bank\"", &format!("\"package\":\"{package}\""))
+}
+
+#[test]
+fn a_library_does_not_state_the_service_of_the_program_that_links_it() {
+    let own = endpoint(A, "bank::a");
+    let service = "\"service\":\"lib\",\"unlisted\":\"allow\",\"base\":\"/lib\"";
+    let library = of("lib", &line(service));
+    // The library has no endpoints, so the program's package is the service.
+    let contract = Contract::from_section((own.clone() + &library).as_bytes()).unwrap();
+    assert_eq!((contract.service(), contract.base()), ("bank", None));
+    assert_eq!(contract.unlisted(), crate::Unlisted::Deny);
+    // The library has endpoints too, so somebody must decide.
+    let both = own.clone() + &library + &of("lib", &endpoint(B, "lib::b"));
+    let errors = errors(&both);
+    assert!(errors[0].contains("service!() is written in a library (lib)"), "{errors:?}");
+    let program = line("\"service\":\"bank\",\"base\":\"/api\",\"program\":true");
+    let contract = Contract::from_section((both.clone() + &program).as_bytes()).unwrap();
+    assert_eq!((contract.service(), contract.base()), ("bank", Some("/api")));
+    // The library of a program's package can state the service for tests, which link only the library.
+    let included = "\"service\":\"bank\",\"base\":\"/api\",\"includes\":[\"lib\"]";
+    let contract = Contract::from_section((both + &line(included)).as_bytes()).unwrap();
+    assert_eq!((contract.service(), contract.base()), ("bank", Some("/api")));
+    let alone = own + &line("\"service\":\"bank\",\"base\":\"/api\"");
+    let contract = Contract::from_section(alone.as_bytes()).unwrap();
+    assert_eq!(contract.base(), Some("/api"));
+}
+
+#[test]
+fn a_program_and_its_library_cannot_both_state_the_service() {
+    let section = endpoint(A, "bank::a")
+        + &line("\"service\":\"bank\",\"program\":true")
+        + &line("\"service\":\"bank\",\"base\":\"/api\"");
+    assert!(errors(&section)[0].contains("service!() is written in several crates (bank)"));
 }
 
 #[test]

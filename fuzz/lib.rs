@@ -37,7 +37,11 @@ pub static API: LazyLock<Api> = LazyLock::new(|| {
 
 impl Api {
     /// Enforces the endpoint on a request with this Authorization header and this path.
-    pub fn call(&self, authorization: &[u8], path: &str) -> Option<Result<Option<Principal>, Refusal>> {
+    pub fn call(
+        &self,
+        authorization: &[u8],
+        path: &str,
+    ) -> Option<Result<Option<Principal>, Refusal>> {
         self.call_with(path, &[("authorization", authorization)])
     }
 

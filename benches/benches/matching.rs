@@ -1,5 +1,5 @@
 //! Time to find the endpoint that matches a request, in contracts of 10 to 100,000 endpoints. Also prints the time and
-//! the memory for loading the largest contract.
+//! the memory for loading the largest contract, and the time for the worst known path of each length.
 
 use criterion::{BatchSize, Criterion};
 use std::fmt::Write;
@@ -72,6 +72,47 @@ fn benches(c: &mut Criterion) {
     group.finish();
 }
 
+/// Parts of paths that are expensive to compare with a contract: they decode to long texts, or servers remove them.
+const HOSTILE: [&str; 14] = [
+    "/.%EF%B7%BA",
+    "%EF%B7%BA",
+    "/%EF%B7%BA.",
+    "/%C3%A9.",
+    "/%20",
+    "/%41",
+    "/A.",
+    "/.a",
+    "/a.b.c",
+    "/a.php",
+    "/(x)",
+    "a.",
+    "A%20",
+    "%E2%84%AB.",
+];
+
+/// Prints the worst of the hostile paths for each length, next to a plain path of that length.
+fn worst_paths(contract: &Contract) {
+    let matcher = Matcher::new(contract);
+    let time = |part: &str, length: usize| {
+        let path = format!("/{}", part.repeat(length / part.len()));
+        let path = if part.starts_with('/') { &path[1..] } else { &path };
+        let once = || {
+            let began = Instant::now();
+            let _ = black_box(matcher.find("POST", black_box(path)));
+            began.elapsed()
+        };
+        (0..20).map(|_| once()).min().unwrap_or_default()
+    };
+    println!("\nworst path of each length");
+    for length in [256, 1024, 4096, 8192] {
+        let worst = HOSTILE.iter().map(|part| (time(part, length), part)).max();
+        let Some((worst, part)) = worst else { continue };
+        let (worst, plain) = (worst.as_secs_f64() * 1e6, time("/abc", length).as_secs_f64() * 1e6);
+        println!("  {length:>5} bytes {worst:>8.1} µs, plain {plain:>6.1} µs, from {part}");
+    }
+    println!();
+}
+
 /// Resident memory of this process in MiB.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -101,6 +142,7 @@ fn load() -> Result<(), ContractErrors> {
 
 fn main() -> Result<(), ContractErrors> {
     load()?;
+    worst_paths(&Contract::parse(document(10))?);
     let mut criterion = criterion();
     benches(&mut criterion);
     criterion.final_summary();

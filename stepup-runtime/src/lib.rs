@@ -71,6 +71,7 @@ pub use config::issuer::{Issuer, IssuerError};
 pub use config::providers::Provider;
 pub use dpop::options::Dpop;
 pub use dpop::possession::check_scheme;
+pub use enforcement::allowed_origins::OriginError;
 pub use enforcement::contract_enforcer::{Admission, ContractEnforcer};
 pub use enforcement::enforceability::unenforceable;
 pub use enforcement::enforcement_future::Enforcement;
@@ -81,9 +82,11 @@ pub use refusal::{
     Cause, Denial, InvalidRequest, Misconfiguration, ProofError, Refusal, TokenError,
 };
 pub use request::credential::check_credential;
-pub use request::endpoint_lookup::{EndpointLookup, OverrideCheck};
+pub use request::endpoint_lookup::EndpointLookup;
 pub use request::head::RequestHead;
 pub use request::header_name::reads_as;
+pub use request::limits::RequestLimits;
+pub use request::overrides::OverrideCheck;
 pub use support::clock::{Clock, SystemClock};
 pub use token::cache::TokenCache;
 pub use token::claims::TokenClaims;

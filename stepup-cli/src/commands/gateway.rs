@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io, thread};
-use stepup_runtime::{Contract, Dpop, StepUp};
+use stepup_runtime::{Contract, Dpop, RequestLimits, StepUp};
 
 /// Answer gateways that ask whether a request satisfies a contract.
 #[derive(Debug, clap::Args)]
@@ -149,6 +149,17 @@ async fn step_up(
     let mut builder = StepUp::builder()
         .allow_unsatisfiable(options.allow_unsatisfiable.unwrap_or(false))
         .dpop(dpop(options.dpop_nonce_key.as_deref())?);
+    for origin in &options.allow_origin {
+        builder = builder.allow_origin(origin);
+    }
+    let mut limits = RequestLimits::default();
+    if options.max_token_bytes.is_some() {
+        limits = limits.token_bytes(number(options.max_token_bytes, 0));
+    }
+    if options.max_target_bytes.is_some() {
+        limits = limits.target_bytes(number(options.max_target_bytes, 0));
+    }
+    builder = builder.request_limits(limits);
     for issuer in issuers {
         builder = builder.issuer(issuer.to_verify()?);
     }

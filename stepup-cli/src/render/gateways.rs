@@ -92,7 +92,7 @@ pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String
         include_str!("nginx.conf"),
         contract,
         arguments,
-        Mode::Nginx,
+        Target::Nginx,
         &[("identity", &identity)],
     ))
 }
@@ -112,7 +112,7 @@ pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String
     let sent = capitalized(identity.sent()).join(" ");
     let copy = if sent.is_empty() { sent } else { format!("\n\t\t\tcopy_headers {sent}") };
     let values = [("copy", copy.as_str()), ("remove", &remove)];
-    Ok(fill_in(include_str!("Caddyfile"), contract, arguments, Mode::ForwardAuth, &values))
+    Ok(fill_in(include_str!("Caddyfile"), contract, arguments, Target::Caddy, &values))
 }
 
 pub(crate) fn traefik(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
@@ -124,7 +124,7 @@ pub(crate) fn traefik(contract: &Contract, arguments: &Arguments) -> Result<Stri
         some => format!("\n        authResponseHeaders: [{some}]"),
     };
     let values = [("copy", copy.as_str()), ("remove", &remove)];
-    Ok(fill_in(include_str!("traefik.yml"), contract, arguments, Mode::ForwardAuth, &values))
+    Ok(fill_in(include_str!("traefik.yml"), contract, arguments, Target::Traefik, &values))
 }
 
 pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<String, Failure> {
@@ -144,7 +144,13 @@ pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<Strin
     };
     let remove = lines(identity.names().map(|name| format!("              - remove: {name}")));
     let values = [("authorizer", authorizer), ("protocol", protocol), ("remove", &remove)];
-    Ok(fill_in(include_str!("envoy.yaml"), contract, &envoy.arguments, mode, &values))
+    Ok(fill_in(
+        include_str!("envoy.yaml"),
+        contract,
+        &envoy.arguments,
+        Target::Envoy(mode),
+        &values,
+    ))
 }
 
 /// Without this limit Envoy expects that one connection carries any number of concurrent checks.
@@ -184,6 +190,9 @@ const HTTP: &str = r#"              allowed_headers:
                     - { exact: content-type }
                     - { exact: cache-control }
                     - { exact: access-control-expose-headers }
+                    - { exact: access-control-allow-origin }
+                    - { exact: access-control-allow-credentials }
+                    - { exact: vary }
                     - { exact: dpop-nonce }
                     - { exact: retry-after }"#;
 
@@ -191,43 +200,61 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The text with its placeholders replaced.
+/// The text with its placeholders replaced, in one pass: a value that looks like a placeholder is not replaced again.
 fn fill_in(
     text: &str,
     contract: &Contract,
     arguments: &Arguments,
-    mode: Mode,
+    target: Target,
     values: &[(&str, &str)],
 ) -> String {
+    let mode = target.mode();
     let default = || SocketAddr::from((Ipv4Addr::LOCALHOST, mode.port())).into();
     let gateway = arguments.gateway.clone().unwrap_or_else(default);
-    let mut text = text.to_owned();
-    let mut fill = |name: &str, value: &str| text = text.replace(&format!("{{{{{name}}}}}"), value);
-    for (name, value) in values {
-        fill(name, value);
-    }
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let mut values: Vec<(String, String)> = values.iter().map(own).collect();
     let listen = arguments.listen.into();
     for (name, host) in
         [("listen", &listen), ("upstream", &arguments.upstream), ("gateway", &gateway)]
     {
-        fill(name, &host.to_string());
-        fill(&format!("{name}_host"), &host.host());
-        fill(&format!("{name}_port"), &host.port().to_string());
-        fill(&format!("{name}_discovery"), host.discovery());
-        fill(&format!("{name}_listening"), &host.listen_address());
+        values.push((name.to_owned(), host.to_string()));
+        values.push((format!("{name}_host"), host.host()));
+        values.push((format!("{name}_port"), host.port().to_string()));
+        values.push((format!("{name}_discovery"), host.discovery().to_owned()));
+        values.push((format!("{name}_listening"), host.listen_address()));
     }
-    fill("mode", mode.as_str());
-    fill("service", &comment(contract.service()));
-    fill("protected", &protected(contract));
-    text
+    values.push(("mode".to_owned(), mode.as_str().to_owned()));
+    values.push(("service".to_owned(), target.comment(contract.service())));
+    values.push(("protected".to_owned(), protected(contract, target)));
+    let mut filled = String::with_capacity(2 * text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let placeholder = after.split_once("}}").and_then(|(name, after)| {
+            let (_, value) = values.iter().find(|(known, _)| known == name)?;
+            Some((value, after))
+        });
+        match placeholder {
+            Some((value, after)) => {
+                filled.push_str(value);
+                rest = after;
+            }
+            None => {
+                filled.push_str("{{");
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
 }
 
 /// A comment that lists the protected endpoints. The gateway checks every request, for any path.
-fn protected(contract: &Contract) -> String {
+fn protected(contract: &Contract, target: Target) -> String {
     let of = |trust| contract.endpoints().iter().filter(move |endpoint| endpoint.trust() == trust);
     let mut text = String::from("#\n# Step-up is required at:");
     for endpoint in of(Trust::Sensitive) {
-        let _ = write!(text, "\n#   {}", comment(&contract.route(endpoint)));
+        let _ = write!(text, "\n#   {}", target.comment(&contract.route(endpoint)));
     }
     if of(Trust::Sensitive).next().is_none() {
         text.push_str(" no endpoint");
@@ -242,7 +269,34 @@ fn protected(contract: &Contract) -> String {
     text
 }
 
-/// A text of the contract on one line of a comment. Caddy replaces environment variables in comments too.
-fn comment(text: &str) -> String {
-    visible(text).replace("{$", "{ $")
+/// The program that reads a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Nginx,
+    Caddy,
+    Traefik,
+    Envoy(Mode),
+}
+
+impl Target {
+    /// The mode in which `stepup gateway` serves this program.
+    fn mode(self) -> Mode {
+        match self {
+            Self::Nginx => Mode::Nginx,
+            Self::Caddy | Self::Traefik => Mode::ForwardAuth,
+            Self::Envoy(mode) => mode,
+        }
+    }
+
+    /// A text of the contract on one line of a comment. Some programs interpret parts of comments.
+    fn comment(self, text: &str) -> String {
+        let text = visible(text);
+        match self {
+            // Environment variables are replaced everywhere.
+            Self::Caddy => text.replace("{$", "{ $"),
+            // The file is a Go template; this action writes two braces.
+            Self::Traefik => text.replace("{{", "{{\"{{\"}}"),
+            Self::Nginx | Self::Envoy(_) => text,
+        }
+    }
 }

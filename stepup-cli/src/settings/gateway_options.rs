@@ -55,6 +55,9 @@ pub(crate) struct GatewayOptions {
     /// cannot send the others either.
     #[arg(long, value_name = "WHAT", env = "STEPUP_TELL", value_delimiter = ',')]
     pub(crate) tell: Vec<FieldSelection>,
+    /// The origin of a web page that may read refusals, as in https://app.bank.example (CORS); repeat it for several.
+    #[arg(long, value_name = "ORIGIN", env = "STEPUP_ALLOW_ORIGIN", value_delimiter = ',')]
+    pub(crate) allow_origin: Vec<String>,
     /// Start even if an issuer cannot satisfy the contract, and log the reason.
     #[arg(long, value_name = "BOOL", env = "STEPUP_ALLOW_UNSATISFIABLE", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", value_parser = FalseyValueParser::new())]
@@ -65,6 +68,12 @@ pub(crate) struct GatewayOptions {
     /// The most header bytes of a client's request, 8192 or more [default: 32768].
     #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_HEADER_BYTES")]
     pub(crate) max_header_bytes: Option<u32>,
+    /// The most bytes of an access token; a longer one gets 431 [default: 16384].
+    #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_TOKEN_BYTES")]
+    pub(crate) max_token_bytes: Option<NonZeroU32>,
+    /// The most bytes of a client's path and query; longer ones get 414 [default: 8192].
+    #[arg(long, value_name = "BYTES", env = "STEPUP_MAX_TARGET_BYTES")]
+    pub(crate) max_target_bytes: Option<NonZeroU32>,
     /// The most checks that may wait for an issuer at once; others are answered with 503 [default:
     /// 1024].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_MAX_CONCURRENCY")]
@@ -96,10 +105,16 @@ impl GatewayOptions {
             resource_metadata: self.resource_metadata.or(file.resource_metadata),
             dpop_nonce_key: self.dpop_nonce_key.or(file.dpop_nonce_key),
             identity: if self.identity.is_empty() { file.identity } else { self.identity },
+            allow_origin: match self.allow_origin.is_empty() {
+                true => file.allow_origin,
+                false => self.allow_origin,
+            },
             tell: if self.tell.is_empty() { file.tell } else { self.tell },
             allow_unsatisfiable: self.allow_unsatisfiable.or(file.allow_unsatisfiable),
             workers: self.workers.or(file.workers),
             max_header_bytes: self.max_header_bytes.or(file.max_header_bytes),
+            max_token_bytes: self.max_token_bytes.or(file.max_token_bytes),
+            max_target_bytes: self.max_target_bytes.or(file.max_target_bytes),
             max_concurrency: self.max_concurrency.or(file.max_concurrency),
             max_connections: self.max_connections.or(file.max_connections),
             reload_seconds: self.reload_seconds.or(file.reload_seconds),

@@ -127,15 +127,27 @@ const SLASHES: [char; 5] = ['\u{2044}', '\u{2215}', '\u{2216}', '\u{29f5}', '\u{
 
 /// Refuses a completely decoded path if a second decoding or Unicode normalization (NFKC) would change its meaning.
 fn check_decoded(decoded: &str) -> Result<(), PathAmbiguity> {
-    let normal: Cow<'_, str> =
-        if decoded.is_ascii() { decoded.into() } else { decoded.nfkd().collect::<String>().into() };
-    let delimits = |c: char| matches!(c, '/' | '\\' | ';' | '?' | '#' | '%') || c.is_control();
-    let becomes_delimiter =
-        |c: char| SLASHES.contains(&c) || (!c.is_ascii() && c.nfkd().any(delimits));
-    if decoded.chars().any(becomes_delimiter)
-        || (!decoded.is_ascii() && normal.split('/').any(|part| matches!(part, "." | "..")))
-    {
-        return Err(PathAmbiguity::NormalizesToDelimiter);
+    let mut normal = Cow::Borrowed(decoded);
+    if !decoded.is_ascii() {
+        let delimits = |c: char| matches!(c, '/' | '\\' | ';' | '?' | '#' | '%') || c.is_control();
+        let mut normalized = String::with_capacity(decoded.len());
+        // Character by character, because the order of combining marks does not matter here.
+        for c in decoded.chars() {
+            if c.is_ascii() {
+                normalized.push(c);
+                continue;
+            }
+            let start = normalized.len();
+            normalized.extend(std::iter::once(c).nfkd());
+            let added = normalized.get(start..).unwrap_or_default();
+            if SLASHES.contains(&c) || added.chars().any(delimits) {
+                return Err(PathAmbiguity::NormalizesToDelimiter);
+            }
+        }
+        if normalized.split('/').any(|part| matches!(part, "." | "..")) {
+            return Err(PathAmbiguity::NormalizesToDelimiter);
+        }
+        normal = normalized.into();
     }
     let digits = |text: &[u8], count: usize| {
         text.get(..count).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))

@@ -2,6 +2,7 @@
 //! of a segment, some remove extensions. A server can combine these habits, so each variant is a variant of the others
 //! too.
 
+use crate::path::template::Segment;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
@@ -77,14 +78,103 @@ pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
 /// | accents and widths | collations of MySQL and SQL Server, best-fit conversions of Windows |
 /// | the difference of `+` and a space | servers that decode a path like a form |
 pub(crate) fn folded(text: &str) -> String {
-    let spaced = |c| if c == '+' { ' ' } else { c };
-    if text.is_ascii() {
-        return text.chars().map(|c| spaced(c.to_ascii_lowercase())).collect();
-    }
-    let letters = text.nfkd().filter(|c| !is_combining_mark(*c));
-    // Upper case first, because a dotless i and a long s share the upper case of i and s.
-    letters.flat_map(char::to_uppercase).flat_map(char::to_lowercase).map(spaced).collect()
+    let mut folded = String::with_capacity(text.len());
+    text.chars().for_each(|c| fold(c, &mut folded));
+    folded
 }
+
+/// Adds the reduced form of a character, which does not depend on its neighbours.
+fn fold(c: char, folded: &mut String) {
+    if c.is_ascii() {
+        folded.push(if c == '+' { ' ' } else { c.to_ascii_lowercase() });
+        return;
+    }
+    let letters = std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c));
+    // Upper case first, because a dotless i and a long s share the upper case of i and s.
+    let letters = letters.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    folded.extend(letters.map(|c| if c == '+' { ' ' } else { c }));
+}
+
+/// How much of a path the templates of a table can distinguish.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The most segments of a template.
+    pub(crate) segments: usize,
+    /// The most bytes of a fixed text or a prefix in a template.
+    pub(crate) bytes: usize,
+}
+
+impl Extent {
+    /// Extends this to include a template.
+    pub(crate) fn include(&mut self, template: &[Segment]) {
+        self.segments = self.segments.max(template.len());
+        for segment in template {
+            if let Segment::Fixed(text) | Segment::Parameter(text) = segment {
+                self.bytes = self.bytes.max(text.len());
+            }
+        }
+    }
+}
+
+/// The start of a path that decides which template matches any of its variants, [`folded`].
+///
+/// A path with more segments than every template matches only wildcards, and a segment that is longer than every fixed
+/// text matches only parameters. So the rest is left out, which limits the work for a hostile path. Each variant keeps
+/// one segment more than the templates have, and the last segment keeps its end.
+pub(crate) fn folded_start(path: &str, extent: Extent) -> String {
+    let most = extent.segments.saturating_add(2);
+    let mut counts = [0_usize; SURVIVAL.len()];
+    let mut start = String::with_capacity(path.len().min(256));
+    let (before, last) = path.rsplit_once('/').unwrap_or_default();
+    for segment in before.split('/').skip(1) {
+        if counts.iter().all(|count| *count == most) {
+            break;
+        }
+        let segment = folded_segment(segment, extent.bytes);
+        let mut decides = false;
+        for (survives, count) in SURVIVAL.iter().zip(&mut counts) {
+            if *count < most && survives(&segment) {
+                *count += 1;
+                decides = true;
+            }
+        }
+        if decides {
+            start.push('/');
+            start.push_str(&segment);
+        }
+    }
+    start.push('/');
+    start.push_str(&folded_segment(last, extent.bytes));
+    start
+}
+
+/// Whether the variants that apply a habit keep this segment.
+const SURVIVAL: [fn(&str) -> bool; 5] = [
+    |_| true,
+    |segment| !trimmed_segment(segment).is_empty(),
+    |segment| !is_servers_own(segment),
+    |segment| {
+        let segment = trimmed_segment(segment);
+        !segment.is_empty() && !is_servers_own(segment)
+    },
+    |segment| !trimmed_segment(stem(segment)).is_empty(),
+];
+
+/// The longest start of a folded segment that a template with texts of this length can distinguish.
+fn folded_segment(segment: &str, longest: usize) -> String {
+    let most = longest.saturating_add(EXTENSION);
+    let mut folded_segment = String::with_capacity(segment.len().min(most));
+    for c in segment.chars() {
+        if folded_segment.len() > most {
+            break;
+        }
+        fold(c, &mut folded_segment);
+    }
+    folded_segment
+}
+
+/// The bytes of an extension that are kept.
+const EXTENSION: usize = 16;
 
 /// A segment without the dots and the white space at its end.
 pub(crate) fn trimmed_segment(segment: &str) -> &str {
@@ -129,21 +219,27 @@ fn without_extensions(path: &str) -> Option<String> {
 }
 
 fn without_inner_extensions(path: &str) -> Option<String> {
-    let stem = |segment: &str| match segment.find('.') {
-        Some(dot) if dot > 0 => segment.get(..dot).unwrap_or_default().to_owned(),
-        _ => segment.to_owned(),
-    };
-    let stems: Vec<String> = path.split('/').map(stem).collect();
+    let stems: Vec<&str> = path.split('/').map(stem).collect();
     Some(stems.join("/")).filter(|path| path.starts_with('/'))
 }
 
+/// A segment without its extensions.
+fn stem(segment: &str) -> &str {
+    match segment.find('.') {
+        Some(dot) if dot > 0 => segment.get(..dot).unwrap_or_default(),
+        _ => segment,
+    }
+}
+
+/// Whether a server handles this segment itself.
+fn is_servers_own(segment: &str) -> bool {
+    let script = segment.rsplit_once('.').is_some_and(|(_, end)| SCRIPTS.contains(&end));
+    script || (segment.starts_with('(') && segment.ends_with(')'))
+}
+
 fn without_server_segments(path: &str) -> Option<String> {
-    let is_servers = |segment: &&str| {
-        let script = segment.rsplit_once('.').is_some_and(|(_, end)| SCRIPTS.contains(&end));
-        script || (segment.starts_with('(') && segment.ends_with(')'))
-    };
     let (rest, last) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut kept: Vec<&str> = rest.split('/').filter(|segment| !is_servers(segment)).collect();
+    let mut kept: Vec<&str> = rest.split('/').filter(|segment| !is_servers_own(segment)).collect();
     kept.push(last);
     Some(kept.join("/")).filter(|path| path.starts_with('/'))
 }

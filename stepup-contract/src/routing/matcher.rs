@@ -4,7 +4,7 @@
 use crate::model::{Contract, Endpoint, HttpMethod, Unlisted};
 use crate::path::canonical::{PathAmbiguity, canonical_path};
 use crate::path::template::parameters;
-use crate::path::variants::{decoded, folded, has_one_reading, variants};
+use crate::path::variants::{decoded, folded_start, has_one_reading, variants};
 use crate::routing::table::Table;
 use std::ptr;
 
@@ -85,7 +85,7 @@ impl Matcher {
             let listed =
                 found.is_some_and(|found| parameters(&found.path).is_ok_and(|p| p.is_empty()));
             let any = |table: &Table, text: &str| {
-                let text = folded(text);
+                let text = folded_start(text, table.extent());
                 let mut variants = variants(&text, listed).into_iter();
                 variants.any(|variant| reaches_another(table, method, &variant, found))
             };
@@ -115,6 +115,8 @@ fn same(one: Option<&Endpoint>, other: Option<&Endpoint>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::variants::folded;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn matcher(paths: &[&str]) -> Matcher {
@@ -306,5 +308,37 @@ mod tests {
             assert_eq!(found(&both, "POST", path), Ok(Some(path)));
         }
         assert_eq!(found(&both, "POST", "/A/"), Err(PathAmbiguity::SimilarToEndpoint));
+    }
+
+    fn path() -> impl Strategy<Value = String> {
+        let segment = prop_oneof![
+            3 => "[a-c]{1,2}",
+            1 => "[aA]( |\\.|\\.json|\\.php|\u{e9}){0,2}",
+            1 => prop_oneof![Just(" "), Just(" .x"), Just("(x)"), Just("a.php"), Just("\u{fdfa}")]
+                .prop_map(str::to_owned),
+        ];
+        (proptest::collection::vec(segment, 1..14), prop_oneof![3 => "", 1 => "/"])
+            .prop_map(|(segments, end)| format!("/{}{end}", segments.join("/")))
+    }
+
+    proptest! {
+        /// The start of a long path leads to the same endpoints as the whole path.
+        #[test]
+        fn the_start_of_a_path_decides(path in path(), listed in any::<bool>()) {
+            let paths = ["/a", "/a/b/c", "/{p}/a", "/b/v-{p}", "/c/{*rest}"];
+            let lenient = matcher(&paths).lenient.unwrap();
+            let reached = |text: &str| {
+                let mut reached: Vec<*const Endpoint> = variants(text, listed)
+                    .iter()
+                    .flat_map(|variant| lenient.falling_through("GET", variant))
+                    .map(ptr::from_ref)
+                    .collect();
+                reached.sort_unstable();
+                reached.dedup();
+                reached
+            };
+            let start = folded_start(&path, lenient.extent());
+            prop_assert_eq!(reached(&folded(&path)), reached(&start), "{}: {}", path, start);
+        }
     }
 }

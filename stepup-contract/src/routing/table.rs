@@ -9,7 +9,7 @@
 
 use crate::model::{Contract, Endpoint, HttpMethod};
 use crate::path::template::{Segment, segments};
-use crate::path::variants::{decoded, folded, trimmed_segment};
+use crate::path::variants::{Extent, decoded, folded, trimmed_segment};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -30,6 +30,8 @@ pub struct Table {
     members: Vec<Member>,
     /// Whether a wildcard also matches an empty rest.
     empty_wildcard: bool,
+    /// How much of a path the templates can distinguish.
+    extent: Extent,
 }
 
 /// What can follow at one position of a path, except fixed segments.
@@ -87,11 +89,14 @@ impl Table {
             nodes: vec![Node::default()],
             members: Vec::with_capacity(endpoints.len()),
             empty_wildcard: false,
+            extent: Extent::default(),
         };
         // For each node, the endpoints that end there, and those whose wildcard starts there.
         let mut groups: FxHashMap<(u32, bool), Vec<usize>> = FxHashMap::default();
         for (index, endpoint) in endpoints.iter().enumerate() {
-            let place = table.place(read(&contract.whole_path(endpoint)));
+            let template = read(&contract.whole_path(endpoint));
+            table.extent.include(&template);
+            let place = table.place(template);
             let group = groups.entry(place).or_default();
             let same = group.iter().find(|other| endpoints[**other].method == endpoint.method);
             if let Some(&earlier) = same {
@@ -195,6 +200,11 @@ impl Table {
             accepting(group).next().is_some().then_some(group)
         });
         found.map(accepting).into_iter().flatten().collect()
+    }
+
+    /// How much of a path the templates can distinguish.
+    pub(crate) fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// The contract's endpoints, in the contract's order.

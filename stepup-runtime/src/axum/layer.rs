@@ -8,9 +8,11 @@ use crate::enforcement::contract_enforcer::{Admission, ContractEnforcer};
 use crate::enforcement::principal::AuthorizedPrincipal;
 use crate::enforcement::step_up::StepUp;
 use crate::refusal::{Cause, Misconfiguration, Refusal};
+use crate::request::overrides::H2C;
 use axum::response::{IntoResponse, Response};
-use http::Request;
+use http::header::UPGRADE;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request};
 use std::borrow::Borrow;
 use std::future::Future;
 use std::mem;
@@ -112,8 +114,18 @@ where
                 }
                 return Ok(refusal.into_response());
             }
+            remove_h2c_offer(&mut parts.headers);
             ready.call(Request::from_parts(parts, body)).await.map(IntoResponse::into_response)
         })
+    }
+}
+
+/// Removes an offer of h2c, so that nothing behind the layer accepts it.
+fn remove_h2c_offer(headers: &mut HeaderMap) {
+    let offers = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(H2C);
+    if headers.get_all(UPGRADE).iter().any(offers) {
+        headers.remove(UPGRADE);
+        headers.remove("http2-settings");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The errors of a start: why a `StepUp` cannot be built.
 
 use crate::config::issuer::IssuerError;
+use crate::enforcement::allowed_origins::OriginError;
 use crate::enforcement::protected_resource::ResourceError;
 use crate::support::error_chain::ErrorChain;
 use std::fmt;
@@ -40,6 +41,9 @@ pub enum BuildError {
     /// The API's address is invalid.
     #[error("the resource cannot be used")]
     Resource(#[from] ResourceError),
+    /// An allowed origin is not an origin.
+    #[error("an allowed origin cannot be used")]
+    Origin(#[from] OriginError),
     /// An issuer cannot satisfy the contract.
     #[error(
         "the issuer {issuer:?} cannot satisfy the contract; fix it, or call \

@@ -4,11 +4,13 @@ use crate::config::build_error::BuildError;
 use crate::config::issuer::Issuer;
 use crate::dpop::options::Dpop;
 use crate::dpop::proof::ProofVerifier;
+use crate::enforcement::allowed_origins::AllowedOrigins;
 use crate::enforcement::enforceability::unenforceable;
 use crate::enforcement::protected_resource::ProtectedResource;
 use crate::enforcement::step_up::{Inner, StepUp};
 use crate::issuer::trusted::TrustedIssuer;
 use crate::refusal::Scheme;
+use crate::request::limits::RequestLimits;
 use crate::support::clock::{Clock, SystemClock};
 use crate::token::cache::TokenCache;
 use crate::token::verifier::TokenVerifier;
@@ -31,6 +33,8 @@ pub struct Builder {
     publish_contract: bool,
     allow_unsatisfiable: bool,
     token_cache: TokenCache,
+    limits: RequestLimits,
+    allowed_origins: Vec<String>,
     contract: Option<Contract>,
 }
 
@@ -47,6 +51,8 @@ impl StepUp {
             publish_contract: false,
             allow_unsatisfiable: false,
             token_cache: TokenCache::default(),
+            limits: RequestLimits::default(),
+            allowed_origins: Vec::new(),
             contract: None,
         }
     }
@@ -118,6 +124,21 @@ impl Builder {
         self
     }
 
+    /// Limits the length of tokens and targets: 16 KiB and 8 KiB by default.
+    pub fn request_limits(mut self, limits: RequestLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lets web pages of this origin, such as `https://app.bank.example`, read refusals (CORS). Without it, a page of
+    /// another origin gets an error instead of the challenge, unless a CORS layer runs outside of the guards and of
+    /// [`StepUp::protect`]. Call it for each origin. It does not answer preflights: allow the request headers
+    /// `Authorization`, `DPoP`, `Step-Up-Attempt` and `Step-Up-Action` in your CORS layer.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.allowed_origins.push(origin.into());
+        self
+    }
+
     /// Starts even if an issuer cannot satisfy the contract, and logs the reason. By default this is an error.
     pub fn allow_unsatisfiable(mut self, allow: bool) -> Self {
         self.allow_unsatisfiable = allow;
@@ -146,6 +167,7 @@ impl Builder {
         if let (Some(issuer), None) = (unchecked, &proofs) {
             return Err(BuildError::DpopWithoutResource(issuer.name().to_owned()));
         }
+        let allowed_origins = AllowedOrigins::parse(&self.allowed_origins)?;
         if self.publish_contract && self.contract.is_none() {
             return Err(BuildError::NothingToPublish);
         }
@@ -167,6 +189,8 @@ impl Builder {
         let step_up = StepUp(Arc::new(Inner {
             verifier: TokenVerifier::new(trusted, introspector, self.token_cache),
             clock: self.clock,
+            limits: self.limits,
+            allowed_origins,
             proofs,
             default_scheme,
             strict_routes: self.strict_routes,

@@ -7,8 +7,9 @@ use crate::enforcement::outcome::OutcomeContext;
 use crate::enforcement::principal::Principal;
 use crate::enforcement::step_up::StepUp;
 use crate::refusal::{Cause, Misconfiguration, Refusal};
-use crate::request::endpoint_lookup::{EndpointLookup, OverrideCheck};
+use crate::request::endpoint_lookup::EndpointLookup;
 use crate::request::head::RequestHead;
+use crate::request::overrides::OverrideCheck;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -95,7 +96,9 @@ impl ContractEnforcer {
         proof: Option<&'a VerifiedProof>,
     ) -> Enforcement<'a, Admission> {
         let Inner { matcher, overrides, step_up } = &*self.0;
-        match EndpointLookup::find(matcher, &head, *overrides) {
+        let lookup = step_up.0.limits.check_target(&head).map_err(Cause::from);
+        let lookup = lookup.and_then(|()| EndpointLookup::find(matcher, &head, *overrides));
+        match lookup {
             Ok(EndpointLookup::Endpoint(endpoint)) => {
                 let enforcement = step_up.enforce_after(endpoint, head, proof);
                 enforcement.map(|caller| caller.map_or(Admission::Public, Admission::Caller))

@@ -132,7 +132,11 @@ impl<'a> Request<'a> {
             let cause = Misconfiguration::UnenforceableEndpoint.into();
             return Err(self.refuse(None, scheme, cause));
         }
-        Credential::of(&self.head).map_err(|cause| self.refuse(None, scheme, cause))
+        let credential = Credential::of(&self.head).and_then(|credential| {
+            self.step_up.0.limits.check_token(credential.token)?;
+            Ok(credential)
+        });
+        credential.map_err(|cause| self.refuse(None, scheme, cause))
     }
 
     /// Verifies a token that is not cached, as far as that is possible without waiting.

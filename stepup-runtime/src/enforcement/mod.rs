@@ -6,6 +6,7 @@
 //! Not here: any HTTP framework, and how a program configures enforcement (`config`). Uses `dpop`, `token`, `issuer`,
 //! `request`, `refusal` and `support`.
 
+pub(crate) mod allowed_origins;
 pub(crate) mod contract_enforcer;
 pub(crate) mod enforce;
 pub(crate) mod enforceability;

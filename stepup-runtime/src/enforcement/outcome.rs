@@ -22,8 +22,8 @@ pub(crate) struct OutcomeContext<'a> {
 }
 
 impl StepUp {
-    /// Concludes the enforcement of a request. A refusal gets the URL of the metadata and, if the client has already
-    /// stepped up, the step-up report. Each refusal is logged as one event.
+    /// Concludes the enforcement of a request. A refusal gets the URL of the metadata, the origin of the page that may
+    /// read it and, if the client has already stepped up, the step-up report. Each refusal is logged as one event.
     pub(crate) fn conclude<T>(
         &self,
         context: &OutcomeContext<'_>,
@@ -36,6 +36,9 @@ impl StepUp {
     #[cold]
     pub(crate) fn refuse(&self, context: &OutcomeContext<'_>, refusal: Refusal) -> Refusal {
         let mut refusal = refusal.with_resource_metadata(self.metadata_url());
+        if let Some(head) = context.head {
+            refusal = refusal.with_allowed_origin(self.0.allowed_origins.of(head.headers()));
+        }
         let now = self.0.clock.now();
         let repeated =
             context.head.is_some_and(|head| step_up_report::is_repeated_attempt(head.headers()));

@@ -1,8 +1,10 @@
 //! The single handle for all enforcement.
 
 use crate::dpop::proof::ProofVerifier;
+use crate::enforcement::allowed_origins::AllowedOrigins;
 use crate::enforcement::protected_resource::ProtectedResource;
 use crate::refusal::Scheme;
+use crate::request::limits::RequestLimits;
 use crate::support::clock::Clock;
 use crate::token::verifier::TokenVerifier;
 use std::fmt;
@@ -30,6 +32,8 @@ pub struct StepUp(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) verifier: TokenVerifier,
     pub(crate) clock: Box<dyn Clock>,
+    pub(crate) limits: RequestLimits,
+    pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) proofs: Option<Arc<ProofVerifier>>,
     /// The scheme in the challenge for a caller without a token.
     pub(crate) default_scheme: Scheme,

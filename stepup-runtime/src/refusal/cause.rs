@@ -46,7 +46,8 @@ impl Cause {
             | Self::InvalidProof(_)
             | Self::UseDpopNonce(_)
             | Self::StepUp(..) => StatusCode::UNAUTHORIZED,
-            Self::InvalidRequest(_) | Self::AmbiguousPath(_) => StatusCode::BAD_REQUEST,
+            Self::InvalidRequest(reason) => reason.status(),
+            Self::AmbiguousPath(_) => StatusCode::BAD_REQUEST,
             Self::InsufficientScope(_) | Self::Denied(_) | Self::Unlisted => StatusCode::FORBIDDEN,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Misconfigured(_) => StatusCode::INTERNAL_SERVER_ERROR,

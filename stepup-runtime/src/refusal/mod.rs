@@ -15,7 +15,7 @@ pub use reason::{Denial, InvalidRequest, Misconfiguration, ProofError, TokenErro
 pub(crate) use scheme::Scheme;
 
 use crate::refusal::challenge::ClaimsChallenge;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use stepup_contract::{Challenge, Lacking, Profile, Reason, Requirement};
 
@@ -29,6 +29,8 @@ pub struct Refusal {
     claims_challenge: Option<Box<ClaimsChallenge>>,
     /// What was requested and what was received, for a client that has already stepped up.
     step_up_report: Option<Box<str>>,
+    /// The origin of the web page that may read the response.
+    allowed_origin: Option<HeaderValue>,
 }
 
 impl From<Cause> for Refusal {
@@ -39,6 +41,7 @@ impl From<Cause> for Refusal {
             scheme: Scheme::Bearer,
             claims_challenge: None,
             step_up_report: None,
+            allowed_origin: None,
         }
     }
 }
@@ -86,6 +89,11 @@ impl Refusal {
     pub(crate) fn with_resource_metadata(mut self, url: Option<Arc<str>>) -> Self {
         self.resource_metadata = url;
         self
+    }
+
+    /// Lets a page of this origin read the response.
+    pub(crate) fn with_allowed_origin(self, allowed_origin: Option<HeaderValue>) -> Self {
+        Self { allowed_origin, ..self }
     }
 
     /// Why the request is refused.

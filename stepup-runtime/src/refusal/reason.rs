@@ -2,6 +2,7 @@
 //! RFC 6750 §3 and disclose no requirement before the token is valid.
 
 use crate::jose::jws::JwsError;
+use http::StatusCode;
 use std::fmt;
 
 /// Declares an enum of reasons and the text of each.
@@ -35,8 +36,6 @@ macro_rules! reasons {
 reasons! {
     /// Why a token is not accepted.
     TokenError {
-        /// Longer than 16 KiB.
-        TooLong => "the token is too long",
         /// Not a compact JWS with JSON objects, and no issuer introspects opaque tokens.
         Malformed => "the token is not a signed JWT",
         /// The header has `crit`, `b64`, `enc` or `zip`.
@@ -161,6 +160,10 @@ reasons! {
         TooManyHeaders => "the request has too many headers",
         /// The headers exceed the configured size.
         HeadersTooLong => "the headers are too long",
+        /// The token is longer than [`RequestLimits`](crate::RequestLimits) allow.
+        TokenTooLong => "the token is too long",
+        /// The target is longer than [`RequestLimits`](crate::RequestLimits) allow.
+        TargetTooLong => "the target is too long",
         /// A header name that a server could read as an identity header.
         IdentityHeader => "a header name could be mistaken for an identity header",
     }
@@ -193,6 +196,17 @@ reasons! {
         NotGuarded => "the handler is not guarded",
         /// A gateway did not send the method and the target of its client's request.
         GatewayHeaders => "the gateway did not send the client's request",
+    }
+}
+
+impl InvalidRequest {
+    /// The HTTP status.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::TokenTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            _ => StatusCode::BAD_REQUEST,
+        }
     }
 }
 

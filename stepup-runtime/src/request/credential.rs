@@ -1,13 +1,11 @@
 //! The one credential of a request (RFC 6750 §2). A request with two credentials, or with one that can be read in
 //! two ways, is refused before anything is verified.
 
-use crate::refusal::{Cause, InvalidRequest, Scheme, TokenError};
+use crate::refusal::{Cause, InvalidRequest, Scheme};
 use crate::request::head::RequestHead;
 use crate::request::header_name::reads_as;
+use crate::request::limits::RequestLimits;
 use http::header::AUTHORIZATION;
-
-/// The longest accepted token, in bytes.
-pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 
 /// The one credential of a request. The token still has to pass [`check_token_syntax`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +54,13 @@ impl<'a> Credential<'a> {
 /// # Errors
 /// Why the request is refused.
 pub fn check_credential(head: &RequestHead<'_>) -> Result<(), Cause> {
-    check_token_syntax(Credential::of(head)?.token).map(drop)
+    let token = Credential::of(head)?.token;
+    RequestLimits::default().check_token(token)?;
+    check_token_syntax(token).map(drop)
 }
 
-/// Checks that a token has the syntax of one (`b64token` of RFC 6750 §2.1) and an acceptable length. A cached token
-/// has passed this check before.
+/// Checks that a token has the syntax of one (`b64token` of RFC 6750 §2.1). A cached token has passed this check
+/// before.
 pub(crate) fn check_token_syntax(token: &[u8]) -> Result<&str, Cause> {
     if token.is_empty() {
         return Err(InvalidRequest::NoToken.into());
@@ -79,9 +79,6 @@ pub(crate) fn check_token_syntax(token: &[u8]) -> Result<&str, Cause> {
         };
         return Err(reason.into());
     };
-    if token.len() > MAX_TOKEN {
-        return Err(TokenError::TooLong.into());
-    }
     Ok(text)
 }
 
@@ -130,7 +127,10 @@ mod tests {
         let target: Uri = format!("/?{}", query.unwrap_or_default()).parse().unwrap();
         let head = RequestHead::new(&Method::GET, &target, &headers);
         Credential::of(&head)
-            .and_then(|credential| check_token_syntax(credential.token))
+            .and_then(|credential| {
+                RequestLimits::default().check_token(credential.token)?;
+                check_token_syntax(credential.token)
+            })
             .map(str::to_owned)
             .map_err(|cause| cause.status().as_u16())
     }
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_token_over_the_length_limit_is_refused() {
-        assert_eq!(of(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN + 1))], None), Err(401));
-        assert!(of(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN))], None).is_ok());
+        let longest = 16 * 1024;
+        assert_eq!(of(&[&format!("Bearer {}", "a".repeat(longest + 1))], None), Err(431));
+        assert!(of(&[&format!("Bearer {}", "a".repeat(longest))], None).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::refusal::Cause;
 use crate::request::head::RequestHead;
-use crate::request::overrides::{check_overrides, check_upgrade};
+use crate::request::overrides::{OverrideCheck, check_overrides, check_upgrade};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ORIGIN,
     TRANSFER_ENCODING, UPGRADE,
@@ -24,15 +24,6 @@ pub enum EndpointLookup<'a> {
     Unlisted,
 }
 
-/// Whether headers and query parameters that override the method or the path are refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OverrideCheck {
-    /// The server behind may read them, or is unknown: refuse a request that has one.
-    Refuse,
-    /// The server behind does not read them.
-    Ignore,
-}
-
 impl<'a> EndpointLookup<'a> {
     /// Looks up the endpoint for a request with this head.
     ///
@@ -48,7 +39,7 @@ impl<'a> EndpointLookup<'a> {
         if overrides == OverrideCheck::Refuse {
             check_overrides(head)?;
         }
-        check_upgrade(head)?;
+        check_upgrade(head, overrides)?;
         if let Some(endpoint) = endpoint {
             return Ok(Self::Endpoint(endpoint));
         }

@@ -7,4 +7,5 @@ pub(crate) mod credential;
 pub(crate) mod endpoint_lookup;
 pub(crate) mod head;
 pub(crate) mod header_name;
+pub(crate) mod limits;
 pub(crate) mod overrides;

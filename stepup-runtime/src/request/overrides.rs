@@ -11,6 +11,18 @@ use http::uri::PathAndQuery;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
+/// Whether a request is refused for headers and query parameters that override its method, path or protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverrideCheck {
+    /// The server behind may read them, or is unknown: refuse a request that has one.
+    Refuse,
+    /// The server behind does not read them.
+    Ignore,
+}
+
+/// The upgrade to HTTP/2 without TLS, which RFC 9113 has removed. Java's HTTP client offers it on each connection.
+pub(crate) const H2C: &[u8] = b"h2c";
+
 /// Headers by which some servers take another method than the request's.
 const METHODS: [&str; 4] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-tunneled-method"];
@@ -99,13 +111,21 @@ pub(crate) fn check_overrides(head: &RequestHead<'_>) -> Result<(), InvalidReque
 }
 
 /// Refuses a request that switches its connection to another protocol, in which later requests cannot be checked.
-/// WebSocket is allowed: the endpoint that opens the socket protects it.
-pub(crate) fn check_upgrade(head: &RequestHead<'_>) -> Result<(), InvalidRequest> {
+/// WebSocket is allowed: the endpoint that opens the socket protects it. A server that ignores overrides ignores an offer
+/// of h2c too.
+pub(crate) fn check_upgrade(
+    head: &RequestHead<'_>,
+    overrides: OverrideCheck,
+) -> Result<(), InvalidRequest> {
     if head.method() == Method::CONNECT {
         return Err(InvalidRequest::Connect);
     }
     let mut protocols = head.headers().get_all(UPGRADE).iter();
-    if protocols.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+    let allowed = |protocol: &[u8]| {
+        protocol.eq_ignore_ascii_case(b"websocket")
+            || (overrides == OverrideCheck::Ignore && protocol.eq_ignore_ascii_case(H2C))
+    };
+    if protocols.any(|value| !allowed(value.as_bytes())) {
         return Err(InvalidRequest::Upgrade);
     }
     Ok(())

@@ -6,7 +6,6 @@
 //! and retired keys are checked on every hit. Only verified tokens are stored, so that a client without valid tokens
 //! cannot fill the cache.
 
-use crate::request::credential::MAX_TOKEN;
 use crate::support::digest::{Digest, sha256};
 use crate::token::verified::VerifiedToken;
 use quick_cache::Weighter;
@@ -89,7 +88,7 @@ impl VerifiedTokens {
 
     /// The cached token, if its claims are still confirmed. The caller must check whether it may be used now.
     pub(crate) fn get(&self, token: &[u8]) -> Result<Arc<VerifiedToken>, CacheMiss> {
-        let Some(cache) = self.0.as_ref().filter(|_| token.len() <= MAX_TOKEN) else {
+        let Some(cache) = &self.0 else {
             return Err(CacheMiss(None));
         };
         let (message, signature) = split(token);

@@ -8,6 +8,7 @@
 )]
 
 mod client_responses;
+mod cors;
 mod decision_parity;
 mod envoy_bytes;
 mod envoy_concurrency;

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
-use stepup_tests::bank::{RESOURCE, open_bank, resource_bank};
+use stepup_tests::bank::{RESOURCE, bank, open_bank, resource_bank};
 use stepup_tests::command::{run, stepup, workspace};
 use stepup_tests::gateways::Gateway;
 use stepup_tests::proxy::{Kind, Proxy};
@@ -231,5 +231,77 @@ async fn the_documented_configurations_guard_a_service() {
         assert_eq!(proxy.call(line, &[("Authorization", &strong)]).await.0, 200, "{kind:?}");
         let reached = upstream.take();
         assert_eq!(reached[0].headers["x-step-up-subject"], "alice", "{kind:?}");
+    }
+}
+
+/// Each configuration contains the service's name and the sensitive routes in a comment, and each program has its own
+/// idea of what a comment may contain.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+async fn no_text_of_a_contract_changes_a_configuration() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let mfa = json!({"step-up": true, "methods": ["mfa"]});
+    let hostile = "{{ if false }} {{\"{{\"}} {{{ {$HOME} {env.HOME} ${HOME} $host } ; # */ %} {% -->\n}\r\nreverse_proxy";
+    let contract = json!({
+        "contract": 1, "service": hostile, "version": "1", "endpoints": [
+            {"method": "POST", "path": "/{{x}}/pay", "security": mfa},
+            {"method": "POST", "path": "/pay", "security": mfa},
+            {"method": "POST", "path": "/{{{{/{{$HOME}}", "security": mfa},
+            {"method": "POST", "path": "/{{mode}}/{{protected}}", "security": mfa},
+            {"method": "GET", "path": "/me", "security": {"step-up": false}},
+        ],
+    });
+    let settings = format!("[[issuers]]\nissuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", idp.url());
+    let gateway = Gateway::start(&contract.to_string(), &settings, None).await;
+    let bearer = |token: String| format!("Bearer {token}");
+    let (weak, strong) = (bearer(idp.password_token()), bearer(idp.mfa_token()));
+    for kind in Kind::ALL {
+        let upstream = Upstream::start().await;
+        let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
+        for (line, authorization, status) in [
+            ("GET /me", None, 401),
+            ("GET /me", Some(&weak), 200),
+            ("GET /other", Some(&strong), 403),
+            ("POST /pay", Some(&weak), 401),
+            ("POST /pay", Some(&strong), 200),
+        ] {
+            let headers = authorization.map(|value| ("Authorization", value.as_str()));
+            let (found, answer) = proxy.call(line, headers.as_slice()).await;
+            assert_eq!(found, status, "{kind:?} {line} {authorization:?}: {answer}");
+        }
+        assert_eq!(upstream.take().len(), 2, "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+async fn long_tokens_and_bodies_pass_and_longer_ones_get_their_own_status() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let gateway = bank(&idp).await;
+    for kind in Kind::ALL {
+        let upstream = Upstream::start().await;
+        let inherited = "client_max_body_size 20m;";
+        let proxy = match kind {
+            Kind::Nginx => Proxy::start_nginx_with(inherited, &gateway, upstream.address()).await,
+            kind => Proxy::start(kind, &gateway, upstream.address()).await,
+        };
+        let me = async |bytes: usize| {
+            let token = idp.token().claim("groups", "g".repeat(bytes)).mint();
+            proxy.call("GET /me", &[("Authorization", &format!("Bearer {token}"))]).await
+        };
+        assert_eq!(me(8000).await.0, 200, "{kind:?}: more than 10 KiB of base64");
+        let (status, answer) = me(13_000).await;
+        assert_eq!(status, 431, "{kind:?}: {answer}");
+        assert!(answer.contains("the token is too long"), "{kind:?}: {answer}");
+        let target = format!("GET /me?{}", "x".repeat(9000));
+        let weak = format!("Bearer {}", idp.password_token());
+        let (status, answer) = proxy.call(&target, &[("Authorization", &weak)]).await;
+        assert_eq!(status, 414, "{kind:?}: {answer}");
+        // nginx has a limit for bodies, and applies it to the check too.
+        let body = vec![b'x'; 10 * 1024 * 1024];
+        let request = reqwest::Client::new().post(format!("http://{}/pay", proxy.address));
+        let request = request.bearer_auth(idp.mfa_token()).body(body);
+        let response = request.send().await.expect("a response");
+        assert_eq!(response.status(), 200, "{kind:?}");
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestHolder, TestIssuer};
-use stepup_runtime::{Contract, ContractLayer, Principal, StepUp, routes, step_up};
+use stepup_runtime::{Contract, ContractLayer, Principal, RequestLimits, StepUp, routes, step_up};
 use stepup_tests::server::{Answer, Server};
 use stepup_tests::upstream::send_raw;
 use tower::{Layer, Service, ServiceExt};
@@ -348,4 +348,45 @@ async fn a_path_that_is_rewritten_between_two_routers_is_refused() {
             assert_eq!(call(&plain, &idp.mfa_token()).await, 200, "{plain}");
         }
     }
+}
+
+#[tokio::test]
+async fn long_targets_and_tokens_are_refused_with_their_own_status() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let limits = RequestLimits::default().target_bytes(100).token_bytes(2000);
+    let builder = StepUp::builder().issuer(idp.issuer()).request_limits(limits);
+    let layer = ContractLayer::new(contract("deny", None), builder.build().await.expect("built"));
+    let server = Server::start(app().layer(layer)).await;
+    let token = idp.password_token();
+    let me = async |query: &str, token: &str| {
+        let answer = server.call("GET", &format!("/me?{query}"), Some(token)).await;
+        (answer.status, answer.parameter("error"))
+    };
+    assert_eq!(me("", &token).await.0, 200);
+    assert_eq!(me(&"x".repeat(96), &token).await.0, 200);
+    assert_eq!(me(&"x".repeat(97), &token).await, (414, Some("invalid_request".into())));
+    // A client that is told that its token is invalid would request another one, and loop.
+    let long = idp.token().claim("groups", "g".repeat(2000)).mint();
+    assert_eq!(me("", &long).await, (431, Some("invalid_request".into())));
+}
+
+#[tokio::test]
+async fn an_offer_of_h2c_is_ignored_and_removed() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let layer = ContractLayer::new(contract("deny", None), built(&idp).await);
+    let offered = async |headers: http::HeaderMap| {
+        format!("{:?} {:?}", headers.get("upgrade"), headers.get("http2-settings"))
+    };
+    let server = Server::start(Router::new().route("/me", get(offered)).layer(layer)).await;
+    let request = |protocol: &str| {
+        reqwest::Client::new()
+            .get(server.url("/me"))
+            .bearer_auth(idp.password_token())
+            .header("connection", "Upgrade, HTTP2-Settings")
+            .header("upgrade", protocol)
+            .header("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA")
+    };
+    let answer = Answer::of(request("h2c")).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "None None"));
+    assert_eq!(Answer::of(request("h2")).await.status, 400, "no other protocol");
 }

@@ -58,7 +58,15 @@ fn main() -> ExitCode {
     #[cfg(feature = "gateway")]
     let command = command.mut_subcommand("gateway", settings::environment::read_from_environment);
     let parsed = Cli::from_arg_matches(&command.get_matches());
-    let Cli { command } = parsed.unwrap_or_else(|error| error.exit());
+    let Cli { command } = match parsed {
+        Ok(parsed) => parsed,
+        // A message may quote an argument. Help and the version go to standard output.
+        Err(error) if error.use_stderr() => {
+            print_error(error.render());
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
     let examines_contract = matches!(command, Command::Export(_) | Command::Check(_));
     let outcome = match command {
         Command::Export(arguments) => export::run(&arguments),

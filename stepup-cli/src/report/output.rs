@@ -1,5 +1,6 @@
 //! Output to the terminal. A reader may stop early: the outcome and the exit code do not change.
 
+use crate::report::display::visible;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
@@ -15,7 +16,10 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints a line on standard error, if possible.
-pub(crate) fn print_error(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+/// Prints a message on standard error, if possible. What a terminal would interpret is escaped, because messages quote
+/// files and arguments.
+pub(crate) fn print_error(message: impl Display) {
+    let message = message.to_string();
+    let lines: Vec<String> = message.trim_end().lines().map(visible).collect();
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }

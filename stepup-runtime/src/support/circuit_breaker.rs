@@ -45,6 +45,15 @@ impl CircuitBreaker {
         Ok(())
     }
 
+    /// Like [`check`](Self::check), for a request that will be sent later: does not count as the trial request.
+    pub(crate) fn check_later(&self) -> Result<(), Duration> {
+        let now = Instant::now();
+        match self.state().open {
+            Some(open) if now < open.until => Err(open.until - now),
+            _ => Ok(()),
+        }
+    }
+
     /// The peer has answered correctly.
     pub(crate) fn succeeded(&self) {
         *self.state() = State::default();

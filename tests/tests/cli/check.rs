@@ -348,3 +348,31 @@ fn a_handler_without_a_route_is_reported_at_the_configured_level() {
         assert!(code > 0 && err.contains("check::routeless has no route"), "{out}{err}");
     }
 }
+
+#[test]
+fn nothing_that_a_terminal_interprets_is_printed() {
+    let escape = "\u{1b}]0;owned\u{7}\u{1b}[2K";
+    let folder = folder(&format!("[lints]\n\"{escape}\" = \"error\"\n# {escape}\n"));
+    let contract = folder.path().join("contract.json");
+    fs::write(&contract, json!([]).to_string()).expect("a file");
+    let settings = folder.path().join("stepup.toml");
+    let (contract, settings) = (contract.to_str().expect("text"), settings.to_str().expect("text"));
+    let odd_path = format!("/missing/{escape}");
+    for arguments in [
+        &["check", contract, "--config", settings][..],
+        &["check", &odd_path],
+        &["check", contract, escape],
+        &["check", contract, "--output", escape],
+        &["diff", &odd_path, contract],
+        &["export", &odd_path],
+        &["explain", contract, escape, "/a", "--claims", contract],
+        &["render", "html", &odd_path],
+    ] {
+        let output = command::run(stepup(), arguments);
+        let printed = [&output.stdout[..], &output.stderr[..]].concat();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let text = String::from_utf8_lossy(&printed);
+        assert!(!text.contains(['\u{1b}', '\u{7}']), "{arguments:?}: {text}");
+        assert!(!text.trim().is_empty(), "{arguments:?}");
+    }
+}

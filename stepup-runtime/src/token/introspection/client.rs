@@ -1,5 +1,6 @@
 //! The introspection client (RFC 7662 §2). Requests for the same token share one introspection, the number of
-//! concurrent introspections is limited, and a circuit breaker protects the issuer. A failure never allows a token.
+//! concurrent introspections is limited, further ones wait for a limited time, and a circuit breaker protects the issuer.
+//! A failure never allows a token.
 
 use crate::issuer::trusted::TrustedIssuer;
 use crate::jose::signing_key::SigningKeyError;
@@ -25,12 +26,17 @@ use std::time::Duration;
 use stepup_contract::parse_strict;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-/// The most concurrent introspections, and how many of them are reserved for tokens that were active before, so that
-/// made-up tokens cannot use all of them.
-const MAX_CONCURRENT: usize = 256;
+/// The most concurrent introspections of any tokens, and of tokens that were active before in addition, so that made-up
+/// tokens cannot use all of them.
+const MAX_CONCURRENT: usize = 192;
 const RESERVED: usize = 64;
+
+/// The most requests that wait for one of these introspections to end, and how long each of them waits. A request that
+/// waits has a place in a queue, so that a new login gets its turn between made-up tokens.
+const MAX_WAITING: usize = 1024;
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The most tokens that are remembered as inactive, and as active.
 const MAX_REMEMBERED: usize = 10_000;
@@ -46,6 +52,13 @@ type Outcome = Result<Arc<IntrospectionResponse>, Cause>;
 struct Running {
     started: Instant,
     flight: SingleFlight<Outcome>,
+}
+
+impl Running {
+    /// Whether the response can still be used.
+    fn can_be_joined(&self, shared: &Shared) -> bool {
+        self.flight.is_running() && self.started.elapsed() < shared.options.cache
+    }
 }
 
 /// Why introspection cannot be set up.
@@ -74,6 +87,9 @@ struct Shared {
     client: Client,
     breaker: CircuitBreaker,
     permits: Arc<Semaphore>,
+    /// For tokens that were active before.
+    reserved: Arc<Semaphore>,
+    waiting: Semaphore,
     running: Mutex<HashMap<Digest, Running>>,
     inactive: ExpiringSet,
     /// Tokens that were active recently, whether or not their response is still kept.
@@ -93,6 +109,8 @@ impl Introspector {
             client: client(options.endpoint.as_deref().unwrap_or(&issuer.name))?,
             breaker: CircuitBreaker::default(),
             permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+            reserved: Arc::new(Semaphore::new(RESERVED)),
+            waiting: Semaphore::new(MAX_WAITING),
             running: Mutex::default(),
             inactive: ExpiringSet::new(MAX_REMEMBERED, options.cache),
             active: ExpiringSet::new(MAX_REMEMBERED, REMEMBER_ACTIVE),
@@ -161,21 +179,13 @@ impl Introspector {
 
     async fn response(&self, token: PresentedToken, now: u64) -> Outcome {
         let shared = &self.0;
-        let flight = {
-            let mut all = shared.running();
-            let running = all.get(&token.digest).filter(|running| {
-                running.flight.is_running() && running.started.elapsed() < shared.options.cache
-            });
-            if let Some(running) = running {
-                running.flight.clone()
-            } else {
-                let permit = shared.permit(token.was_active).ok_or(unavailable(Duration::ZERO))?;
-                shared.breaker.check().map_err(unavailable)?;
-                let digest = token.digest;
-                let work = Arc::clone(shared).introspect_once(token, now, permit);
-                let flight = SingleFlight::start(work);
-                all.insert(digest, Running { started: Instant::now(), flight: flight.clone() });
-                flight
+        let flight = match shared.joined(&token.digest) {
+            Some(flight) => flight,
+            None => {
+                shared.breaker.check_later().map_err(unavailable)?;
+                let permit = shared.permit(token.was_active).await;
+                let permit = permit.ok_or(unavailable(Duration::ZERO))?;
+                shared.start(token, now, permit)?
             }
         };
         flight.wait().await.unwrap_or(Err(unavailable(Duration::ZERO)))
@@ -196,12 +206,44 @@ impl Shared {
         self.options.endpoint.clone().or_else(metadata)
     }
 
-    /// The permission for one introspection, unless too many are running.
-    fn permit(&self, was_active: bool) -> Option<OwnedSemaphorePermit> {
-        if !was_active && self.permits.available_permits() <= RESERVED {
-            return None;
+    /// The permission for one introspection, after a wait if too many are running. `None` if the wait is too long.
+    async fn permit(&self, was_active: bool) -> Option<OwnedSemaphorePermit> {
+        let permits = match was_active {
+            true => [&self.reserved, &self.permits],
+            false => [&self.permits, &self.permits],
+        };
+        if let Some(permit) = permits.into_iter().find_map(|permits| try_permit(permits)) {
+            return Some(permit);
         }
-        Arc::clone(&self.permits).try_acquire_owned().ok()
+        let _place = self.waiting.try_acquire().ok()?;
+        let [permits, _] = permits;
+        timeout(LONGEST_WAIT, Arc::clone(permits).acquire_owned()).await.ok()?.ok()
+    }
+
+    /// The running introspection of this token, if its response can still be used.
+    fn joined(&self, digest: &Digest) -> Option<SingleFlight<Outcome>> {
+        let all = self.running();
+        let running = all.get(digest).filter(|running| running.can_be_joined(self));
+        running.map(|running| running.flight.clone())
+    }
+
+    /// Starts an introspection, unless another request has started one for the same token.
+    fn start(
+        self: &Arc<Self>,
+        token: PresentedToken,
+        now: u64,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<SingleFlight<Outcome>, Cause> {
+        let mut all = self.running();
+        let digest = token.digest;
+        if let Some(running) = all.get(&digest).filter(|running| running.can_be_joined(self)) {
+            return Ok(running.flight.clone());
+        }
+        self.breaker.check().map_err(unavailable)?;
+        let work = Arc::clone(self).introspect_once(token, now, permit);
+        let flight = SingleFlight::start(work);
+        all.insert(digest, Running { started: Instant::now(), flight: flight.clone() });
+        Ok(flight)
     }
 
     /// A poisoned lock is usable: the state is plain data and always consistent.
@@ -293,6 +335,10 @@ impl Shared {
         };
         IntrospectionResponse::new(issuer, claims, until).map_err(IntrospectionError::Refused)
     }
+}
+
+fn try_permit(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(permits).try_acquire_owned().ok()
 }
 
 fn unavailable(pause: Duration) -> Cause {

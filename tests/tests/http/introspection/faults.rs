@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stepup_runtime::testing::TestIssuer;
 use stepup_runtime::{StepUp, TokenCache};
-use stepup_tests::fake_issuer::Response;
+use stepup_tests::fake_issuer::{Hold, Response};
 use stepup_tests::introspecting_issuer::{IntrospectingIssuer, basic};
 use stepup_tests::paused_time::PausedTime;
 use stepup_tests::server::Server;
@@ -218,4 +218,34 @@ async fn signed_responses_are_verified_and_unsigned_ones_are_refused_if_required
     // A signed introspection response is not an access token, although the issuer signed it.
     let server = serve(fake.issuer(basic())).await;
     assert_eq!(get(&server, &signed().mint()).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_login_waits_its_turn_among_made_up_tokens() {
+    let fake = IntrospectingIssuer::start().await;
+    let server = Arc::new(serve(fake.issuer(basic())).await);
+    let hold = Hold::default();
+    let inactive = Response::json(&json!({"active": false}));
+    fake.http.on("/introspect", Response::Held(hold.clone(), Box::new(inactive)));
+    let mut made_up = tokio::task::JoinSet::new();
+    for n in 0..192 {
+        let server = Arc::clone(&server);
+        made_up.spawn(async move { get(&server, &format!("made-up-{n}")).await.status });
+    }
+    fake.http.wait_for_requests("/introspect", 191).await;
+    fake.respond_with(&fake.active());
+    let login = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { get(&server, "a-new-login").await.status }
+    });
+    // Without a turn in time, the response is 503.
+    let started = std::time::Instant::now();
+    let late = Arc::clone(&server);
+    assert_eq!(get(&late, "another-login").await.status, 503);
+    assert!(started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(login.await.expect("no panic"), 503);
+    let login = tokio::spawn(async move { get(&server, "a-third-login").await.status });
+    hold.release();
+    assert_eq!(login.await.expect("no panic"), 200);
+    assert!(made_up.join_all().await.iter().all(|status| *status == 401));
 }

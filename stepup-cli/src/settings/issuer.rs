@@ -82,6 +82,9 @@ pub(crate) struct IssuerArguments {
     /// The claim with the time of the login: Profile::auth_time_claim.
     #[arg(long, value_name = "CLAIM", requires = "issuer")]
     auth_time_claim: Option<Claim>,
+    /// A claim with further scopes, such as permissions: Profile::scopes_claim.
+    #[arg(long, value_name = "CLAIM", requires = "issuer")]
+    scopes_claim: Option<Claim>,
     /// Whether only a token names the issuer, although the settings list issuers.
     #[arg(skip)]
     #[serde(skip)]
@@ -196,6 +199,9 @@ impl IssuerArguments {
         }
         if let Some(claim) = &self.auth_time_claim {
             profile = profile.auth_time_claim(claim.path());
+        }
+        if let Some(claim) = &self.scopes_claim {
+            profile = profile.scopes_claim(claim.path());
         }
         for (method, values) in &self.ask {
             profile = profile.ask(method.clone(), values.iter());

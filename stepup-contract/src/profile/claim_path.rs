@@ -84,20 +84,48 @@ pub fn numeric_date(value: &Value) -> Option<u64> {
     })
 }
 
-/// The granted scopes: `scope` as in RFC 9068 §2.2.3, else `scp` as Okta and Entra send it.
-pub(crate) fn scopes(claims: &Map<String, Value>) -> Vec<String> {
-    let words = |text: &str| text.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
-    match claims.get("scope").or_else(|| claims.get("scp")) {
-        Some(Value::String(text)) => words(text),
-        Some(list) => strings(list).unwrap_or_default().into_iter().map(str::to_owned).collect(),
-        None => Vec::new(),
-    }
+/// The granted scopes: `scope` as in RFC 9068 §2.2.3, else `scp` as Okta and Entra send it, and those in an additional
+/// claim.
+pub(crate) fn scopes(claims: &Map<String, Value>, additional: Option<&ClaimPath>) -> Vec<String> {
+    let read = |value: &Value| -> Vec<String> {
+        match value {
+            Value::String(text) => {
+                text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+            }
+            list => strings(list).unwrap_or_default().into_iter().map(str::to_owned).collect(),
+        }
+    };
+    // A claim that says nothing does not hide the other one. A claim of the wrong type does.
+    let is_empty = |value: &Value| match value {
+        Value::String(text) => text.trim_matches(' ').is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    let mut standard = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name));
+    let mut scopes = standard.find(|value| !is_empty(value)).map(read).unwrap_or_default();
+    scopes.extend(additional.and_then(|path| path.get(claims)).map(read).unwrap_or_default());
+    scopes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn scopes_are_read_from_the_first_claim_that_has_any_and_from_the_additional_one() {
+        let of = |claims: Value, path: Option<&str>| {
+            scopes(claims.as_object().unwrap(), path.map(ClaimPath::from).as_ref())
+        };
+        assert_eq!(of(json!({"scope": "a b", "scp": ["c"]}), None), ["a", "b"]);
+        assert_eq!(of(json!({"scope": "", "scp": ["c"]}), None), ["c"]);
+        assert_eq!(of(json!({"scope": [], "scp": "c d"}), None), ["c", "d"]);
+        assert_eq!(of(json!({"scope": null, "scp": "c d"}), None), [""; 0]);
+        assert_eq!(of(json!({"scope": "a", "permissions": ["p:q"]}), None), ["a"]);
+        let permissions = Some("permissions");
+        assert_eq!(of(json!({"scope": "a", "permissions": ["p:q"]}), permissions), ["a", "p:q"]);
+        assert_eq!(of(json!({"permissions": [1]}), permissions), [""; 0]);
+    }
 
     #[test]
     fn a_path_goes_through_objects_only_and_a_dot_is_part_of_a_name() {

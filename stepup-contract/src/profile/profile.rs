@@ -22,6 +22,7 @@ pub struct Profile {
     acr_claim: ClaimPath,
     acr_is_list: bool,
     auth_time_claim: ClaimPath,
+    scopes_claim: Option<ClaimPath>,
     infer_mfa: bool,
     may_step_up: bool,
     clock_skew: u32,
@@ -57,6 +58,7 @@ impl Default for Profile {
             acr_claim: "acr".into(),
             acr_is_list: false,
             auth_time_claim: "auth_time".into(),
+            scopes_claim: None,
             infer_mfa: false,
             may_step_up: true,
             clock_skew: 30,
@@ -144,6 +146,13 @@ impl Profile {
     #[must_use]
     pub fn amr_claim(mut self, path: impl Into<ClaimPath>) -> Self {
         self.amr_claim = path.into();
+        self
+    }
+
+    /// Sets a claim with further scopes, an array of strings or space-separated words, such as Auth0's `permissions`.
+    #[must_use]
+    pub fn scopes_claim(mut self, path: impl Into<ClaimPath>) -> Self {
+        self.scopes_claim = Some(path.into());
         self
     }
 
@@ -302,7 +311,7 @@ impl Profile {
             methods,
             acr,
             auth_time: self.auth_time_claim.get(claims).and_then(numeric_date),
-            scopes: scopes(claims),
+            scopes: scopes(claims, self.scopes_claim.as_ref()),
             may_step_up: self.may_step_up,
             clock_skew: self.clock_skew,
         }

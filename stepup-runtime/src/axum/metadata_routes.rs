@@ -3,8 +3,11 @@
 use crate::enforcement::step_up::StepUp;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::routing::{MethodRouter, get};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::Arc;
 
@@ -27,10 +30,10 @@ impl StepUp {
         let metadata: Arc<str> = self.metadata_document(resource).into();
         let router = Router::new().route(
             &resource.metadata.path,
-            get(move || {
+            with_preflight(get(move || {
                 let body = metadata.to_string();
                 async move { document(&body, "public, max-age=300", None) }
-            }),
+            })),
         );
         let Some(contract) = self.published_contract() else { return router };
         let (body, tag) = (contract.to_json(), format!("\"{}\"", contract.digest()));
@@ -43,8 +46,22 @@ impl StepUp {
             }
             async move { response }
         };
-        router.route(&resource.contract.path, get(serve))
+        router.route(&resource.contract.path, with_preflight(get(serve)))
     }
+}
+
+/// Answers preflights too: a page of any origin may read these documents, with any headers.
+fn with_preflight<S: Clone + Send + Sync + 'static>(routes: MethodRouter<S>) -> MethodRouter<S> {
+    routes.options(|| async {
+        let allowed = [
+            (ALLOW, "GET, HEAD, OPTIONS"),
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "*, Authorization"),
+            (ACCESS_CONTROL_MAX_AGE, "86400"),
+        ];
+        (StatusCode::NO_CONTENT, allowed)
+    })
 }
 
 fn document(body: &str, caching: &'static str, tag: Option<HeaderValue>) -> Response {

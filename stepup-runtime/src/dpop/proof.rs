@@ -5,8 +5,8 @@ use crate::dpop::nonce::Nonces;
 use crate::dpop::options::Dpop;
 use crate::dpop::replay::{ReplayCache, ReplayCheck};
 use crate::jose::algorithm::Algorithm;
-use crate::jose::jwk::{VerifyingKey, thumbprint};
-use crate::jose::jws::Jws;
+use crate::jose::jwk::{JwkError, VerifyingKey, thumbprint};
+use crate::jose::jws::{Jws, JwsError};
 use crate::refusal::{Cause, ProofError};
 use crate::request::head::RequestHead;
 use crate::support::digest::sha256;
@@ -66,17 +66,17 @@ impl ProofVerifier {
         if thumbprint(jwk).as_deref() != Some(binding.thumbprint) {
             return Err(ProofError::OtherKey.into());
         }
-        let key = public_key(jwk, proof.algorithm);
-        if !key.is_some_and(|key| proof.is_signed_by(&key)) {
+        if !proof.is_signed_by(&public_key(jwk, proof.algorithm)?) {
             return Err(ProofError::WrongSignature.into());
         }
         let claim = |name: &str| proof.claims.get(name).and_then(Value::as_str);
         if claim("htm") != Some(head.method().as_str()) {
             return Err(ProofError::Method.into());
         }
-        // Routing uses the path as written, so a path that normalization changes has no valid proof.
+        // Routing uses the path as written, so a path with dot segments, which normalization removes, has no valid proof.
         let address = normalized(&format!("{}{}", self.resource, head.path()));
-        let address = address.filter(|url| url.as_str().ends_with(head.path()));
+        let address =
+            address.filter(|url| url.as_str().ends_with(&normalized_escapes(head.path())));
         if address.is_none() || claim("htu").and_then(normalized) != address {
             return Err(ProofError::Address.into());
         }
@@ -124,23 +124,64 @@ fn parse<'a>(head: &RequestHead<'a>) -> Result<Jws<'a>, ProofError> {
     if text.len() > MAX_PROOF {
         return Err(ProofError::TooLong);
     }
-    let proof = Jws::parse(text).map_err(|_| ProofError::Malformed)?;
+    let proof = Jws::parse(text).map_err(|error| match error {
+        JwsError::Malformed => ProofError::Malformed,
+        JwsError::Extension => ProofError::HeaderExtension,
+        JwsError::Algorithm => ProofError::Algorithm,
+    })?;
     if proof.typ.as_deref() != Some("dpop+jwt") {
         return Err(ProofError::Type);
     }
     Ok(proof)
 }
 
-fn public_key(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<VerifyingKey> {
-    VerifyingKey::read(&Value::Object(jwk.clone()), |known| known == algorithm).ok()
+fn public_key(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<VerifyingKey, ProofError> {
+    VerifyingKey::read(&Value::Object(jwk.clone()), |known| known == algorithm).map_err(|error| {
+        match error {
+            JwkError::PrivateKey => ProofError::PrivateKey,
+            _ => ProofError::InvalidKey,
+        }
+    })
 }
 
-/// An address without query and fragment, normalized (RFC 9449 §4.3).
+/// An address without query and fragment, after syntax-based normalization (RFC 9449 §4.3, RFC 3986 §6.2.2): lower case
+/// of scheme and host, no dot segments, decoded unreserved characters, and upper case of the other escapes.
 fn normalized(text: &str) -> Option<Url> {
     let mut url = Url::parse(text).ok()?;
     url.set_query(None);
     url.set_fragment(None);
+    let path = normalized_escapes(url.path());
+    if path != url.path() {
+        // A decoded dot can be a dot segment, which this removes.
+        url.set_path(&path);
+    }
     Some(url)
+}
+
+/// Decodes unreserved characters, and writes the digits of other escapes in upper case.
+fn normalized_escapes(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut normalized = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (byte.map(char::from), digits) {
+            (Some(c), _) if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') => {
+                normalized.push(c);
+                normalized.push_str(part.get(2..).unwrap_or_default());
+            }
+            (_, Some(digits)) => {
+                normalized.push('%');
+                normalized.push_str(&digits.to_ascii_uppercase());
+                normalized.push_str(part.get(2..).unwrap_or_default());
+            }
+            (_, None) => {
+                normalized.push('%');
+                normalized.push_str(part);
+            }
+        }
+    }
+    normalized
 }
 
 #[cfg(test)]
@@ -154,6 +195,7 @@ mod tests {
             "HTTPS://API.example:443/pay",
             "https://api.example/pay?x=1#y",
             "https://api.example/./pay",
+            "https://api.example/p%61y",
         ] {
             assert_eq!(normalized(text), same, "{text}");
         }
@@ -163,5 +205,10 @@ mod tests {
             assert_ne!(normalized(text), same, "{text}");
         }
         assert_eq!(normalized("/pay"), None);
+        for (one, other) in [("/~me", "/%7Eme"), ("/%e2%82%ac", "/%E2%82%AC"), ("/%7e", "/~")] {
+            let of = |path: &str| normalized(&format!("https://api.example{path}"));
+            assert_eq!(of(one), of(other), "{one}");
+        }
+        assert_ne!(normalized("https://api.example/a%2Fb"), normalized("https://api.example/a/b"));
     }
 }

@@ -35,18 +35,33 @@ pub(crate) enum DiscoveryError {
 }
 
 /// Fetches the document of this issuer, which must name exactly this issuer (OpenID Connect Discovery §4.3, RFC 8414
-/// §3.3). If there is none at the OpenID Connect address, the address of RFC 8414 is tried.
+/// §3.3). If there is no usable document at the OpenID Connect address, the address of RFC 8414 is tried.
 pub(crate) async fn discover(client: &Client, issuer: &str) -> Result<Metadata, DiscoveryError> {
     let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    match fetch(client, &url, None).await {
-        Err(FetchError::Status { status: 404, .. }) => {
-            let mut url = checked_url(issuer)?;
-            let path = format!("/.well-known/oauth-authorization-server{}", url.path());
-            url.set_path(path.trim_end_matches('/'));
-            read(fetch(client, url.as_str(), None).await?, url.as_str(), issuer)
-        }
-        outcome => read(outcome?, &url, issuer),
-    }
+    let first = match fetch(client, &url, None).await {
+        Ok(fetched) => read(fetched, &url, issuer),
+        // The issuer responds, so the other address is worth a try. An issuer that is down is not asked twice.
+        Err(error @ (FetchError::Status { .. } | FetchError::TooLong(_))) => Err(error.into()),
+        Err(error) => return Err(error.into()),
+    };
+    // A document that names another issuer is a mistake in the configuration, not a missing document.
+    let error = match first {
+        Ok(metadata) => return Ok(metadata),
+        Err(error @ DiscoveryError::OtherIssuer { .. }) => return Err(error),
+        Err(error) => error,
+    };
+    let mut url = checked_url(issuer)?;
+    let path = format!("/.well-known/oauth-authorization-server{}", url.path());
+    url.set_path(path.trim_end_matches('/'));
+    let second = match fetch(client, url.as_str(), None).await {
+        Ok(fetched) => read(fetched, url.as_str(), issuer),
+        Err(fetch_error) => Err(fetch_error.into()),
+    };
+    second.map_err(|second| match second {
+        // The first error describes the address that most issuers have.
+        DiscoveryError::Fetch(FetchError::Status { status: 404, .. }) => error,
+        second => second,
+    })
 }
 
 fn read(fetched: Fetched, url: &str, issuer: &str) -> Result<Metadata, DiscoveryError> {

@@ -1,4 +1,4 @@
-//! The accepted signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1). Only asymmetric algorithms are accepted, so
+//! The accepted signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). Only asymmetric algorithms are accepted, so
 //! that no token can be signed with a value that other parties know. One table maps each name to its
 //! implementation in aws-lc-rs.
 
@@ -41,11 +41,23 @@ const RSA: [(Algorithm, &RsaParameters); 6] = [
 
 const ES256: Algorithm = Algorithm("ES256");
 const ES384: Algorithm = Algorithm("ES384");
-const EDDSA: Algorithm = Algorithm("EdDSA");
+
+/// Two names of one algorithm: `Ed25519` (RFC 9864) replaces `EdDSA`, which also means Ed448.
+const ED25519_NAMES: [Algorithm; 2] = [Algorithm("EdDSA"), Algorithm("Ed25519")];
 
 /// Every accepted algorithm, in the order in which clients are offered them.
-pub(crate) const ACCEPTED: [Algorithm; 9] =
-    [ES256, ES384, EDDSA, RSA[0].0, RSA[1].0, RSA[2].0, RSA[3].0, RSA[4].0, RSA[5].0];
+pub(crate) const ACCEPTED: [Algorithm; 10] = [
+    ES256,
+    ES384,
+    ED25519_NAMES[0],
+    ED25519_NAMES[1],
+    RSA[0].0,
+    RSA[1].0,
+    RSA[2].0,
+    RSA[3].0,
+    RSA[4].0,
+    RSA[5].0,
+];
 
 /// The names of every accepted algorithm, separated by spaces, for the `algs` of a challenge.
 pub(crate) fn accepted_names() -> String {
@@ -56,6 +68,12 @@ impl Algorithm {
     /// The accepted algorithm of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         ACCEPTED.into_iter().find(|known| known.0 == name)
+    }
+
+    /// Whether a key that is bound to this name may verify the algorithm.
+    pub(crate) fn is_named(self, name: &str) -> bool {
+        let names_ed25519 = |name: &str| ED25519_NAMES.iter().any(|known| known.0 == name);
+        self.0 == name || (names_ed25519(self.0) && names_ed25519(name))
     }
 }
 
@@ -84,7 +102,13 @@ impl KeyMaterial {
             }
             Self::P256(point) => one(ES256, &ECDSA_P256_SHA256_FIXED, point),
             Self::P384(point) => one(ES384, &ECDSA_P384_SHA384_FIXED, point),
-            Self::Ed25519(point) => one(EDDSA, &ED25519, point),
+            Self::Ed25519(point) => {
+                let parsed = ED25519_NAMES.map(|name| one(name, &ED25519, point));
+                parsed.into_iter().try_fold(Vec::new(), |mut all, parsed| {
+                    all.extend(parsed?);
+                    Ok(all)
+                })
+            }
         }
     }
 }
@@ -95,10 +119,12 @@ mod tests {
 
     #[test]
     fn only_asymmetric_algorithms_are_accepted_by_their_exact_name() {
-        for name in ["RS256", "PS512", "ES256", "ES384", "EdDSA"] {
+        for name in ["RS256", "PS512", "ES256", "ES384", "EdDSA", "Ed25519"] {
             assert!(Algorithm::named(name).is_some(), "{name}");
         }
-        for name in ["none", "None", "HS256", "HS512", "rs256", "RS1", "ES256K", "ES512", ""] {
+        for name in
+            ["none", "None", "HS256", "HS512", "rs256", "RS1", "ES256K", "ES512", "Ed448", ""]
+        {
             assert!(Algorithm::named(name).is_none(), "{name}");
         }
     }

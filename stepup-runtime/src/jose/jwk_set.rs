@@ -121,6 +121,8 @@ impl fmt::Debug for JwkSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
 
     const ES256: Algorithm = Algorithm("ES256");
@@ -174,6 +176,73 @@ mod tests {
         );
         assert!(set.candidates(Some("other"), ES256).next().is_none());
         assert!(set.candidates(None, ES256).next().is_some(), "only one key fits");
+    }
+
+    #[test]
+    fn empty_and_null_members_count_as_absent() {
+        for members in [
+            json!({"d": null, "oth": [], "key_ops": [], "use": null, "alg": null}),
+            json!({"d": "", "alg": "", "use": "", "x5c": [], "kid": null}),
+        ] {
+            assert!(VerifyingKey::read(&ec_key(members.clone()), |_| true).is_ok(), "{members}");
+        }
+        let private = ec_key(json!({"d": "AAAA", "oth": []}));
+        assert!(VerifyingKey::read(&private, |_| true).is_err());
+    }
+
+    #[test]
+    fn both_names_of_ed25519_are_accepted_for_one_key() {
+        let key = |alg: Value| {
+            json!({
+                "kty": "OKP", "crv": "Ed25519", "alg": alg, "kid": "k",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            })
+        };
+        for bound_to in [json!("EdDSA"), json!("Ed25519"), json!(null)] {
+            let set = set(&[key(bound_to.clone())]);
+            for name in ["EdDSA", "Ed25519"] {
+                let found = set.candidates(Some("k"), Algorithm::named(name).unwrap()).next();
+                assert!(found.is_some(), "{bound_to} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unsupported_algorithm_or_curve_is_named_as_the_reason() {
+        let reason = |key: Value| VerifyingKey::read(&key, |_| true).unwrap_err().to_string();
+        assert_eq!(reason(ec_key(json!({"alg": "ES256K"}))), "its `alg` is not supported");
+        assert!(reason(ec_key(json!({"crv": "P-521"}))).contains("its curve is not supported"));
+        let ed448 = json!({"kty": "OKP", "crv": "Ed448", "x": "AAAA"});
+        assert!(reason(ed448).contains("its curve is not supported"));
+    }
+
+    #[test]
+    fn a_key_that_can_be_factored_is_rejected() {
+        // The product of the primes, shifted to 2048 bits, plus one: 1 modulo every prime, and 1 is a power of 65537.
+        let roca = {
+            const PRIMES: [u32; 17] =
+                [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+            let mut product = vec![1_u8];
+            for prime in PRIMES {
+                let mut carry = 0_u32;
+                for byte in product.iter_mut().rev() {
+                    let value = u32::from(*byte) * prime + carry;
+                    *byte = (value & 255) as u8;
+                    carry = value >> 8;
+                }
+                while carry > 0 {
+                    product.insert(0, (carry & 255) as u8);
+                    carry >>= 8;
+                }
+            }
+            let mut modulus = product;
+            modulus.resize(256, 0);
+            modulus[255] += 1;
+            modulus
+        };
+        let key = json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(&roca), "e": "AQAB"});
+        let error = VerifyingKey::read(&key, |_| true).unwrap_err().to_string();
+        assert!(error.contains("ROCA"), "{error}");
     }
 
     #[test]

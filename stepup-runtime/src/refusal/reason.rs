@@ -64,7 +64,7 @@ reasons! {
         Expired => "the token has expired",
         /// `nbf` or `iat` is in the future.
         NotYetValid => "the token is not valid yet",
-        /// `cnf` is not exactly a DPoP thumbprint.
+        /// `cnf` is not a DPoP thumbprint, or binds the token in another way too.
         UnsupportedConfirmation => "the token is bound to a key in a way that is not supported",
         /// The token is declared to be a DPoP token, and has no `cnf`.
         DeclaredBoundWithoutKey => "the token is declared to be bound to a key but names no key",
@@ -80,6 +80,8 @@ reasons! {
         Inactive => "the token is not active",
         /// The introspection response names another issuer.
         IntrospectionIssuer => "the introspection response names another issuer",
+        /// The introspection response has no `sub`.
+        IntrospectionSubject => "the introspection response names no subject",
         /// The introspection response names another audience.
         IntrospectionAudience => "the introspection response names another audience",
         /// The introspection response has another subject, key, scope or authentication than the token.
@@ -98,6 +100,14 @@ reasons! {
         Repeated => "the request has more than one DPoP proof",
         /// Not a compact JWS.
         Malformed => "the DPoP proof is not a signed JWT",
+        /// `alg` is missing, symmetric, `none` or unknown.
+        Algorithm => "the DPoP proof's algorithm is not accepted",
+        /// The header has `crit`, `b64`, `enc` or `zip`.
+        HeaderExtension => "the DPoP proof's header requires an extension",
+        /// `jwk` has a private number.
+        PrivateKey => "the DPoP proof contains a private key",
+        /// `jwk` is not a valid public key for the proof's algorithm.
+        InvalidKey => "the DPoP proof's key does not fit its algorithm",
         /// Longer than 8 KiB.
         TooLong => "the DPoP proof is too long",
         /// `typ` is not `dpop+jwt`.

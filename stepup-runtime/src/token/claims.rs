@@ -36,9 +36,14 @@ impl TokenClaims {
     }
 }
 
-/// The thumbprint in a `cnf` claim. Any other member of `cnf` would have to be checked too, so it is refused.
+/// The members of `cnf` that bind a token to a key in another way (RFC 7800 §3.1, RFC 8705 §3.1). The key would have to
+/// be checked too, which is not possible here.
+const OTHER_BINDINGS: [&str; 5] = ["jwk", "jwe", "jku", "x5t#S256", "x5t"];
+
+/// The thumbprint in a `cnf` claim. Unknown members are ignored, as RFC 7800 §3.1 requires.
 fn thumbprint(cnf: &Value) -> Result<String, TokenError> {
-    let members = cnf.as_object().filter(|members| members.len() == 1);
+    let members = cnf.as_object();
+    let members = members.filter(|cnf| !OTHER_BINDINGS.iter().any(|name| cnf.contains_key(*name)));
     let jkt = members.and_then(|members| members.get("jkt")).and_then(Value::as_str);
     jkt.map(str::to_owned).ok_or(TokenError::UnsupportedConfirmation)
 }

@@ -20,7 +20,7 @@ async fn pay() -> &'static str {
 }
 
 const RESOURCE: &str = "https://api.test";
-const ALGS: &str = "ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512";
+const ALGS: &str = "ES256 ES384 EdDSA Ed25519 RS256 RS384 RS512 PS256 PS384 PS512";
 
 struct Api {
     idp: TestIssuer,
@@ -218,6 +218,45 @@ fn jwk_of(proof: &str) -> Value {
 impl Api {
     fn bound_of(&self, holder: &TestHolder) -> String {
         self.idp.token().claim("amr", json!(["mfa"])).bound_to(holder).mint()
+    }
+}
+
+#[tokio::test]
+async fn unknown_members_of_cnf_are_ignored_and_other_bindings_are_not() {
+    let api = api().await;
+    let with = |name: &str| {
+        let cnf = json!({"jkt": api.holder.thumbprint(), name: "x"});
+        api.idp.token().claim("amr", json!(["pwd"])).claim("cnf", cnf).mint()
+    };
+    for (name, status) in
+        [("kid", 200), ("https://keycloak.example/x", 200), ("x5t#S256", 401), ("jwk", 401)]
+    {
+        let token = with(name);
+        let answer = api.send("DPoP", &token, &[api.proof(&token).sign()]).await;
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_reason_for_a_refused_proof_is_accurate() {
+    let api = api().await;
+    let token = api.bound();
+    let proof = || api.proof(&token);
+    let mut private = jwk_of(&proof().sign());
+    private["d"] = json!("AAAA");
+    let mut invalid = jwk_of(&proof().sign());
+    // Not part of the thumbprint.
+    invalid["alg"] = json!("ES384");
+    for (proof, reason) in [
+        (proof().header("alg", "none"), "the DPoP proof's algorithm is not accepted"),
+        (proof().header("alg", "ES512"), "the DPoP proof's algorithm is not accepted"),
+        (proof().header("crit", json!(["x"])), "the DPoP proof's header requires an extension"),
+        (proof().header("jwk", private), "the DPoP proof contains a private key"),
+        (proof().header("jwk", invalid), "the DPoP proof's key does not fit its algorithm"),
+        (proof().header("alg", "RS256"), "the DPoP proof's key does not fit its algorithm"),
+    ] {
+        let answer = api.send("DPoP", &token, &[proof.sign()]).await;
+        assert_eq!((answer.status, answer.json()["detail"].clone()), (401, json!(reason)));
     }
 }
 

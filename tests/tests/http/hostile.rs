@@ -145,7 +145,9 @@ async fn only_the_algorithm_of_the_key_is_accepted() {
             "\u{0}RS256",
             "RS256\n",
         ] {
-            if alg == api.jwk()["alg"] {
+            // Both names mean the same algorithm.
+            let same = |alg: &str| alg.replace("EdDSA", "Ed25519");
+            if same(alg) == same(api.jwk()["alg"].as_str().unwrap_or_default()) {
                 continue;
             }
             let header = json!({"typ": "at+jwt", "alg": alg, "kid": api.jwk()["kid"]}).to_string();
@@ -728,6 +730,6 @@ async fn huge_and_random_headers_are_refused_without_a_panic() {
     }
     for header in headers {
         let status = api.status(&header).await;
-        assert!((400..402).contains(&status), "{status}: {}", String::from_utf8_lossy(&header));
+        assert!([400, 401, 431].contains(&status), "{status}");
     }
 }

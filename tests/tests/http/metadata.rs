@@ -57,7 +57,7 @@ async fn the_metadata_follows_rfc_9728_and_challenges_contain_its_url() {
             "bearer_methods_supported": ["header"],
             "scopes_supported": ["pay", "read"],
             "dpop_signing_alg_values_supported": [
-                "ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+                "ES256", "ES384", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
             ],
             "dpop_bound_access_tokens_required": false,
         })
@@ -132,6 +132,18 @@ async fn attempt(server: &Server, token: &str, header: Option<&str>) -> Answer {
         request = request.header("step-up-attempt", value);
     }
     Answer::of(request).await
+}
+
+#[tokio::test]
+async fn a_preflight_for_the_metadata_is_answered() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let builder = StepUp::builder().issuer(idp.issuer()).resource("https://api.test");
+    let step_up = builder.build().await.expect("built");
+    let server = Server::start(step_up.metadata_routes()).await;
+    let answer = server.call("OPTIONS", "/.well-known/oauth-protected-resource", None).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    assert_eq!(answer.headers["allow"], "GET, HEAD, OPTIONS");
 }
 
 #[tokio::test]

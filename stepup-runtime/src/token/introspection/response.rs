@@ -143,6 +143,8 @@ impl IntrospectionResponse {
         mut claims: Map<String, Value>,
         until: Instant,
     ) -> Result<Self, TokenError> {
+        // Some issuers write absent members as null.
+        claims.retain(|_, value| !value.is_null());
         if claims.remove("active") != Some(Value::Bool(true)) {
             return Err(TokenError::Inactive);
         }
@@ -177,6 +179,14 @@ impl IntrospectionResponse {
         let marked = self.kinds().contains(&Some(true));
         if !marked && !self.claims.contains_key(&issuer.audience_claim) {
             return Err(TokenError::NotAnAccessToken);
+        }
+        if !self.claims.contains_key("sub") {
+            tracing::debug!(
+                issuer = issuer.name,
+                "an introspection response has no `sub`, which RFC 7662 makes optional; configure the issuer to return \
+                 it, because a token without a subject is refused"
+            );
+            return Err(TokenError::IntrospectionSubject);
         }
         let source = ClaimsSource { key: None, introspected_until: Some(self.until) };
         let json = serde_json::to_vec(&self.claims).unwrap_or_default();

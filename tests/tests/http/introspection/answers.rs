@@ -351,3 +351,21 @@ async fn configuration_mistakes_are_reported_at_startup() {
     let text = error(two.build().await);
     assert!(text.contains("both introspect"), "{text}");
 }
+
+#[tokio::test]
+async fn null_members_count_as_absent_and_a_missing_subject_has_its_own_reason() {
+    let fake = IntrospectingIssuer::start().await;
+    let server = serve(fake.issuer(basic())).await;
+    let mut active = fake.active();
+    for name in ["cnf", "iss", "scope", "token_type", "nbf", "amr", "acr", "username"] {
+        active[name] = serde_json::Value::Null;
+    }
+    fake.respond_with(&active);
+    let answer = get(&server, "with-null-members").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "alice"));
+    active["sub"] = serde_json::Value::Null;
+    fake.respond_with(&active);
+    let answer = get(&server, "without-a-subject").await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.json()["detail"], "the introspection response names no subject");
+}

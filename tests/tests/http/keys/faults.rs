@@ -181,6 +181,29 @@ async fn the_rfc_8414_document_is_used_if_the_openid_configuration_is_missing() 
 }
 
 #[tokio::test]
+async fn the_rfc_8414_document_is_used_after_any_response_without_a_usable_document() {
+    for first in [
+        Response::status(400),
+        Response::status(403),
+        Response::status(500),
+        Response::redirect("https://login.example/"),
+        Response::json(&json!([])),
+        Response::json(&json!({"error": "not_found"})),
+        Response::Answer(200, Vec::new(), b"<html>".to_vec()),
+    ] {
+        let fake = RotatingIssuer::start().await;
+        let shown = format!("{first:?}");
+        fake.http.on("/.well-known/openid-configuration", first);
+        let issuer = &fake.http.url;
+        let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/jwks")});
+        fake.http.on("/.well-known/oauth-authorization-server", Response::json(&document));
+        let server = serve(Issuer::new(issuer, AUDIENCE)).await;
+        let token = fake.token().claim("iss", issuer.as_str()).mint();
+        assert_eq!(status(&server, &token).await, 200, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_set_without_a_usable_key_removes_all_previous_keys() {
     let time = PausedTime::start();
     for keys in

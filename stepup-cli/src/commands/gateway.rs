@@ -79,7 +79,8 @@ async fn serve(options: &GatewayOptions, issuers: &[IssuerArguments]) -> Result<
     let step_up = step_up(options, issuers, &contract).await?;
 
     let metrics = Arc::new(Metrics::new());
-    let reload = ContractReload::new(path, &contract, step_up, Arc::clone(&metrics));
+    let refuse_weaker = options.refuse_weaker.unwrap_or(false);
+    let reload = ContractReload::new(path, &contract, step_up, Arc::clone(&metrics), refuse_weaker);
     let limits = limits(options);
     let authorizer = Arc::new(Authorizer::new(
         reload.enforcer(),

@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     allowed: [(Mode, Counter); Mode::ALL.len()],
     seconds: Histogram,
     reloads: Family<Label, Counter>,
+    weakened: Family<Label, Counter>,
     endpoints: Family<Label, Gauge>,
 }
 
@@ -50,9 +51,15 @@ impl Metrics {
             "Changed contracts, by whether they were accepted",
             reloads.clone(),
         );
+        let weakened = Family::default();
+        registry.register(
+            "weakened_contracts",
+            "Changed contracts that authorize more callers, by whether they were accepted",
+            weakened.clone(),
+        );
         let endpoints = Family::default();
         registry.register("endpoints", "Endpoints of the current contract", endpoints.clone());
-        Self { registry, answers, allowed, seconds, reloads, endpoints }
+        Self { registry, answers, allowed, seconds, reloads, weakened, endpoints }
     }
 
     pub(crate) fn answered(
@@ -80,6 +87,11 @@ impl Metrics {
     pub(crate) fn reloaded(&self, accepted: bool) {
         let accepted = if accepted { "yes" } else { "no" };
         self.reloads.get_or_create(&[("taken", accepted)]).inc();
+    }
+
+    pub(crate) fn weakened(&self, accepted: bool) {
+        let accepted = if accepted { "yes" } else { "no" };
+        self.weakened.get_or_create(&[("taken", accepted)]).inc();
     }
 
     pub(crate) fn contract_loaded(&self, contract: &Contract) {

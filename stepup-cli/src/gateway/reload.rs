@@ -1,15 +1,16 @@
 //! The current contract, loaded again when its file changes. A file that is not a contract, or one that cannot be
-//! enforced, changes nothing.
+//! enforced, changes nothing. A contract that authorizes more callers is reported, or refused.
 
 use crate::contract_file::input;
 use crate::gateway::metrics::Metrics;
+use crate::report::display::visible;
 use crate::report::failure::Failure;
 use arc_swap::ArcSwap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use stepup_contract::Contract;
+use stepup_contract::{Axis, Contract, compare};
 use stepup_runtime::{ContractEnforcer, StepUp};
 use tokio::task::spawn_blocking;
 
@@ -19,10 +20,14 @@ pub(crate) struct ContractReload {
     /// The file's state when it was last read; `None` if there was no file.
     last: Option<FileState>,
     digest: String,
-    /// Why the file could not be read at the last attempt.
-    read_error: Option<String>,
-    /// Whether the file contains a contract that was rejected.
-    rejected: bool,
+    /// The current contract as JSON, which needs less memory than its types.
+    json: Arc<str>,
+    /// Whether a contract that authorizes more callers is rejected.
+    refuse_weaker: bool,
+    /// Why the file was rejected at the last attempt.
+    rejected: Option<String>,
+    /// Whether the file could not be read at the last attempt.
+    read_failed: bool,
     enforcer: Arc<ArcSwap<ContractEnforcer>>,
     step_up: StepUp,
     metrics: Arc<Metrics>,
@@ -33,11 +38,13 @@ struct Rejected {
     reason: String,
     /// Whether the file could not be read, which may be temporary.
     is_read_error: bool,
+    /// Whether the contract authorizes more callers.
+    is_weaker: bool,
 }
 
 impl From<String> for Rejected {
     fn from(reason: String) -> Self {
-        Self { reason, is_read_error: false }
+        Self { reason, is_read_error: false, is_weaker: false }
     }
 }
 
@@ -54,6 +61,7 @@ impl ContractReload {
         contract: &Contract,
         step_up: StepUp,
         metrics: Arc<Metrics>,
+        refuse_weaker: bool,
     ) -> Self {
         let enforcer = ContractEnforcer::new(contract, step_up.clone());
         metrics.contract_loaded(contract);
@@ -64,8 +72,10 @@ impl ContractReload {
             path,
             last: None,
             digest,
-            read_error: None,
-            rejected: false,
+            json: contract.to_json().into(),
+            refuse_weaker,
+            rejected: None,
+            read_failed: false,
             enforcer: Arc::new(ArcSwap::from_pointee(enforcer)),
             step_up,
             metrics,
@@ -83,7 +93,7 @@ impl ContractReload {
             let path = self.path.clone();
             let state = spawn_blocking(move || file_state(&path)).await.ok().flatten();
             // A missing file counts as changed, so that the error is logged.
-            if state != self.last || self.read_error.is_some() {
+            if state != self.last || self.read_failed {
                 self.last = state;
                 self.read().await;
             }
@@ -93,6 +103,8 @@ impl ContractReload {
 
     async fn read(&mut self) {
         let (path, step_up, old) = (self.path.clone(), self.step_up.clone(), self.digest.clone());
+        let (json, refuse_weaker) = (Arc::clone(&self.json), self.refuse_weaker);
+        let metrics = Arc::clone(&self.metrics);
         // Loading a large contract takes long, so it runs on another thread than the checks.
         let read = spawn_blocking(move || {
             // Reading a pipe could block.
@@ -102,20 +114,34 @@ impl ContractReload {
             let contract = input::contract(&path).map_err(|failure| Rejected {
                 reason: failure.to_string(),
                 is_read_error: matches!(failure, Failure::Unreadable { .. }),
+                is_weaker: false,
             })?;
             let digest = contract.digest();
             if digest == old {
                 return Ok(None);
             }
             step_up.check_contract(&contract).map_err(|error| error.to_string())?;
+            if let Some(weakened) = weakened(&json, &contract) {
+                if refuse_weaker {
+                    let reason =
+                        format!("it authorizes more callers (--refuse-weaker): {weakened}");
+                    return Err(Rejected { is_weaker: true, ..reason.into() });
+                }
+                metrics.weakened(true);
+                tracing::warn!(
+                    digest,
+                    weakened,
+                    "the new contract authorizes more callers than the old one"
+                );
+            }
             let enforcer = ContractEnforcer::new(&contract, step_up);
             Ok::<_, Rejected>(Some((contract, digest, enforcer)))
         });
         let read = read.await.map_err(|error| error.to_string().into()).and_then(|read| read);
-        let before = self.read_error.take();
-        let rejected = std::mem::replace(&mut self.rejected, read.is_err());
+        let before = self.rejected.take();
+        self.read_failed = false;
         match read {
-            Ok(None) if rejected => {
+            Ok(None) if before.is_some() => {
                 tracing::info!(
                     digest = self.digest,
                     "the file contains the current contract again"
@@ -126,6 +152,7 @@ impl ContractReload {
             }
             Ok(Some((contract, digest, enforcer))) => {
                 self.digest = digest;
+                self.json = contract.to_json().into();
                 let old = self.enforcer.swap(Arc::new(enforcer));
                 self.metrics.contract_loaded(&contract);
                 self.metrics.reloaded(true);
@@ -139,13 +166,17 @@ impl ContractReload {
                     spawn_blocking(move || drop((contract, old)));
                 });
             }
-            Err(Rejected { reason, is_read_error }) => {
-                self.read_error = is_read_error.then(|| reason.clone());
+            Err(Rejected { reason, is_read_error, is_weaker }) => {
+                self.read_failed = is_read_error;
+                self.rejected = Some(reason.clone());
                 // The same error is logged once.
                 if before.as_ref() == Some(&reason) {
                     return;
                 }
                 self.metrics.reloaded(false);
+                if is_weaker {
+                    self.metrics.weakened(false);
+                }
                 tracing::error!(
                     reason = first_lines(&reason),
                     digest = self.digest,
@@ -154,6 +185,27 @@ impl ContractReload {
             }
         }
     }
+}
+
+/// What the new contract authorizes in addition, as `stepup diff` reports it; `None` if nothing.
+fn weakened(old: &str, new: &Contract) -> Option<String> {
+    const MOST: usize = 5;
+    let changes = match Contract::parse(old).map(|old| compare(&old, new)) {
+        Ok(Ok(changes)) => changes,
+        Ok(Err(error)) => return Some(format!("perhaps, because {error}")),
+        Err(errors) => {
+            return Some(format!("perhaps, because the old contract is unreadable: {errors}"));
+        }
+    };
+    let weakened = changes.iter().filter(|change| change.axis() == Axis::Weakened);
+    let mut weakened = weakened
+        .map(|change| visible(&format!("{} {}", change.subject(), change.sentences().join(", "))));
+    let mut text = weakened.by_ref().take(MOST).collect::<Vec<_>>().join("; ");
+    let more = weakened.count();
+    if more > 0 {
+        text.push_str(&format!("; and {more} more, which `stepup diff` lists"));
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 /// The first lines, joined.

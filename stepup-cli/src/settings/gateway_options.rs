@@ -62,6 +62,10 @@ pub(crate) struct GatewayOptions {
     #[arg(long, value_name = "BOOL", env = "STEPUP_ALLOW_UNSATISFIABLE", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", value_parser = FalseyValueParser::new())]
     pub(crate) allow_unsatisfiable: Option<bool>,
+    /// Keep the old contract if a changed one authorizes callers whom the old one refuses, as `stepup diff` reports it.
+    #[arg(long, value_name = "BOOL", env = "STEPUP_REFUSE_WEAKER", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", value_parser = FalseyValueParser::new())]
+    pub(crate) refuse_weaker: Option<bool>,
     /// The number of threads [default: half of the cores; the gateway needs the others].
     #[arg(long, value_name = "NUMBER", env = "STEPUP_WORKERS")]
     pub(crate) workers: Option<NonZeroU16>,
@@ -111,6 +115,7 @@ impl GatewayOptions {
             },
             tell: if self.tell.is_empty() { file.tell } else { self.tell },
             allow_unsatisfiable: self.allow_unsatisfiable.or(file.allow_unsatisfiable),
+            refuse_weaker: self.refuse_weaker.or(file.refuse_weaker),
             workers: self.workers.or(file.workers),
             max_header_bytes: self.max_header_bytes.or(file.max_header_bytes),
             max_token_bytes: self.max_token_bytes.or(file.max_token_bytes),

@@ -398,3 +398,32 @@ async fn checks_beyond_the_limits_are_refused() {
             .starts_with("HTTP/1.1 431")
     );
 }
+
+#[tokio::test]
+async fn a_reload_that_authorizes_more_callers_is_reported_or_refused() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let with = |security: serde_json::Value| {
+        json!([{"method": "POST", "path": "/pay", "security": security}]).to_string()
+    };
+    let strict = with(json!({"step-up": true, "methods": ["mfa"]}));
+    let weaker = with(json!({"step-up": false}));
+    for (arguments, taken) in [(&[][..], "yes"), (&["--refuse-weaker"], "no")] {
+        let settings = format!("{}\n[gateway]\nreload-seconds = 0.05\n", issuer(idp.url()));
+        let gateway = Gateway::try_start(&strict, &settings, None, arguments).await;
+        let gateway = gateway.expect("started");
+        replace(&gateway, &weaker);
+        let accepted = taken == "yes";
+        let end = if accepted { "a new contract is loaded" } else { "the old one stays in use" };
+        gateway.wait_for_log(end).await;
+        let log = gateway.log();
+        assert!(log.contains("POST /pay trust weakened: sensitive"), "{log}");
+        let metrics = gateway.admin("/metrics").await.body;
+        let counted = format!("stepup_weakened_contracts_total{{taken=\"{taken}\"}} 1");
+        assert!(metrics.contains(&counted), "{metrics}");
+        let expected = if accepted { 200 } else { 401 };
+        assert_eq!(status(&gateway, "POST", "/pay", &idp.password_token()).await, expected);
+        // Back to the first contract, which is stricter or the same.
+        replace(&gateway, &strict);
+        gateway.wait_for_log(if accepted { "a new contract is loaded" } else { "again" }).await;
+    }
+}

@@ -42,9 +42,22 @@ impl EnvoyClient {
     /// # Panics
     /// If the gateway does not answer, or if its answer is incomplete.
     pub async fn check(&mut self, request: &ClientRequest<'_>) -> Result<OkHttpResponse, Answer> {
+        self.check_at("api", request).await
+    }
+
+    /// Like [`check`](Self::check), for a request to this host.
+    ///
+    /// # Panics
+    /// If the gateway does not answer, or if its answer is incomplete.
+    pub async fn check_at(
+        &mut self,
+        host: &str,
+        request: &ClientRequest<'_>,
+    ) -> Result<OkHttpResponse, Answer> {
         let mut http = HttpRequest {
             method: request.method.to_owned(),
             path: request.target.to_owned(),
+            host: host.to_owned(),
             ..HttpRequest::default()
         };
         if request.raw {

@@ -16,7 +16,7 @@ use envoy_types::pb::envoy::service::auth::v3::{
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::rpc::Status;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -155,6 +155,11 @@ fn client_request(request: &HttpRequest) -> Result<ClientRequest, InvalidRequest
         let value = HeaderValue::from_bytes(value);
         let value = value.map_err(|_| InvalidRequest::Header)?;
         headers.try_append(name, value).map_err(|_| InvalidRequest::TooManyHeaders)?;
+    }
+    // Envoy sends the host as a pseudo-header; the host is checked as in the other modes.
+    if !headers.contains_key(HOST) && !request.host.is_empty() {
+        let host = HeaderValue::from_str(&request.host).map_err(|_| InvalidRequest::Header)?;
+        headers.insert(HOST, host);
     }
     Ok(ClientRequest { method, target, headers })
 }

@@ -390,3 +390,15 @@ async fn an_offer_of_h2c_is_ignored_and_removed() {
     assert_eq!((answer.status, answer.body.as_str()), (200, "None None"));
     assert_eq!(Answer::of(request("h2")).await.status, 400, "no other protocol");
 }
+
+#[tokio::test]
+async fn a_target_in_asterisk_form_is_refused_as_malformed() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let layer = ContractLayer::new(contract("deny", None), built(&idp).await);
+    let server = Server::start(app().layer(layer)).await;
+    for method in ["POST", "GET", "OPTIONS"] {
+        let request = format!("{method} * HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        let answer = send_raw(server.address, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{method}: {answer}");
+    }
+}

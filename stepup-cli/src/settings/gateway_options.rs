@@ -55,7 +55,7 @@ pub(crate) struct GatewayOptions {
     /// cannot send the others either.
     #[arg(long, value_name = "WHAT", env = "STEPUP_TELL", value_delimiter = ',')]
     pub(crate) tell: Vec<FieldSelection>,
-    /// The origin of a web page that may read refusals, as in https://app.bank.example (CORS); repeat it for several.
+    /// The origin of a web page that may read refusals (CORS): scheme, host and port; repeat it for several.
     #[arg(long, value_name = "ORIGIN", env = "STEPUP_ALLOW_ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<String>,
     /// Start even if an issuer cannot satisfy the contract, and log the reason.

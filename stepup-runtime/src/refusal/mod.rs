@@ -30,7 +30,7 @@ pub struct Refusal {
     /// What was requested and what was received, for a client that has already stepped up.
     step_up_report: Option<Box<str>>,
     /// The origin of the web page that may read the response.
-    allowed_origin: Option<HeaderValue>,
+    allowed_origin: Option<Box<HeaderValue>>,
 }
 
 impl From<Cause> for Refusal {
@@ -93,7 +93,7 @@ impl Refusal {
 
     /// Lets a page of this origin read the response.
     pub(crate) fn with_allowed_origin(self, allowed_origin: Option<HeaderValue>) -> Self {
-        Self { allowed_origin, ..self }
+        Self { allowed_origin: allowed_origin.map(Box::new), ..self }
     }
 
     /// Why the request is refused.

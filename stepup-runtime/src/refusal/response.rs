@@ -22,7 +22,7 @@ impl Refusal {
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
         if let Some(origin) = &self.allowed_origin {
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::clone(origin));
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             headers.insert(VARY, HeaderValue::from_static("Origin"));
         }

@@ -1,5 +1,6 @@
 //! A client with a key that makes DPoP proofs (RFC 9449 §4.2).
 
+use crate::dpop::proof::PROOF;
 use crate::jose::jwk::thumbprint;
 use crate::support::clock::{Clock, SystemClock};
 use crate::support::digest::sha256;
@@ -37,6 +38,25 @@ impl TestHolder {
     /// The thumbprint of its key, for `cnf.jkt`.
     pub fn thumbprint(&self) -> String {
         self.0.bare_jwk().as_object().and_then(thumbprint).unwrap_or_default()
+    }
+
+    /// Starts a request with this token and a proof for it.
+    ///
+    /// ```
+    /// use stepup_runtime::testing::{TestAlgorithm, TestHolder};
+    ///
+    /// # fn test(token: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let holder = TestHolder::new(TestAlgorithm::Es256)?;
+    /// let request = holder.request("POST", "https://api.test/pay", token).body(())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: &str, url: &str, token: &str) -> http::request::Builder {
+        http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header(http::header::AUTHORIZATION, format!("DPoP {token}"))
+            .header(PROOF, self.proof(method, url, token).sign())
     }
 
     /// Starts a proof, made now, for a request with this token.

@@ -5,6 +5,7 @@ use crate::testing::key::TestKey;
 use crate::testing::proof::TestHolder;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use stepup_contract::{Endpoint, Method};
 
 /// A builder for an access token.
 #[derive(Debug, Clone)]
@@ -37,6 +38,69 @@ impl TestToken {
     /// Binds the token to a key (RFC 9449 §6.1).
     pub fn bound_to(self, holder: &TestHolder) -> Self {
         self.claim("cnf", json!({"jkt": holder.thumbprint()}))
+    }
+
+    /// Sets the user (`sub`).
+    pub fn subject(self, subject: &str) -> Self {
+        self.claim("sub", subject)
+    }
+
+    /// Sets the granted scopes.
+    pub fn scopes<'a>(self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
+        let scopes: Vec<&str> = scopes.into_iter().collect();
+        self.claim("scope", scopes.join(" "))
+    }
+
+    /// Sets the authentication methods.
+    pub fn amr<'a>(self, amr: impl IntoIterator<Item = &'a str>) -> Self {
+        self.claim("amr", amr.into_iter().collect::<Vec<_>>())
+    }
+
+    /// Sets the authentication context class.
+    pub fn acr(self, acr: &str) -> Self {
+        self.claim("acr", acr)
+    }
+
+    /// Sets how many seconds before the token the user authenticated.
+    pub fn logged_in_ago(self, seconds: u64) -> Self {
+        let issued = self.claims.get("iat").and_then(Value::as_u64).unwrap_or_default();
+        self.claim("auth_time", issued.saturating_sub(seconds))
+    }
+
+    /// Sets the methods, the acr and the scopes that an endpoint requires, for an issuer without a mapping: each method
+    /// is an `amr` value of the same name. No `amr` value proves `phishing_resistant`, and a bound token also needs
+    /// [`bound_to`](Self::bound_to).
+    ///
+    /// ```
+    /// # async fn test() -> std::io::Result<()> {
+    /// use stepup_runtime::Contract;
+    /// use stepup_runtime::testing::TestIssuer;
+    ///
+    /// let contract = Contract::parse(r#"{"path": "/pay", "security": {"step-up": true, "methods": ["mfa"]}}"#).unwrap();
+    /// let issuer = TestIssuer::start().await?;
+    /// let token = issuer.token().subject("bob").for_endpoint(&contract.endpoints()[0]).mint();
+    /// # drop(token);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_endpoint(self, endpoint: &Endpoint) -> Self {
+        let requirement = &endpoint.requirement;
+        let methods = requirement.methods.iter().chain(requirement.any_methods.first());
+        let amr: Vec<String> = methods
+            .map(|method| match method {
+                // Any of the group proves the group.
+                Method::Biometric => Method::Fpt.amr().to_owned(),
+                method => method.amr().to_owned(),
+            })
+            .collect();
+        let mut token = self.scopes(requirement.scopes.iter().map(String::as_str));
+        if !amr.is_empty() {
+            token = token.claim("amr", amr);
+        }
+        match requirement.acr.first() {
+            Some(acr) => token.acr(acr),
+            None => token,
+        }
     }
 
     /// Signs the token.

@@ -212,7 +212,7 @@ impl Shared {
             true => [&self.reserved, &self.permits],
             false => [&self.permits, &self.permits],
         };
-        if let Some(permit) = permits.into_iter().find_map(|permits| try_permit(permits)) {
+        if let Some(permit) = permits.into_iter().find_map(try_permit) {
             return Some(permit);
         }
         let _place = self.waiting.try_acquire().ok()?;

@@ -80,7 +80,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            print_error(&failure);
+            let message = failure.to_string();
+            if !message.is_empty() {
+                print_error(message);
+            }
             ExitCode::from(failure.exit_code(examines_contract))
         }
     }

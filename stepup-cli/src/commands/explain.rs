@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
-use stepup_runtime::{Cause, Contract, ContractEnforcer, InvalidRequest, StepUp};
+use stepup_runtime::{Cause, Contract, ContractEnforcer, HttpMethod, InvalidRequest, StepUp};
 
 /// Explain a decision.
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "only one of the contract and the credential can be on standard input".into(),
         ));
     }
+    if arguments.method.starts_with('/') {
+        return Err(Failure::Usage(format!(
+            "write the method first: stepup explain … {} {}",
+            arguments.target, arguments.method
+        )));
+    }
     let contract = contract(&arguments.contract)?;
     let presented = Presented::read(arguments.token.as_deref(), arguments.claims.as_deref())?;
     let request = match request(arguments, &presented)? {
@@ -77,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 );
             }
             print(&text)?;
-            return Err(Failure::Findings("refused".into()));
+            return Err(Failure::Findings(String::new()));
         }
     };
     let (issuer, vocabulary) = issuer(arguments, &presented)?;
@@ -97,7 +103,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let (text, allowed) = explanation.write();
     print(&text)?;
-    if allowed { Ok(()) } else { Err(Failure::Findings("refused".into())) }
+    // The text ends with the verdict already.
+    if allowed { Ok(()) } else { Err(Failure::Findings(String::new())) }
 }
 
 /// A header as written in a request.
@@ -115,7 +122,11 @@ fn request(
     presented: &Presented,
 ) -> Result<Result<ClientRequest, InvalidRequest>, Failure> {
     let odd = |what: &str| Failure::Usage(format!("a request cannot have this {what}"));
-    let method = arguments.method.parse().map_err(|_| odd("method"))?;
+    // A method's name is case-sensitive, but a person who types it means the method.
+    let known = arguments.method.to_ascii_uppercase();
+    let is_known = known.parse::<HttpMethod>().is_ok();
+    let method = if is_known { &known } else { &arguments.method };
+    let method = method.parse().map_err(|_| odd("method"))?;
     let proof = arguments.header.iter().any(|(name, _)| name == "dpop");
     let scheme = if proof && presented.claims.contains_key("cnf") { DPOP } else { "Bearer" };
     // Claims that are passed without a token are explained as if a token contained them.

@@ -6,12 +6,17 @@ use crate::render::{gateways, html, markdown, openapi};
 use crate::report::failure::Failure;
 use crate::report::findings::pretty;
 use crate::report::output::print;
+use std::fs;
+use std::path::PathBuf;
 
 /// Write a contract in another form.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     form: Form,
+    /// Write to this file instead of standard output.
+    #[arg(long = "output", short, value_name = "FILE", global = true)]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -45,5 +50,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Form::Caddy(arguments) => gateways::caddy(&contract(&arguments.contract)?, arguments)?,
         Form::Traefik(arguments) => gateways::traefik(&contract(&arguments.contract)?, arguments)?,
     };
-    Ok(print(&text)?)
+    match &arguments.output {
+        None => Ok(print(&text)?),
+        Some(path) => fs::write(path, text)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", path.display()))),
+    }
 }

@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 use std::fmt::Write as _;
 use stepup_contract::{
-    Contract, Decision, Endpoint, Evidence, Field, Matcher, decide, numeric_date, trace,
+    Contract, Decision, Endpoint, Evidence, Field, Matcher, decide, joined, numeric_date, trace,
 };
 use stepup_runtime::{
     Cause, EndpointLookup, OverrideCheck, Refusal, check_credential, unenforceable,
@@ -85,6 +85,11 @@ impl Explanation<'_> {
                     "request: matches no endpoint; a gateway and step_up.protect() refuse it with 403, because `unlisted` \
                      is \"deny\"; a router without either of them serves it, if it has a handler for it",
                 );
+                if let Some(route) = self.route_under_base() {
+                    lines.add(format!(
+                        "  every path of this contract starts with its base; did you mean {route}?"
+                    ));
+                }
                 false
             }
             Err(cause) => {
@@ -93,6 +98,15 @@ impl Explanation<'_> {
             }
         };
         (lines.0, allowed)
+    }
+
+    /// The route that the request would match if its path started with the contract's base.
+    fn route_under_base(&self) -> Option<String> {
+        let head = self.request.head();
+        let path = joined(self.contract.base()?, head.path());
+        let matcher = Matcher::new(self.contract);
+        let endpoint = matcher.find(head.method().as_str(), &path).ok().flatten()?;
+        Some(format!("{} {path}, which matches {}", head.method(), self.contract.route(endpoint)))
     }
 
     /// The endpoint that the request matches. A browser sends a preflight without the token, so that the request is

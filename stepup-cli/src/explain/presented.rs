@@ -22,6 +22,13 @@ impl Presented {
             let path = claims_file.unwrap_or(Path::new("-"));
             return Ok(Self { token: None, claims: claims(path, &text(path)?)? });
         };
+        if looks_like_token(path) {
+            return Err(Failure::Usage(
+                "--token takes a file; write the token into a file, or pass it on standard input with `--token -`, so \
+                 that it does not stay in the shell's history"
+                    .into(),
+            ));
+        }
         let token = text(path)?.trim().to_owned();
         let odd = |reason: &str| Failure::Usage(format!("{}: {reason}", path.display()));
         let payload = match token.split('.').collect::<Vec<_>>()[..] {
@@ -38,6 +45,13 @@ impl Presented {
         let claims = claims(path, &String::from_utf8_lossy(&payload))?;
         Ok(Self { token: Some(token), claims })
     }
+}
+
+/// Whether a token was passed instead of the name of a file.
+fn looks_like_token(path: &Path) -> bool {
+    let text = path.to_str().unwrap_or_default();
+    let text = text.strip_prefix("Bearer ").unwrap_or(text);
+    text.starts_with("eyJ") && text.split('.').count() == 3 && !path.exists()
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -63,7 +63,18 @@ fn page(contract: &ContractView, since: Option<(&str, &[Change])>) -> String {
              <span class=\"count\">{}</span></h2><p class=\"says\">{description}</p><ul class=\"endpoints\">",
             endpoints.len()
         );
+        let mut group = None;
         for endpoint in endpoints {
+            let whole = contract.whole_path(endpoint);
+            let first = first_segment(&whole, contract.base());
+            if group.as_deref() != Some(first) {
+                let _ = writeln!(
+                    main,
+                    "<li class=\"group\" aria-hidden=\"true\">{}</li>",
+                    escaped(first)
+                );
+                group = Some(first.to_owned());
+            }
             let axis = axes.get(&contract.route(endpoint)).copied();
             main.push_str(&row(contract, endpoint, axis));
         }
@@ -97,7 +108,7 @@ fn page(contract: &ContractView, since: Option<(&str, &[Change])>) -> String {
          <label class=\"sort\">Sort by <select id=\"sort\"><option value=\"path\">path</option>\
          <option value=\"age\">oldest login</option><option value=\"methods\">methods</option></select></label>\
          </div></header>\n\
-         <main>\n{main}<p id=\"nothing\" hidden>No endpoint matches.</p></main>\n\
+         {LEGEND}<main>\n{main}<p id=\"nothing\" hidden>No endpoint matches.</p></main>\n\
          <script>\n{js}</script>\n</body>\n</html>\n",
         counts.concat(),
     )
@@ -171,6 +182,25 @@ fn row(contract: &ContractView, endpoint: &Endpoint, axis: Option<Axis>) -> Stri
     )
 }
 
+/// The start of a path up to its first segment after the base, by which the rows are grouped.
+fn first_segment<'a>(path: &'a str, base: Option<&str>) -> &'a str {
+    let start = base.filter(|base| path.starts_with(base)).map_or(0, str::len);
+    let rest = path.get(start + 1..).unwrap_or_default();
+    let length = rest.find('/').map_or(path.len(), |slash| start + 1 + slash);
+    path.get(..length).unwrap_or(path)
+}
+
+/// The terms of the page, for readers who do not know them.
+const LEGEND: &str = "<details class=\"legend\"><summary>What do these terms mean?</summary><dl>\
+<dt>step-up</dt><dd>a new, stronger or more recent login by a user who already has a token</dd>\
+<dt>mfa</dt><dd>multi-factor authentication: two factors of different kinds, such as a password and a phone</dd>\
+<dt>hwk, swk</dt><dd>a key in hardware, or in software, that the user has</dd>\
+<dt>phishing_resistant</dt><dd>a method that a fake login page cannot relay, such as a passkey</dd>\
+<dt>acr</dt><dd>the level of the login, as the identity provider names it</dd>\
+<dt>login at most 5 min old</dt><dd>the user entered their factors within this time</dd>\
+<dt>scope</dt><dd>a permission that the token contains</dd>\
+<dt>bound token</dt><dd>a token that works only with a key of the client (DPoP)</dd></dl></details>\n";
+
 /// A path with highlighted parameters, and line breaks allowed after slashes.
 fn path(path: &str) -> String {
     let segments = path.split('/').skip(1).map(|segment| match segment.split_once('{') {
@@ -201,6 +231,15 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_grouped_by_the_first_segment_after_the_base() {
+        assert_eq!(first_segment("/payments/{id}", None), "/payments");
+        assert_eq!(first_segment("/payments", None), "/payments");
+        assert_eq!(first_segment("/", None), "/");
+        assert_eq!(first_segment("/api/payments/{id}", Some("/api")), "/api/payments");
+        assert_eq!(first_segment("/api", Some("/api")), "/api");
+    }
 
     #[test]
     fn no_part_of_a_text_is_interpreted() {

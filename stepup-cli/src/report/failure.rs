@@ -25,7 +25,7 @@ pub(crate) enum Failure {
     /// Any other error, with its causes.
     #[error("error: {}", chain(.0.as_ref()))]
     Other(Box<dyn Error + Send + Sync>),
-    /// The findings, which are printed already, are not in order. The text is a summary.
+    /// The findings, which are printed already, are not in order. The text is a summary, or empty.
     #[error("{0}")]
     Findings(String),
     #[error("error: the output could not be written: {0}")]

@@ -8,6 +8,14 @@ use std::sync::Arc;
 ///
 /// Implemented for every state with `StepUp: FromRef<State>`: `StepUp` itself, your own type with
 /// `#[derive(FromRef)]` or an `impl FromRef<AppState> for StepUp`, and an `Arc` of any of these.
+///
+/// `routes!` reports a state without a `StepUp` by name. If you mount guarded handlers with `axum::routing`, the
+/// compiler only says that `Handler` is not implemented. One line makes it name the state:
+///
+/// ```
+/// # #[derive(Clone, axum::extract::FromRef)] struct AppState { step_up: stepup_runtime::StepUp }
+/// const _: fn(AppState) = |state| drop(stepup_runtime::HasStepUp::step_up(&state));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the state `{Self}` contains no `StepUp`",
     label = "a guarded handler needs one in its router's state",

@@ -270,11 +270,19 @@ fn check_satisfiable(
         .findings(contract)
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error && !allow);
-    for finding in warnings {
-        let Finding { endpoint, problem, fix, .. } = finding;
+    // Warnings that differ only in the route are one warning.
+    let mut merged: Vec<(String, String, Vec<String>)> = Vec::new();
+    for Finding { endpoint, problem, fix, .. } in warnings {
+        match merged.iter_mut().find(|(known, other, _)| *known == problem && *other == fix) {
+            Some((.., endpoints)) => endpoints.extend(endpoint),
+            None => merged.push((problem, fix, endpoint.into_iter().collect())),
+        }
+    }
+    for (problem, fix, endpoints) in merged {
+        let endpoints = (!endpoints.is_empty()).then(|| endpoints.join(", "));
         tracing::warn!(
             issuer = issuer.name,
-            endpoint,
+            endpoints,
             problem,
             fix,
             "this issuer may be unable to satisfy the contract"

@@ -109,6 +109,44 @@ test('each endpoint shows its requirements, and the endpoints can be sorted', as
   assert.deepEqual(await visible(), all);
 });
 
+test('counts and the address follow the filter, and the address restores it', async () => {
+  const count = () => page.innerText('section.sensitive .count');
+  assert.equal(await count(), '2');
+  await page.fill('#q', 'approve');
+  assert.equal(await count(), '1 of 2');
+  assert.match(page.url(), /#q=approve$/);
+  await page.reload();
+  assert.equal(await page.inputValue('#q'), 'approve');
+  assert.deepEqual(await visible(), ['/api/approve']);
+  await page.fill('#q', '');
+  assert.equal(new URL(page.url()).hash, '');
+});
+
+test('rows are grouped by their first segment, and a legend explains the terms', async () => {
+  const groups = () => page.locator('section.sensitive .group:visible').allInnerTexts();
+  assert.deepEqual(await groups(), ['/api/approve', '/api/keys']);
+  await page.fill('#q', 'keys');
+  assert.deepEqual(await groups(), ['/api/keys']);
+  await page.fill('#q', '');
+  await page.selectOption('#sort', 'age');
+  assert.deepEqual(await groups(), []);
+  await page.selectOption('#sort', 'path');
+  assert.deepEqual(await groups(), ['/api/approve', '/api/keys']);
+  assert.match(await page.locator('.legend').innerText(), /What do these terms mean/);
+});
+
+test('a phone breaks no word', async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `${overflow} pixels wider than the screen`);
+  const broken = await page.evaluate(() => [...document.querySelectorAll('.ask')].filter((chip) => {
+    const longest = Math.max(...chip.textContent.split(/[ :]/).map((word) => word.length));
+    return chip.clientWidth < longest * 5;
+  }).map((chip) => chip.textContent));
+  assert.deepEqual(broken, []);
+  await page.setViewportSize({ width: 1280, height: 720 });
+});
+
 test('the keyboard can focus and clear the search', async () => {
   await page.keyboard.press('/');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'q');
@@ -125,7 +163,7 @@ test('the keyboard can focus and clear the search', async () => {
 test('a change is listed at the top and at its endpoint', async () => {
   const changes = await page.locator('.changes li').allInnerTexts();
   assert.match(changes[0], /^weakened GET \/api\/gone is gone/);
-  assert.match(changes[1], /^weakened POST \/api\/approve max-age weakened: 300 → 600/);
+  assert.match(changes[1], /^weakened POST \/api\/approve max-age weakened: 5 min → 10 min/);
   assert.match(await page.locator('.endpoints li[data-words*="/api/approve"]').innerText(), /weakened/);
 });
 

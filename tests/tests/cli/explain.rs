@@ -399,3 +399,32 @@ async fn a_bound_token_is_verified_with_its_dpop_proof() {
         assert!(printed.contains(text), "{printed}");
     }
 }
+
+#[test]
+fn common_mistakes_in_the_arguments_are_explained() {
+    let base = contract().replace("\"endpoints\"", "\"base\": \"/api\", \"endpoints\"");
+    let folder = folder(&[("contract.json", &base), ("claims", "{}")]);
+    let explain = |arguments: &[&str]| {
+        let output = explain(&folder, arguments);
+        (
+            output.status.code(),
+            format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr)),
+        )
+    };
+    // The base is part of the path.
+    let (code, text) = explain(&["GET", "/me", "--claims", "<claims>"]);
+    assert!(code == Some(1) && text.contains("did you mean GET /api/me"), "{text}");
+    // A method in lower case.
+    let (_, text) = explain(&["get", "/api/me", "--claims", "<claims>"]);
+    assert!(text.contains("request: matches GET /api/me"), "{text}");
+    // Method and path the wrong way around.
+    let (code, text) = explain(&["/api/me", "GET", "--claims", "<claims>"]);
+    assert!(code == Some(2) && text.contains("write the method first"), "{text}");
+    // A token instead of a file.
+    let (code, text) = explain(&["GET", "/api/me", "--token", "eyJhbGciOiJub25lIn0.e30.x"]);
+    assert!(code == Some(2) && text.contains("--token takes a file"), "{text}");
+    assert!(!text.contains("eyJ"), "the token is not printed: {text}");
+    // The verdict is printed once.
+    let (_, text) = explain(&["POST", "/api/approve-transaction", "--claims", "<claims>"]);
+    assert_eq!(text.matches("refused").count(), 1, "{text}");
+}

@@ -396,3 +396,18 @@ fn a_public_endpoint_is_displayed_with_its_reason() {
     let into: Value = serde_json::from_str(&into).expect("JSON");
     assert_eq!(into["paths"]["/hook"]["post"]["security"], json!([{"signature": []}]));
 }
+
+#[test]
+fn a_form_can_be_written_to_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let contract = write_file(&folder, "contract.json", &contract().to_string());
+    let file = folder.path().join("contract.md");
+    let file = file.to_str().expect("text");
+    let output = render("markdown", &contract, &["-o", file]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let written = std::fs::read_to_string(file).expect("the file");
+    assert_eq!(written, text(&render("markdown", &contract, &[])));
+    let missing = folder.path().join("missing/contract.md");
+    let output = render("markdown", &contract, &["-o", missing.to_str().expect("text")]);
+    assert_eq!(output.status.code(), Some(2));
+}

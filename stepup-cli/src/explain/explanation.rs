@@ -10,10 +10,11 @@ use http::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 use std::fmt::Write as _;
 use stepup_contract::{
-    Contract, Decision, Endpoint, Evidence, Field, Matcher, decide, joined, numeric_date, trace,
+    Contract, Decision, Endpoint, Evidence, Field, Matcher, Profile, decide, joined, numeric_date,
+    trace,
 };
 use stepup_runtime::{
-    Cause, EndpointLookup, OverrideCheck, Refusal, check_credential, unenforceable,
+    Cause, EndpointLookup, OverrideCheck, Refusal, TokenError, check_credential, unenforceable,
 };
 
 /// The result of enforcing the contract with verification.
@@ -67,14 +68,16 @@ impl Explanation<'_> {
         let allowed = match self.lookup(&matcher) {
             Ok(EndpointLookup::Endpoint(endpoint)) => self.endpoint(endpoint, &mut lines),
             Ok(EndpointLookup::Preflight) => {
-                lines.add(
+                self.without_credential(
                     "request: a CORS preflight for an endpoint, which is sent without the token; allowed",
-                );
-                true
+                    &mut lines,
+                )
             }
             Ok(EndpointLookup::Unlisted) => {
-                lines.add("request: matches no endpoint; allowed, because `unlisted` is \"allow\"");
-                true
+                self.without_credential(
+                    "request: matches no endpoint; allowed, because `unlisted` is \"allow\"",
+                    &mut lines,
+                )
             }
             Ok(_) => {
                 lines.add("request: cannot be explained by this version");
@@ -85,6 +88,9 @@ impl Explanation<'_> {
                     "request: matches no endpoint; a gateway and step_up.protect() refuse it with 403, because `unlisted` \
                      is \"deny\"; a router without either of them serves it, if it has a handler for it",
                 );
+                if self.request.head().path().starts_with("/.well-known/oauth-protected-resource") {
+                    lines.add("  except for the metadata of an API whose --resource is configured, which is public");
+                }
                 if let Some(route) = self.route_under_base() {
                     lines.add(format!(
                         "  every path of this contract starts with its base; did you mean {route}?"
@@ -98,6 +104,16 @@ impl Explanation<'_> {
             }
         };
         (lines.0, allowed)
+    }
+
+    /// A request that is allowed without a credential, unless the enforcement has refused it for another reason.
+    fn without_credential(&self, allowed: &str, lines: &mut Lines) -> bool {
+        let refusal = self.verification.as_ref().and_then(|result| result.as_ref().err());
+        match refusal {
+            Some(refusal) => lines.add(format!("refused with {}", short(refusal))),
+            None => lines.add(allowed),
+        }
+        refusal.is_none()
     }
 
     /// The route that the request would match if its path started with the contract's base.
@@ -129,9 +145,8 @@ impl Explanation<'_> {
         lines.add(format!("request: matches {}{handler}", self.contract.route(endpoint)));
         if endpoint.public {
             let reason = endpoint.reason.as_deref().unwrap_or("no reason given");
-            lines.add(format!("trust: public, so no credential is read; reason: {reason}"));
-            lines.add("allowed");
-            return true;
+            lines.add(format!("trust: public, so no credential is required; reason: {reason}"));
+            return self.without_credential("allowed", lines);
         }
         if let Some(reason) = unenforceable(&endpoint.requirement, true) {
             lines.add(format!("refused with 500: {reason}"));
@@ -180,6 +195,9 @@ impl Explanation<'_> {
             Ok(claims) => claims,
             Err(error) => {
                 lines.add(format!("refused with {}", short(&Cause::from(error).into())));
+                if let Some(hint) = hint(error) {
+                    lines.add(hint);
+                }
                 return false;
             }
         };
@@ -201,6 +219,7 @@ impl Explanation<'_> {
                 lines.add("session: not checked here");
             }
         }
+        self.unreadable_claims(&profile, lines);
         let decision = decide(&endpoint.requirement, &evidence, self.now);
         match refusal {
             // The enforcement has used its own clock, so its result counts.
@@ -210,6 +229,26 @@ impl Explanation<'_> {
             _ => lines.add(verdict(decision, endpoint, &profile)),
         }
         decision == Decision::Allow && refusal.is_none()
+    }
+
+    /// Names claims that are present, but have another shape than the profile expects, and so prove nothing.
+    fn unreadable_claims(&self, profile: &Profile, lines: &mut Lines) {
+        let claims = &self.presented.claims;
+        let authentication = profile.authentication(claims);
+        let [amr, acr, auth_time] = profile.claim_paths();
+        for (path, read, fix) in [
+            (amr, !profile.amr(claims).is_empty(), "an array of strings is expected"),
+            (
+                acr,
+                !authentication.acr.is_empty(),
+                "a string is expected (or an array of strings, with --acr-list-claim)",
+            ),
+            (auth_time, authentication.auth_time.is_some(), "a number of seconds is expected"),
+        ] {
+            if let Some(value) = path.get(claims).filter(|_| !read) {
+                lines.add(format!("  the claim {path} is {value}, which proves nothing; {fix}"));
+            }
+        }
     }
 
     /// The state of the token itself.
@@ -232,6 +271,21 @@ impl Explanation<'_> {
             Some(end) => format!("expired {} s ago", self.now - end),
         };
         format!("iss {}, aud {}, sub {}, {expires}", text("iss"), text("aud"), text("sub"))
+    }
+}
+
+/// What to configure if the issuer's access tokens are refused for this reason.
+fn hint(error: TokenError) -> Option<&'static str> {
+    match error {
+        TokenError::NotAnAccessToken => Some(
+            "  an access token has the typ at+jwt; if this issuer's have JWT or none, use --allow-untyped-tokens",
+        ),
+        TokenError::NotMarkedAsAccessToken => Some(
+            "  without the typ at+jwt, an access token has one of the claims scope, scp, client_id, cid, appid, azpacr \
+             and appidacr, or typ Bearer, and none of nonce, at_hash, c_hash, s_hash and events; configure the issuer to \
+             add one, or to send at+jwt",
+        ),
+        _ => None,
     }
 }
 

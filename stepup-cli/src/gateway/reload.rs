@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use stepup_contract::{Axis, Contract, compare};
+use stepup_contract::{Axis, Change, Contract, Kind, Unlisted, compare};
 use stepup_runtime::{ContractEnforcer, StepUp};
 use tokio::task::spawn_blocking;
 
@@ -197,7 +197,10 @@ fn weakened(old: &str, new: &Contract) -> Option<String> {
             return Some(format!("perhaps, because the old contract is unreadable: {errors}"));
         }
     };
-    let weakened = changes.iter().filter(|change| change.axis() == Axis::Weakened);
+    // A contract cannot say whether the handler of a removed endpoint still exists, but this gateway refuses its requests.
+    let refused = |change: &Change| change.kind == Kind::Gone && new.unlisted() == Unlisted::Deny;
+    let weakened =
+        changes.iter().filter(|change| change.axis() == Axis::Weakened && !refused(change));
     let mut weakened = weakened
         .map(|change| visible(&format!("{} {}", change.subject(), change.sentences().join(", "))));
     let mut text = weakened.by_ref().take(MOST).collect::<Vec<_>>().join("; ");

@@ -231,6 +231,9 @@ impl IssuerArguments {
 
 fn ask(text: &str) -> Result<(Method, Vec<String>), String> {
     let (method, values) = text.split_once('=').ok_or("write it as METHOD=ACR,…")?;
+    if method.parse::<Method>().is_err() && methods_of(values.split(',')).is_ok() {
+        return Err(format!("the method comes first; write {values}={method}"));
+    }
     let method = method.parse::<Method>().map_err(|error| error.to_string())?;
     Ok((method, values.split(',').map(str::to_owned).collect()))
 }
@@ -238,13 +241,27 @@ fn ask(text: &str) -> Result<(Method, Vec<String>), String> {
 fn proves(text: &str) -> Result<(String, Vec<Method>), String> {
     // An acr may contain an equals sign; a method does not.
     let (acr, methods) = text.rsplit_once('=').ok_or("write it as ACR=METHOD,…")?;
+    if methods_of(acr.split(',')).is_ok() && methods_of(methods.split(',')).is_err() {
+        return Err(format!("the acr comes first; write {methods}={acr}"));
+    }
     Ok((acr.to_owned(), methods_of(methods.split(',')).map_err(|error| error.to_string())?))
 }
 
 fn amr_proves(text: &str) -> Result<AmrProves, String> {
     let (values, methods) = text.rsplit_once('=').ok_or("write it as AMR,…=METHOD,…")?;
+    check_amr_values(values.split(','))?;
     let methods = methods_of(methods.split(',')).map_err(|error| error.to_string())?;
     Ok(AmrProves { values: values.split(',').map(str::to_owned).collect(), methods })
+}
+
+/// Refuses values that no `amr` claim contains: those in the form of a contract.
+fn check_amr_values<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let custom = values.find_map(|value| value.strip_prefix("custom:"));
+    custom.map_or(Ok(()), |value| {
+        Err(format!(
+            "an amr value is written as in the token; write {value} instead of custom:{value}"
+        ))
+    })
 }
 
 fn methods_of<T: AsRef<str>>(
@@ -257,6 +274,7 @@ fn methods_of<T: AsRef<str>>(
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AmrProves {
+    #[serde(deserialize_with = "amr_values")]
     values: Vec<String>,
     #[serde(deserialize_with = "methods")]
     methods: Vec<Method>,
@@ -287,6 +305,12 @@ impl From<String> for Claim {
 
 fn methods<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Method>, D::Error> {
     methods_of(Vec::<String>::deserialize(from)?).map_err(D::Error::custom)
+}
+
+fn amr_values<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let values = Vec::<String>::deserialize(from)?;
+    check_amr_values(values.iter().map(String::as_str)).map_err(D::Error::custom)?;
+    Ok(values)
 }
 
 fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {

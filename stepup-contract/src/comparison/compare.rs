@@ -203,11 +203,19 @@ impl Change {
     pub fn axis(&self) -> Axis {
         match self.kind {
             Kind::UnlistedOpened | Kind::Gone => Axis::Weakened,
+            // Everybody may now send requests that were refused before.
+            Kind::Added if self.is_public() => Axis::Weakened,
+            // Everybody was allowed before, too.
+            Kind::Covered if self.is_public() => Axis::Neutral,
             _ if !self.weakened.is_empty() => Axis::Weakened,
             Kind::UnlistedClosed | Kind::Covered => Axis::Tightened,
             Kind::Changed if !self.tightened.is_empty() => Axis::Tightened,
             _ => Axis::Neutral,
         }
+    }
+
+    fn is_public(&self) -> bool {
+        self.new.as_ref().is_some_and(|endpoint| endpoint.public)
     }
 
     /// The method and path of the requests, from the narrower of the two endpoints; `None` for requests that match no

@@ -210,7 +210,8 @@ fn assemble(entries: Vec<Entry>) -> Result<(Contract, Vec<String>), ContractErro
     // Two handlers may have the same name, because the library and the program of one package share a name.
     routeless.retain(|handler| {
         let same = |routed: &Endpoint| {
-            (&routed.handler, &routed.requirement) == (&handler.handler, &handler.requirement)
+            (&routed.handler, &routed.requirement, routed.public)
+                == (&handler.handler, &handler.requirement, handler.public)
         };
         !endpoints.iter().any(same)
     });

@@ -149,10 +149,11 @@ pub(crate) fn folded_start(path: &str, extent: Extent) -> String {
 }
 
 /// Whether the variants that apply a habit keep this segment.
-const SURVIVAL: [fn(&str) -> bool; 5] = [
+const SURVIVAL: [fn(&str) -> bool; 6] = [
     |_| true,
     |segment| !trimmed_segment(segment).is_empty(),
     |segment| !is_servers_own(segment),
+    |segment| !is_servers_own(segment) && !trimmed_segment(segment).is_empty(),
     |segment| {
         let segment = trimmed_segment(segment);
         !segment.is_empty() && !is_servers_own(segment)
@@ -160,21 +161,27 @@ const SURVIVAL: [fn(&str) -> bool; 5] = [
     |segment| !trimmed_segment(stem(segment)).is_empty(),
 ];
 
-/// The longest start of a folded segment that a template with texts of this length can distinguish.
+/// A folded segment without its middle, if it is longer than every text of a template. What habits look at stays: the
+/// start, the end, and some of the dots and spaces after it.
 fn folded_segment(segment: &str, longest: usize) -> String {
-    let most = longest.saturating_add(EXTENSION);
-    let mut folded_segment = String::with_capacity(segment.len().min(most));
-    for c in segment.chars() {
-        if folded_segment.len() > most {
-            break;
-        }
-        fold(c, &mut folded_segment);
+    let mut folded = folded(segment);
+    let core = trimmed_segment(&folded).len();
+    folded.truncate(boundary(&folded, core.saturating_add(END)));
+    let (start, end) = (longest.saturating_add(END), core.saturating_sub(END));
+    if start < end {
+        let (start, end) = (boundary(&folded, start), boundary(&folded, end));
+        folded.replace_range(start..end, "");
     }
-    folded_segment
+    folded
 }
 
-/// The bytes of an extension that are kept.
-const EXTENSION: usize = 16;
+/// The bytes at the end of a segment that are kept. Extensions of scripts are shorter.
+const END: usize = 16;
+
+/// The last character boundary up to this index.
+fn boundary(text: &str, index: usize) -> usize {
+    (0..=index.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+}
 
 /// A segment without the dots and the white space at its end.
 pub(crate) fn trimmed_segment(segment: &str) -> &str {

@@ -156,6 +156,11 @@ impl Profile {
         self
     }
 
+    /// The claim with further scopes.
+    pub fn scopes_path(&self) -> Option<&ClaimPath> {
+        self.scopes_claim.as_ref()
+    }
+
     /// Sets the claim with the authentication context class, a string: `acr` by default.
     #[must_use]
     pub fn acr_claim(mut self, path: impl Into<ClaimPath>) -> Self {

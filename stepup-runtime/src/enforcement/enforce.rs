@@ -136,7 +136,12 @@ impl<'a> Request<'a> {
             self.step_up.0.limits.check_token(credential.token)?;
             Ok(credential)
         });
-        credential.map_err(|cause| self.refuse(None, scheme, cause))
+        // An anonymous caller must learn in which scheme to present a token (RFC 9449 §7.1).
+        let bound = self.endpoint.requirement.bound;
+        credential.map_err(|cause| match cause {
+            Cause::CredentialRequired if bound => self.refuse(None, Scheme::Dpop, cause),
+            cause => self.refuse(None, scheme, cause),
+        })
     }
 
     /// Verifies a token that is not cached, as far as that is possible without waiting.

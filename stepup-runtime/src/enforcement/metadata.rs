@@ -4,23 +4,24 @@ use crate::enforcement::protected_resource::ProtectedResource;
 use crate::enforcement::step_up::StepUp;
 use crate::jose::algorithm::ACCEPTED;
 use crate::request::head::RequestHead;
-use http::Method;
+use http::{Method, Uri};
 use serde_json::json;
 use stepup_contract::Contract;
 
-/// The address of the metadata of an API whose identifier has no path (RFC 9728 §3).
-const DEFAULT_PATH: &str = "/.well-known/oauth-protected-resource";
-
 impl StepUp {
-    /// Whether this request asks for a document that everybody may read: the metadata of this API, or its contract if
-    /// that is published. They need no endpoint in the contract.
+    /// Whether this request asks for a document that everybody may read: the metadata of this API, if its address is
+    /// configured, or its contract if that is published. They need no endpoint in the contract.
     pub(crate) fn serves_publicly(&self, head: &RequestHead<'_>) -> bool {
         let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(head.method());
         let resource = self.0.resource.as_ref();
-        let metadata = resource.map_or(DEFAULT_PATH, |resource| &resource.metadata.path);
+        let elsewhere = || self.0.resource_metadata.as_ref()?.parse::<Uri>().ok();
+        let metadata = match resource {
+            Some(resource) => Some(resource.metadata.path.clone()),
+            None => elsewhere().map(|url| url.path().to_owned()),
+        };
         let contract = resource.filter(|_| self.published_contract().is_some());
         reads
-            && (head.path() == metadata
+            && (metadata.is_some_and(|path| head.path() == path)
                 || contract.is_some_and(|resource| head.path() == resource.contract.path))
     }
 

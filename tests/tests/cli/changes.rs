@@ -147,6 +147,15 @@ fn opening_an_endpoint_to_everybody_is_weakened() {
         sentences(&standard, &public),
         ["trust weakened: standard → public", "reason: none → signed"]
     );
+    let none = contract("deny", &[]);
+    assert_eq!(compare(&none, &public).expect("compared")[0].axis(), Axis::Weakened);
+    assert_eq!(sentences(&none, &public), ["is new, and public: signed"]);
+    assert_eq!(compare(&none, &standard).expect("compared")[0].axis(), Axis::Neutral);
+    let open = contract("allow", &[]);
+    let covered = compare(&open, &public).expect("compared");
+    assert!(
+        covered.iter().all(|change| change.kind != Kind::Covered || change.axis() == Axis::Neutral)
+    );
     let other = of("public", Some("tested"), json!({"step-up": false}));
     assert_eq!(
         sentences(&public, &other),

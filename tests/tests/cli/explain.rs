@@ -428,3 +428,31 @@ fn common_mistakes_in_the_arguments_are_explained() {
     let (_, text) = explain(&["POST", "/api/approve-transaction", "--claims", "<claims>"]);
     assert_eq!(text.matches("refused").count(), 1, "{text}");
 }
+
+#[test]
+fn a_claim_of_another_shape_and_swapped_options_are_named() {
+    let claims = json!({
+        "iss": "https://login.example", "aud": "api", "sub": "a", "exp": 4_000_000_000_u64,
+        "acr": ["1"], "amr": "mfa", "auth_time": "now",
+    });
+    let folder = folder(&[("contract.json", &contract()), ("claims", &claims.to_string())]);
+    let explain = |more: &[&str]| {
+        let path = ["POST", "/approve-transaction", "--claims", "<claims>"];
+        let issuer = ["--issuer", "https://login.example", "--audience", "api"];
+        let output = explain(&folder, &[&path[..], &issuer, more].concat());
+        format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr))
+    };
+    let text = explain(&[]);
+    assert!(text.contains("the claim acr is [\"1\"], which proves nothing"), "{text}");
+    assert!(text.contains("--acr-list-claim"), "{text}");
+    assert!(text.contains("the claim amr is \"mfa\", which proves nothing"), "{text}");
+    assert!(text.contains("the claim auth_time is \"now\", which proves nothing"), "{text}");
+    for (option, expected) in [
+        (["--proves", "mfa=urn:x"], "the acr comes first; write urn:x=mfa"),
+        (["--ask", "urn:x=mfa"], "the method comes first; write mfa=urn:x"),
+        (["--amr-proves", "custom:password,hwk=mfa"], "write password instead of custom:password"),
+    ] {
+        let text = explain(&option);
+        assert!(text.contains(expected), "{option:?}: {text}");
+    }
+}

@@ -395,6 +395,20 @@ fn a_public_endpoint_is_displayed_with_its_reason() {
     let into = text(&render("openapi", &contract, &["--into", before.to_str().expect("text")]));
     let into: Value = serde_json::from_str(&into).expect("JSON");
     assert_eq!(into["paths"]["/hook"]["post"]["security"], json!([{"signature": []}]));
+    // An endpoint that is not public any more requires what the whole document requires, and the token.
+    let document = json!({
+        "openapi": "3.1.0", "security": [{"apiKey": []}],
+        "paths": {"/hook": {"post": {"responses": {}}}},
+    });
+    let document = write_file(&folder, "openapi.json", &document.to_string());
+    let public = text(&render("openapi", &contract, &["--into", document.to_str().expect("text")]));
+    let document = write_file(&folder, "openapi.json", &public);
+    let standard = json!([{"method": "POST", "path": "/hook", "security": {"step-up": false}}]);
+    let standard = write_file(&folder, "standard.json", &standard.to_string());
+    let into = text(&render("openapi", &standard, &["--into", document.to_str().expect("text")]));
+    let into: Value = serde_json::from_str(&into).expect("JSON");
+    let security = &into["paths"]["/hook"]["post"]["security"];
+    assert_eq!(*security, json!([{"apiKey": [], "stepUp": []}]), "{into}");
 }
 
 #[test]

@@ -222,6 +222,18 @@ impl Api {
 }
 
 #[tokio::test]
+async fn an_anonymous_caller_of_a_bound_endpoint_is_challenged_with_dpop() {
+    let api = api().await;
+    for (method, path, scheme) in [("POST", "/pay/7", "DPoP"), ("GET", "/profile", "Bearer")] {
+        let answer = api.server.call(method, path, None).await;
+        let (challenged, _) = answer.challenge().expect("a challenge");
+        assert_eq!((answer.status, challenged.as_str()), (401, scheme), "{path}");
+        assert_eq!(answer.parameter("algs").is_some(), scheme == "DPoP");
+        assert_eq!(answer.parameter("error"), None);
+    }
+}
+
+#[tokio::test]
 async fn unknown_members_of_cnf_are_ignored_and_other_bindings_are_not() {
     let api = api().await;
     let with = |name: &str| {

@@ -34,8 +34,9 @@ const MAX_CONCURRENT: usize = 192;
 const RESERVED: usize = 64;
 
 /// The most requests that wait for one of these introspections to end, and how long each of them waits. A request that
-/// waits has a place in a queue, so that a new login gets its turn between made-up tokens.
-const MAX_WAITING: usize = 1024;
+/// waits has a place in a queue, so that a new login gets its turn between made-up tokens. The queue is much shorter than
+/// the number of checks that may wait in a gateway, which other tokens need too.
+const MAX_WAITING: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The most tokens that are remembered as inactive, and as active.

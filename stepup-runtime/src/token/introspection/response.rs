@@ -205,7 +205,9 @@ impl IntrospectionResponse {
             path.get(&self.claims).is_none_or(|stated| path.get(claims) == Some(stated))
         };
         let mut names = ["sub", "cnf", "scope", "scp"].into_iter().map(ClaimPath::from);
-        if !(names.all(|path| same(&path)) && issuer.profile.claim_paths().into_iter().all(same)) {
+        let configured =
+            issuer.profile.claim_paths().into_iter().chain(issuer.profile.scopes_path());
+        if !(names.all(|path| same(&path)) && configured.into_iter().all(same)) {
             return Err(TokenError::IntrospectionMismatch);
         }
         if verified.bound_to.is_none() && is_declared_bound(&self.claims) {

@@ -369,3 +369,16 @@ async fn null_members_count_as_absent_and_a_missing_subject_has_its_own_reason()
     assert_eq!(answer.status, 401);
     assert_eq!(answer.json()["detail"], "the introspection response names no subject");
 }
+
+#[tokio::test]
+async fn a_response_with_other_scopes_in_the_configured_claim_contradicts_the_jwt() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let issuer = idp.issuer().introspect(idp.introspection().jwts_too());
+    let server = serve(issuer.adjust(|profile| profile.scopes_claim("permissions"))).await;
+    for (permissions, status) in [(json!(["pay"]), 200), (json!([]), 401)] {
+        let jwt = idp.token().claim("permissions", json!(["pay"])).claim("jti", status).mint();
+        let response = json!({"token_type": "Bearer", "sub": "alice", "permissions": permissions});
+        idp.set_introspection(&jwt, response);
+        assert_eq!(get(&server, &jwt).await.status, status, "{permissions}");
+    }
+}

@@ -4,9 +4,10 @@
 use crate::report::failure::Failure;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+use std::{fmt, fs};
 use stepup_contract::{ClaimPath, Method, ParseNameError, Profile};
 use stepup_runtime::{Issuer, Provider};
 
@@ -47,6 +48,18 @@ pub(crate) struct IssuerArguments {
     /// The shortest time between two fetches of its keys: Issuer::key_refresh_cooldown.
     #[arg(long, value_name = "SECONDS", requires = "issuer")]
     key_refresh_cooldown: Option<u32>,
+    /// The longest time between two fetches of its keys: Issuer::key_refresh_interval.
+    #[arg(long, value_name = "SECONDS", requires = "issuer")]
+    key_refresh_interval: Option<u32>,
+    /// How long its keys stay in use while it is unreachable: Issuer::max_stale.
+    #[arg(long, value_name = "SECONDS", requires = "issuer")]
+    max_stale: Option<u32>,
+    /// The claim with the audience: Issuer::audience_claim.
+    #[arg(long, value_name = "CLAIM", requires = "issuer")]
+    audience_claim: Option<String>,
+    /// A file with certificate authorities (PEM) that its certificate may be signed by: Issuer::ca_certificates.
+    #[arg(long, value_name = "FILE", requires = "issuer")]
+    ca_certificates: Option<PathBuf>,
     /// Start without its keys, and refuse its tokens with 503 until they are available: Issuer::lazy.
     #[arg(long, requires = "issuer")]
     #[serde(default)]
@@ -125,7 +138,7 @@ impl IssuerArguments {
             ));
         }
         // The audience is not used, so any text will do.
-        Ok(self.build(name, self.audience.first().map_or(name, String::as_str)))
+        self.build(name, self.audience.first().map_or(name, String::as_str))
     }
 
     /// The issuer, for a command that verifies its tokens.
@@ -136,7 +149,7 @@ impl IssuerArguments {
                 "the issuer {name:?} has no audience; use --audience, the `aud` that names the API"
             )));
         };
-        Ok(self.build(name, audience))
+        self.build(name, audience)
     }
 
     fn name(&self) -> Result<&str, Failure> {
@@ -148,7 +161,7 @@ impl IssuerArguments {
         })
     }
 
-    fn build(&self, name: &str, audience: &str) -> Issuer {
+    fn build(&self, name: &str, audience: &str) -> Result<Issuer, Failure> {
         let provider = self.provider.unwrap_or(Provider::Standard);
         let mut issuer =
             Issuer::of(provider, name, audience).adjust(|profile| self.adjust(profile));
@@ -173,10 +186,23 @@ impl IssuerArguments {
         if let Some(seconds) = self.key_refresh_cooldown {
             issuer = issuer.key_refresh_cooldown(Duration::from_secs(seconds.into()));
         }
+        if let Some(seconds) = self.key_refresh_interval {
+            issuer = issuer.key_refresh_interval(Duration::from_secs(seconds.into()));
+        }
+        if let Some(seconds) = self.max_stale {
+            issuer = issuer.max_stale(Duration::from_secs(seconds.into()));
+        }
+        if let Some(claim) = &self.audience_claim {
+            issuer = issuer.audience_claim(claim);
+        }
+        if let Some(path) = &self.ca_certificates {
+            let unreadable = |source| Failure::Unreadable { path: path.clone(), source };
+            issuer = issuer.ca_certificates(fs::read(path).map_err(unreadable)?);
+        }
         if self.lazy {
             issuer = issuer.lazy();
         }
-        issuer
+        Ok(issuer)
     }
 
     /// The provider's profile with these changes.

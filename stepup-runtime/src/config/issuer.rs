@@ -39,6 +39,8 @@ pub struct Issuer {
     refresh: RefreshPolicy,
     introspection: Option<Introspection>,
     dpop_required: bool,
+    /// In PEM.
+    ca_certificates: Vec<u8>,
 }
 
 /// The upper limit of configured durations. Longer than any program runs, and short enough to be added to a time
@@ -104,6 +106,7 @@ impl Issuer {
             refresh: RefreshPolicy::default(),
             introspection: None,
             dpop_required: false,
+            ca_certificates: Vec::new(),
         }
     }
 
@@ -183,6 +186,13 @@ impl Issuer {
     /// Why the token's header or type is not accepted.
     pub fn check_form(&self, token: &str) -> Result<(), TokenError> {
         check_typ(&Jws::parse(token)?, &self.issuer, self.untyped)
+    }
+
+    /// Also trusts these certificate authorities (PEM, one or more) when the issuer is contacted: for an issuer inside a
+    /// company, whose certificate no public authority has signed.
+    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_certificates = pem.into();
+        self
     }
 
     /// Sets the claim that names the audience: `aud` by default.
@@ -290,15 +300,18 @@ impl Issuer {
             refresh,
             introspection,
             dpop_required,
+            ca_certificates,
         } = self;
         let configured = matches!(key_source, KeySource::Text(_));
-        let keys = KeyStore::load(&issuer, key_source, refresh).await.map_err(|error| {
-            let (issuer, source) = (issuer.clone(), error.into());
-            match configured {
-                true => IssuerError::Keys { issuer, source },
-                false => IssuerError::Unavailable { issuer, source },
-            }
-        })?;
+        let keys = KeyStore::load(&issuer, key_source, refresh, &ca_certificates).await.map_err(
+            |error| {
+                let (issuer, source) = (issuer.clone(), error.into());
+                match configured {
+                    true => IssuerError::Keys { issuer, source },
+                    false => IssuerError::Unavailable { issuer, source },
+                }
+            },
+        )?;
         let trusted = Arc::new(TrustedIssuer {
             name: issuer,
             audiences,
@@ -310,7 +323,7 @@ impl Issuer {
             step_up_warnings: LogLimit::default(),
         });
         let introspector = introspection.map(|options| {
-            let introspector = Introspector::new(Arc::clone(&trusted), options)?;
+            let introspector = Introspector::new(Arc::clone(&trusted), options, &ca_certificates)?;
             // A lazy issuer that is unreachable may still name its endpoint later.
             if !(refresh.lazy && trusted.keys.metadata().is_none()) {
                 introspector.check_endpoint()?;

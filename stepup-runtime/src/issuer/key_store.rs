@@ -135,6 +135,7 @@ impl KeyStore {
         issuer: &str,
         source: KeySource,
         policy: RefreshPolicy,
+        authorities: &[u8],
     ) -> Result<Arc<Self>, KeyStoreError> {
         if let KeySource::Text(text) = &source {
             let current = ArcSwap::from_pointee(JwkSet::parse(text.as_bytes())?);
@@ -142,7 +143,7 @@ impl KeyStore {
         }
         let address = if let KeySource::Url(url) = &source { url } else { issuer };
         let remote = Remote {
-            client: client(address)?,
+            client: client(address, authorities)?,
             issuer: issuer.to_owned(),
             source,
             policy,

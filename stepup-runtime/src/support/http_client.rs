@@ -1,7 +1,7 @@
 //! HTTP to an issuer: no redirects, no plain HTTP except on loopback, and limits on time and size.
 
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use reqwest::{Client, RequestBuilder, Response, Url, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response, Url, redirect};
 use std::net::IpAddr;
 use std::time::Duration;
 use thiserror::Error;
@@ -36,15 +36,18 @@ pub(crate) enum Fetched {
     NotModified { max_age: Option<Duration> },
 }
 
-/// The client for the issuer at this address. A loopback address is never reached through a proxy.
-pub(crate) fn client(issuer: &str) -> Result<Client, reqwest::Error> {
+/// The client for the issuer at this address, which also trusts these certificate authorities (PEM). A loopback address
+/// is never reached through a proxy.
+pub(crate) fn client(issuer: &str, authorities: &[u8]) -> Result<Client, reqwest::Error> {
     let loopback = Url::parse(issuer).is_ok_and(|url| is_loopback(&url));
     let builder = Client::builder()
         .redirect(redirect::Policy::none())
         .timeout(TIMEOUT)
         .connect_timeout(TIMEOUT)
         .user_agent(concat!("stepup/", env!("CARGO_PKG_VERSION")));
-    if loopback { builder.no_proxy() } else { builder }.build()
+    let builder = if loopback { builder.no_proxy() } else { builder };
+    let authorities = Certificate::from_pem_bundle(authorities)?;
+    authorities.into_iter().fold(builder, ClientBuilder::add_root_certificate).build()
 }
 
 /// Fetches one document, unless it still has this entity tag.

@@ -101,13 +101,14 @@ impl Introspector {
     pub(crate) fn new(
         issuer: Arc<TrustedIssuer>,
         mut options: Introspection,
+        authorities: &[u8],
     ) -> Result<Self, IntrospectionSetupError> {
         options.auth.parse_key()?;
         if let Some(url) = &options.endpoint {
             checked_url(url)?;
         }
         let shared = Shared {
-            client: client(options.endpoint.as_deref().unwrap_or(&issuer.name))?,
+            client: client(options.endpoint.as_deref().unwrap_or(&issuer.name), authorities)?,
             breaker: CircuitBreaker::default(),
             permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
             reserved: Arc::new(Semaphore::new(RESERVED)),

@@ -11,6 +11,7 @@ use stepup_tests::fake_issuer::{Hold, Response};
 use stepup_tests::paused_time::{PausedTime, eventually};
 use stepup_tests::rotating_issuer::{DISCOVERY, RotatingIssuer};
 use stepup_tests::server::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const FAULTS: usize = 17;
 
@@ -312,4 +313,51 @@ fn extreme_settings_do_not_panic() {
         let error = built(wrong).await.expect_err("a duplicate level").to_string();
         assert!(error.contains("silver"), "{error}");
     });
+}
+
+/// An issuer whose certificate is signed by a private authority. Returns its address and the authority, in PEM.
+async fn private_issuer(idp: &TestIssuer) -> (String, String) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let key =
+        tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+    let config = tokio_rustls::rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key.into())
+        .expect("a certificate and its key");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let discovery = json!({"issuer": url, "jwks_uri": format!("{url}/jwks")}).to_string();
+    let keys = idp.jwks();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that does not trust the certificate ends the handshake.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            let body = if request[..length].starts_with(b"GET /jwks") { &keys } else { &discovery };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (url, cert.pem())
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_certificate_of_a_private_authority_needs_that_authority() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let (url, authority) = private_issuer(&idp).await;
+    let error = built(Issuer::new(&url, AUDIENCE)).await.expect_err("an unknown authority");
+    assert!(format!("{error:?}").to_lowercase().contains("certificate"), "{error:?}");
+    let server = serve(Issuer::new(&url, AUDIENCE).ca_certificates(authority)).await;
+    assert_eq!(status(&server, &idp.token().claim("iss", url).mint()).await, 200);
+    let error = built(
+        Issuer::new("https://127.0.0.1:1", AUDIENCE).ca_certificates("-----BEGIN CERTIFICATE-----"),
+    );
+    assert!(error.await.is_err(), "an unreadable certificate");
 }

@@ -115,13 +115,16 @@ pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Attribute {
 
     let public = policy.is_none() && keys.trust() == Trust::Public;
     let policy = if let Some(path) = policy {
+        // A refused key would break other rules, too, and its author would get two errors.
+        if replaced.is_empty() {
+            keys.check_rules(errors);
+        }
         for other in replaced {
             let message = format!(
                 "`policy` is a complete requirement; remove `{other}`, or move it into the policy"
             );
             errors.at(other.span(), message);
         }
-        keys.check_rules(errors);
         shared_policy(&path, &keys, &runtime)
     } else {
         keys.check(

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! [`StepUp::protect`] refuses every request that the contract does not list, so that a handler whose author forgot the
-//! attribute is open to nobody.
+//! attribute gets no requests.
 //!
 //! # A request's path
 //!

@@ -86,7 +86,7 @@ async fn serve(options: &GatewayOptions, issuers: &[IssuerArguments]) -> Result<
         reload.enforcer(),
         identity,
         Arc::clone(&metrics),
-        number(options.max_concurrency, 1024),
+        options.max_concurrency.map_or(1024, count),
         usize::try_from(limits.header_bytes).unwrap_or(usize::MAX),
     ));
     // All ports are bound before the first check is answered.
@@ -154,11 +154,11 @@ async fn step_up(
         builder = builder.allow_origin(origin);
     }
     let mut limits = RequestLimits::default();
-    if options.max_token_bytes.is_some() {
-        limits = limits.token_bytes(number(options.max_token_bytes, 0));
+    if let Some(bytes) = options.max_token_bytes {
+        limits = limits.token_bytes(count(bytes));
     }
-    if options.max_target_bytes.is_some() {
-        limits = limits.target_bytes(number(options.max_target_bytes, 0));
+    if let Some(bytes) = options.max_target_bytes {
+        limits = limits.target_bytes(count(bytes));
     }
     builder = builder.request_limits(limits);
     for issuer in issuers {
@@ -195,7 +195,7 @@ fn addresses(options: &GatewayOptions) -> Vec<(Mode, SocketAddr)> {
 fn limits(options: &GatewayOptions) -> Limits {
     Limits {
         header_bytes: options.max_header_bytes.unwrap_or(32 * 1024),
-        connections: number(options.max_connections, 4096),
+        connections: options.max_connections.map_or(4096, count),
     }
 }
 
@@ -204,6 +204,6 @@ fn workers(options: &GatewayOptions) -> usize {
     options.workers.map_or((cores / 2).max(1), |workers| workers.get().into())
 }
 
-fn number(given: Option<NonZeroU32>, default: usize) -> usize {
-    given.map_or(default, |given| usize::try_from(given.get()).unwrap_or(usize::MAX))
+fn count(given: NonZeroU32) -> usize {
+    usize::try_from(given.get()).unwrap_or(usize::MAX)
 }

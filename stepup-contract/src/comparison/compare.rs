@@ -214,7 +214,8 @@ impl Change {
         }
     }
 
-    fn is_public(&self) -> bool {
+    /// Whether everybody may now send the requests.
+    pub(crate) fn is_public(&self) -> bool {
         self.new.as_ref().is_some_and(|endpoint| endpoint.public)
     }
 

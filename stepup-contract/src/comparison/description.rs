@@ -21,7 +21,7 @@ impl Change {
             Kind::Gone => {
                 vec!["is gone from the contract; its handler may now be unguarded".into()]
             }
-            Kind::Added | Kind::Covered if self.new.as_ref().is_some_and(|new| new.public) => {
+            Kind::Added | Kind::Covered if self.is_public() => {
                 let reason = self.new.as_ref().and_then(|new| new.reason.as_deref());
                 vec![format!("is new, and public: {}", reason.unwrap_or("no reason given"))]
             }

@@ -45,7 +45,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
             }
             None => "put #[step_up(trust = \"standard\")] on the handler, or what it requires",
         };
-        tracing::error!(uri = %parts.uri.path(), fix, "a handler takes a Principal but has no guard that finds one");
+        tracing::error!(uri = %parts.uri.path(), fix, "a handler takes a Principal, and no guard has verified a caller");
         Err(refuse_unguarded())
     }
 }

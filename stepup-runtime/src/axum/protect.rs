@@ -23,7 +23,7 @@ impl StepUp {
     /// async fn health() {}
     ///
     /// fn app(step_up: StepUp) -> Router {
-    ///     let router = routes![approve, health].route("/debug", get(async || "open to nobody"));
+    ///     let router = routes![approve, health].route("/debug", get(async || "never called"));
     ///     step_up.protect(router).with_state(step_up)
     /// }
     /// ```

@@ -1,4 +1,4 @@
-//! Reports handlers that are mounted but not listed in the contract, each once.
+//! Reports routes that get requests and are not listed in the contract, each once.
 
 use axum::extract::MatchedPath;
 use http::request::Parts;
@@ -28,8 +28,8 @@ impl UnlistedRoutes {
         if self.is_new(route.clone()) {
             tracing::warn!(
                 route,
-                "the contract does not list this route, so all requests to it are refused; put #[step_up(…)] on its \
-                 handler, with trust = \"public\" and a reason if everybody may call it, or remove the route"
+                "a request was refused, because the contract does not list its route; if a handler is mounted there, \
+                 put #[step_up(…)] on it, with trust = \"public\" and a reason if everybody may call it"
             );
         }
     }

@@ -112,7 +112,8 @@ impl Builder {
     }
 
     /// Puts the address of this API's metadata into every challenge (RFC 9728 §5.1), if something other than
-    /// `StepUp::metadata_routes` serves the metadata.
+    /// `StepUp::metadata_routes` serves the metadata. If its path starts with `/.well-known/oauth-protected-resource`,
+    /// everybody may read that path on this API.
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.resource_metadata = Some(url.into());
         self

@@ -8,6 +8,9 @@ use http::{Method, Uri};
 use serde_json::json;
 use stepup_contract::Contract;
 
+/// Where the metadata of a resource is found (RFC 9728 §3.1); the path of the resource follows.
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
 impl StepUp {
     /// Whether this request asks for a document that everybody may read: the metadata of this API, if its address is
     /// configured, or its contract if that is published. They need no endpoint in the contract.
@@ -17,7 +20,8 @@ impl StepUp {
         let elsewhere = || self.0.resource_metadata.as_ref()?.parse::<Uri>().ok();
         let metadata = match resource {
             Some(resource) => Some(resource.metadata.path.clone()),
-            None => elsewhere().map(|url| url.path().to_owned()),
+            // Another host may serve the document, and its path may then be the path of an endpoint here.
+            None => elsewhere().map(|url| url.path().to_owned()).filter(|path| is_well_known(path)),
         };
         let contract = resource.filter(|_| self.published_contract().is_some());
         reads
@@ -55,4 +59,9 @@ impl StepUp {
         }
         metadata.to_string()
     }
+}
+
+/// Whether only metadata can be at this path.
+fn is_well_known(path: &str) -> bool {
+    path.strip_prefix(WELL_KNOWN).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,5 +1,5 @@
-//! The accepted signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). Only asymmetric algorithms are accepted, so
-//! that no token can be signed with a value that other parties know. One table maps each name to its
+//! The accepted signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). Only asymmetric algorithms are
+//! accepted, so that no token can be signed with a value that other parties know. One table maps each name to its
 //! implementation in aws-lc-rs.
 
 use aws_lc_rs::signature::{

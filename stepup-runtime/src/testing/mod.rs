@@ -3,6 +3,7 @@
 
 mod assert_challenge;
 mod assert_contract_current;
+mod claims;
 mod clock;
 mod issuer;
 mod json;

@@ -4,6 +4,7 @@ use crate::config::issuer::Issuer;
 use crate::enforcement::principal::Principal;
 use crate::support::clock::{Clock, SystemClock};
 use crate::testing::AUDIENCE;
+use crate::testing::claims::claim_setters;
 use crate::testing::json::object;
 use crate::token::verified::{ClaimsSource, VerifiedToken};
 use serde_json::{Map, Value, json};
@@ -54,42 +55,12 @@ impl Principal {
     }
 }
 
+claim_setters!(TestPrincipal);
+
 impl TestPrincipal {
-    /// Sets a claim of the token.
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Sets the user (`sub`).
-    pub fn subject(self, subject: &str) -> Self {
-        self.claim("sub", subject)
-    }
-
     /// Sets the client.
     pub fn client(self, client: &str) -> Self {
         self.claim("client_id", client)
-    }
-
-    /// Sets the granted scopes.
-    pub fn scopes<'a>(self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
-        let scopes: Vec<&str> = scopes.into_iter().collect();
-        self.claim("scope", scopes.join(" "))
-    }
-
-    /// Sets the authentication methods.
-    pub fn amr<'a>(self, amr: impl IntoIterator<Item = &'a str>) -> Self {
-        self.claim("amr", amr.into_iter().collect::<Vec<_>>())
-    }
-
-    /// Sets the authentication context class.
-    pub fn acr(self, acr: &str) -> Self {
-        self.claim("acr", acr)
-    }
-
-    /// Sets how many seconds ago the user authenticated.
-    pub fn logged_in_ago(self, seconds: u64) -> Self {
-        self.claim("auth_time", SystemClock.now().saturating_sub(seconds))
     }
 
     /// Sets whether the token is bound to a key and was presented with its proof.

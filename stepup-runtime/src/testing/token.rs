@@ -1,5 +1,6 @@
 //! A builder for access tokens.
 
+use crate::testing::claims::claim_setters;
 use crate::testing::json::set;
 use crate::testing::key::TestKey;
 use crate::testing::proof::TestHolder;
@@ -16,13 +17,9 @@ pub struct TestToken {
     pub(crate) claims: Map<String, Value>,
 }
 
-impl TestToken {
-    /// Sets a claim.
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.insert(name.to_owned(), value.into());
-        self
-    }
+claim_setters!(TestToken);
 
+impl TestToken {
     /// Removes a claim.
     pub fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);
@@ -38,33 +35,6 @@ impl TestToken {
     /// Binds the token to a key (RFC 9449 §6.1).
     pub fn bound_to(self, holder: &TestHolder) -> Self {
         self.claim("cnf", json!({"jkt": holder.thumbprint()}))
-    }
-
-    /// Sets the user (`sub`).
-    pub fn subject(self, subject: &str) -> Self {
-        self.claim("sub", subject)
-    }
-
-    /// Sets the granted scopes.
-    pub fn scopes<'a>(self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
-        let scopes: Vec<&str> = scopes.into_iter().collect();
-        self.claim("scope", scopes.join(" "))
-    }
-
-    /// Sets the authentication methods.
-    pub fn amr<'a>(self, amr: impl IntoIterator<Item = &'a str>) -> Self {
-        self.claim("amr", amr.into_iter().collect::<Vec<_>>())
-    }
-
-    /// Sets the authentication context class.
-    pub fn acr(self, acr: &str) -> Self {
-        self.claim("acr", acr)
-    }
-
-    /// Sets how many seconds before the token the user authenticated.
-    pub fn logged_in_ago(self, seconds: u64) -> Self {
-        let issued = self.claims.get("iat").and_then(Value::as_u64).unwrap_or_default();
-        self.claim("auth_time", issued.saturating_sub(seconds))
     }
 
     /// Sets the methods, the acr and the scopes that an endpoint requires, for an issuer without a mapping: each method

@@ -117,3 +117,38 @@ async fn a_router_cannot_be_protected_without_a_contract() {
     let step_up = StepUp::builder().issuer(idp.issuer()).build().await.expect("built");
     let _router: Router<StepUp> = step_up.protect(routes![pay]);
 }
+
+#[tokio::test]
+async fn only_the_well_known_address_of_the_metadata_is_open() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let path = "/.well-known/oauth-protected-resource";
+    for (metadata, path, status) in [
+        ("https://meta.example", "/", 403),
+        ("https://meta.example/debug", "/debug", 403),
+        ("https://meta.example/.well-known/oauth-protected-resources", "/debug", 403),
+        ("https://api.test/.well-known/oauth-protected-resource", path, 200),
+    ] {
+        let step_up = StepUp::builder().issuer(idp.issuer()).contract(contract());
+        let step_up = step_up.resource_metadata(metadata).build().await.expect("built");
+        let router = routes![pay].route(path, get(async || "served"));
+        let server = Server::start(step_up.protect(router).with_state(step_up)).await;
+        assert_eq!(server.call("GET", path, None).await.status, status, "{metadata}");
+    }
+}
+
+#[tokio::test]
+async fn warnings_that_differ_only_in_the_route_are_one_log_event() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let endpoint = |path: &str| json!({"path": path, "method": "POST", "security": {"step-up": true, "methods": ["mfa"]}});
+    let both = json!([endpoint("/a"), endpoint("/b")]).to_string();
+    let contract = Contract::parse(both).expect("a contract");
+    let log = Log::default();
+    let _log = tracing::subscriber::set_default(log.clone());
+    let issuer = idp.issuer().jwks(idp.jwks());
+    let built = StepUp::builder().issuer(issuer).contract(contract).build().await;
+    built.expect("built");
+    let warnings: Vec<_> =
+        log.lines().into_iter().filter(|line| line.contains("acr_values")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("POST /a, POST /b"), "{warnings:?}");
+}

@@ -1,6 +1,7 @@
 //! `stepup check`: whether a document is a contract, its likely mistakes, and whether an issuer can satisfy it.
 
 use crate::contract_file::input::{Source, inspect};
+use crate::report::challenges::IssuerChallenge;
 use crate::report::failure::{Failure, Located};
 use crate::report::findings::{Format, Item, Level, Report};
 use crate::report::output::{print, print_error};
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use stepup_contract::{Contract, Finding, Lint, Rule, Severity, lints};
 use stepup_runtime::unenforceable;
 
-/// Check a contract.
+/// Check a contract. With an issuer, also print what each endpoint's challenge requests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The contract as JSON, or a compiled program; `-` reads JSON from standard input.
@@ -50,17 +51,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Err(failure) if arguments.output == Format::Text => return Err(failure),
         Err(Failure::Contract { errors, .. }) => {
             let items = errors.iter().map(invalid).collect();
-            return finish(&Report { file, items }, arguments, None);
+            let report = Report { file, items, challenges: Vec::new() };
+            return finish(&report, arguments, None);
         }
         Err(failure) => return Err(failure),
     };
     let mut items = lint_items(&source, &settings);
+    let mut challenges = Vec::new();
     for issuer in issuers(arguments, &settings) {
         let findings = check_issuer(issuer, &source.contract)?;
         items.extend(issuer_items(&findings, &source, &settings));
+        let name = issuer.issuer.as_deref().unwrap_or_default();
+        challenges.extend(IssuerChallenge::all(&source.contract, name, &issuer.profile()));
     }
     items.sort_by_key(|item| item.level);
-    finish(&Report { file, items }, arguments, Some(source.contract.endpoints().len()))
+    let report = Report { file, items, challenges };
+    finish(&report, arguments, Some(source.contract.endpoints().len()))
 }
 
 /// Prints the report and the summary. `endpoints` is the number of endpoints of a valid contract.

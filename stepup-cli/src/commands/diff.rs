@@ -256,5 +256,9 @@ fn report(arguments: &Arguments, changes: &[LocatedChange]) -> Report {
         file: file.clone(),
         waived: accepted.clone(),
     });
-    Report { file: arguments.new.display().to_string(), items: items.collect() }
+    Report {
+        file: arguments.new.display().to_string(),
+        items: items.collect(),
+        challenges: Vec::new(),
+    }
 }

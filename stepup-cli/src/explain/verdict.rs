@@ -1,6 +1,6 @@
 //! The decision in one line, and how a client can recover from a refusal.
 
-use std::fmt::Write;
+use crate::report::challenges::parameters;
 use stepup_contract::{
     Challenge, Contract, Decision, Endpoint, Finding, Profile, Reason, Severity, findings,
 };
@@ -32,19 +32,5 @@ pub(super) fn verdict(decision: Decision, endpoint: &Endpoint, profile: &Profile
         };
         return format!("refused: {reason}; no login helps");
     };
-    let mut text = String::from("refused; to recover, request a token with");
-    let Challenge { acr_values, max_age, scope, .. } = challenge;
-    if !acr_values.is_empty() {
-        let _ = write!(text, " acr_values={:?}", acr_values.join(" "));
-    }
-    if let Some(max_age) = max_age {
-        let _ = write!(text, " max_age={max_age}");
-        if max_age == 0 {
-            text.push_str(" (which has passed before the client returns from the login)");
-        }
-    }
-    if !scope.is_empty() {
-        let _ = write!(text, " scope={:?}", scope.join(" "));
-    }
-    text
+    format!("refused; to recover, request a token with {}", parameters(&challenge))
 }

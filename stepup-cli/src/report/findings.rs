@@ -1,6 +1,7 @@
 //! Findings and their output formats: text for people, JSON for programs, SARIF 2.1.0 for code scanning, and
 //! annotations of a workflow run on GitHub.
 
+use crate::report::challenges::{self, IssuerChallenge};
 use crate::report::display::visible;
 use crate::report::position::Position;
 use crate::report::waived::Waived;
@@ -76,6 +77,8 @@ pub(crate) struct Report {
     /// The file's name.
     pub(crate) file: String,
     pub(crate) items: Vec<Item>,
+    /// What the endpoints' challenges request, if issuers were checked.
+    pub(crate) challenges: Vec<IssuerChallenge>,
 }
 
 impl Report {
@@ -88,12 +91,20 @@ impl Report {
     pub(crate) fn to_text(&self, format: Format) -> String {
         match format {
             Format::Text => {
-                self.items.iter().fold(String::new(), |text, item| text + &self.line(item) + "\n")
+                let lines = self.items.iter().map(|item| self.line(item) + "\n");
+                lines.collect::<String>() + &challenges::to_text(&self.challenges)
             }
-            Format::Json => pretty(&json!({
-                "file": self.file,
-                "findings": self.items.iter().map(object).collect::<Vec<_>>(),
-            })),
+            Format::Json => {
+                let mut document = json!({
+                    "file": self.file,
+                    "findings": self.items.iter().map(object).collect::<Vec<_>>(),
+                });
+                if !self.challenges.is_empty() {
+                    document["challenges"] =
+                        self.challenges.iter().map(IssuerChallenge::to_json).collect();
+                }
+                pretty(&document)
+            }
             Format::Sarif => pretty(&self.sarif()),
             Format::Github => self.github(),
         }

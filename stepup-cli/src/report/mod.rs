@@ -3,6 +3,7 @@
 //!
 //! Uses no other folder.
 
+pub(crate) mod challenges;
 pub(crate) mod display;
 pub(crate) mod failure;
 pub(crate) mod findings;

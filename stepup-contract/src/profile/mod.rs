@@ -3,6 +3,7 @@
 //!
 //! Not here: the decision. Uses `routing` and `model`.
 
+mod acr_values;
 mod authentication;
 mod claim_path;
 #[expect(clippy::module_inception, reason = "the folder is named after its main type")]

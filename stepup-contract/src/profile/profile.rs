@@ -5,7 +5,7 @@
 //! possible"), and a value that an identity provider merely echoes must never prove anything. `amr` never proves an
 //! `acr`.
 
-use crate::model::{Method, MethodSet, NO_LEVEL, Requirement};
+use crate::model::{Method, MethodSet, NO_LEVEL};
 use crate::profile::authentication::Authentication;
 use crate::profile::claim_path::{ClaimPath, numeric_date, scopes, strings};
 use serde_json::{Map, Value};
@@ -85,7 +85,11 @@ impl Profile {
     }
 
     /// States that a token with this `acr` proves these methods. Use it only for values that the identity provider
-    /// sends after it has performed the methods. The value is also requested for these methods.
+    /// sends after it has performed the methods.
+    ///
+    /// This requests nothing: a value for administrators must not appear in a customer's challenge. To request the
+    /// value too, add [`Profile::ask`]. One exception: where no other login could satisfy the endpoint, the challenge
+    /// requests the value, because it would lead nowhere otherwise.
     #[must_use]
     pub fn proves(
         mut self,
@@ -274,8 +278,8 @@ impl Profile {
         std::iter::once(acr).chain(higher.iter().map(String::as_str))
     }
 
-    /// Every `acr` that this profile may send in a challenge.
-    pub fn asked_values(&self) -> impl Iterator<Item = &str> {
+    /// Every `acr` that this profile names, to request or to prove something.
+    pub fn named_values(&self) -> impl Iterator<Item = &str> {
         let asked = self.ask.iter().flat_map(|(_, values)| values).map(String::as_str);
         asked.chain(self.proves.iter().flat_map(|(acr, _)| self.at_least(acr)))
     }
@@ -341,63 +345,14 @@ impl Profile {
         unique(stated.into_iter().chain(weaker.iter().rev().map(String::as_str)))
     }
 
-    /// The `acr_values` to request so that a login satisfies this requirement, in order of preference; one of them is
-    /// enough (RFC 9470 §4).
-    ///
-    /// They are the values that are mapped to *all* required methods and satisfy the requirement's own `acr` list, if
-    /// it has one. If there are none, and a required method can only be proven by an `acr`, they are the values that
-    /// are mapped to all such methods. If no such values are configured either, they are the requirement's own `acr`
-    /// list, or the names of the methods.
-    pub fn acr_values(&self, requirement: &Requirement) -> Vec<String> {
-        let Requirement { methods, any_methods, acr, .. } = requirement;
-        if methods.is_empty() && any_methods.is_empty() {
-            return acr.clone();
-        }
-        let asked = methods.iter().chain(any_methods);
-        // The endpoint's own order of preference precedes the profile's.
-        let known = asked.clone().flat_map(|method| self.values_for(method));
-        let candidates = unique(acr.iter().map(String::as_str).chain(known));
-        let candidates: Vec<&str> = candidates
-            .iter()
-            .map(String::as_str)
-            .filter(|value| acr.is_empty() || self.meets(value, acr))
-            .collect();
-        let covering = |exempt: &dyn Fn(&Method) -> bool| {
-            let covers = |value: &str, method| {
-                exempt(method) || self.values_for(method).any(|known| known == value)
-            };
-            unique(candidates.iter().copied().filter(|value| {
-                methods.iter().all(|method| covers(value, method))
-                    && (any_methods.is_empty()
-                        || any_methods.iter().any(|method| covers(value, method)))
-            }))
-        };
-        let all = covering(&|_| false);
-        if !all.is_empty() {
-            return all;
-        }
-        let by_amr = |method: &Method| self.amr_can_prove(method);
-        let amr_is_enough = methods.iter().all(by_amr)
-            && (any_methods.is_empty() || any_methods.iter().any(by_amr));
-        let needed = if amr_is_enough { Vec::new() } else { covering(&by_amr) };
-        if !needed.is_empty() {
-            needed
-        } else if !acr.is_empty() {
-            acr.clone()
-        } else {
-            unique(asked.map(Method::amr))
-        }
-    }
-
-    /// The acr values that request a method: the mapped ones, then those that prove it.
-    fn values_for<'a>(&'a self, method: &'a Method) -> impl Iterator<Item = &'a str> {
+    /// The `acr` values that request a method.
+    pub(super) fn asked_for<'a>(&'a self, method: &'a Method) -> impl Iterator<Item = &'a str> {
         let asked = self.ask.iter().filter(move |(asked, _)| asked == method);
-        let asked = asked.flat_map(|(_, values)| values).map(String::as_str);
-        asked.chain(self.acr_proving(method))
+        asked.flat_map(|(_, values)| values).map(String::as_str)
     }
 }
 
-fn unique<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(super) fn unique<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut list: Vec<String> = Vec::new();
     for value in values {
         if !list.iter().any(|known| known == value) {

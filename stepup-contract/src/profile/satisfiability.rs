@@ -138,7 +138,7 @@ impl Check<'_> {
         let unknown = |value: &&str| {
             !known.iter().any(|known| known == value) && !requested.iter().any(|one| one == value)
         };
-        let mut unknown: Vec<&str> = self.profile.asked_values().filter(unknown).collect();
+        let mut unknown: Vec<&str> = self.profile.named_values().filter(unknown).collect();
         unknown.sort_unstable();
         unknown.dedup();
         if !unknown.is_empty() {
@@ -266,8 +266,8 @@ impl Check<'_> {
         let mapped = !requirement.acr.is_empty()
             || requested
                 .iter()
-                .any(|value| self.profile.asked_values().any(|known| known == value));
-        let map = "call .ask(Method::…, [\"the issuer's acr value\"]) on the issuer (--ask …=…)";
+                .any(|value| self.profile.named_values().any(|known| known == value));
+        let map = self.missing_ask(endpoint);
         match &self.published.acr_values {
             Some(known) => {
                 let unknown: Vec<&String> =
@@ -280,7 +280,7 @@ impl Check<'_> {
                     let fix = if mapped {
                         "configure the issuer to support one of them, or require another".to_owned()
                     } else {
-                        map.to_owned()
+                        map
                     };
                     self.find(Severity::Error, Some(endpoint), problem, fix);
                 } else if !unknown.is_empty() {
@@ -295,9 +295,26 @@ impl Check<'_> {
                      {:?}",
                     requested.join(" ")
                 );
-                self.find(Severity::Warning, Some(endpoint), problem, map.to_owned());
+                self.find(Severity::Warning, Some(endpoint), problem, map);
             }
             None => {}
+        }
+    }
+
+    /// How to request the endpoint's methods. Names the acr values that prove a method without being requested for it.
+    fn missing_ask(&self, endpoint: &Endpoint) -> String {
+        let Requirement { methods, any_methods, .. } = &endpoint.requirement;
+        let proven = methods.iter().chain(any_methods).find_map(|method| {
+            let acr = self.proving(endpoint, method).next()?;
+            Some((method, acr))
+        });
+        match proven {
+            Some((method, acr)) => format!(
+                "the acr {acr:?} proves `{method}`, and nothing requests it; if users may step up to it, call \
+                 .ask(…, [{acr:?}]) on the issuer (--ask {method}={acr})"
+            ),
+            None => "call .ask(Method::…, [\"the issuer's acr value\"]) on the issuer (--ask …=…)"
+                .into(),
         }
     }
 

@@ -352,7 +352,7 @@ impl Issuer {
         if self.audiences.iter().any(String::is_empty) {
             return Err("the audience is empty; pass the `aud` that names this API".into());
         }
-        for value in self.profile.asked_values() {
+        for value in self.profile.named_values() {
             check_value(value).map_err(|error| format!("the acr value {value:?} {error}"))?;
         }
         if let Dialect::EntraClaims { authorization_uri } = self.profile.challenge_dialect() {

@@ -123,6 +123,15 @@ async fn a_requirement_that_no_login_can_satisfy_is_an_error() {
         unchanged,
     )
     .await;
+    // An acr value proves the method, but does not request it.
+    assert_finds(
+        Error,
+        &["acr_values \"otp\"", "the acr \"gold\" proves `otp`", "(--ask otp=gold)"],
+        json!({"step-up": true, "methods": ["otp"]}),
+        full_metadata(),
+        |issuer| issuer.proves("gold", [Method::Otp]),
+    )
+    .await;
     // The method is mapped to an acr value that the issuer does not support.
     assert_finds(
         Error,
@@ -319,9 +328,16 @@ async fn the_command_prints_findings_and_sets_the_exit_code() {
     let found = Vec::from_iter(found.filter(|finding| finding["rule"] == "issuer"));
     assert_eq!((&found[0]["route"], &found[0]["line"]), (&json!("POST /api/pay"), &json!(1)));
     assert_eq!(found[0]["pointer"], "/endpoints/0");
+    let challenge = json!({
+        "issuer": idp.url(), "route": "POST /api/pay", "acr_values": ["mfa"], "max_age": 300,
+        "scope": ["pay"],
+    });
+    assert_eq!(document["challenges"], json!([challenge]));
 
     let (code, out, err) = check(&mfa, &[&issuer[..], &["--ask", "mfa=urn:2fa"]].concat());
-    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    assert_eq!(code, 0, "{out}{err}");
+    let requests = "  POST /pay: acr_values=\"urn:2fa\" max_age=300 scope=\"pay\"\n";
+    assert_eq!(out, format!("challenges for users of {}:\n{requests}", idp.url()));
     assert_eq!(err, "1 endpoint, 0 errors, 0 warnings\n");
     let phishing = contract(requirement(&["phishing_resistant"], None));
     let proves = ["--proves", "urn:2fa=mfa,phishing_resistant"];

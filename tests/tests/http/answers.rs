@@ -514,7 +514,7 @@ async fn each_issuer_verifies_only_its_own_tokens_and_has_its_own_acr_values() {
     let one = TestIssuer::start_with(TestAlgorithm::Rs256).await.expect("an issuer");
     let two = TestIssuer::start_with(TestAlgorithm::EdDsa).await.expect("an issuer");
     let step_up = StepUp::builder()
-        .issuer(one.issuer().proves("urn:one:2fa", [Method::Mfa]))
+        .issuer(one.issuer().ask(Method::Mfa, ["urn:one:2fa"]).proves("urn:one:2fa", [Method::Mfa]))
         .issuer(
             Issuer::new(two.url(), "https://second-audience.test")
                 .jwks_url(format!("{}/jwks", two.url()))

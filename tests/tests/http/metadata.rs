@@ -22,7 +22,8 @@ async fn approve() -> &'static str {
 }
 
 async fn serve(idp: &TestIssuer, change: impl FnOnce(Builder) -> Builder) -> Server {
-    let builder = StepUp::builder().issuer(idp.issuer().proves("gold", [Method::Mfa]));
+    let builder = StepUp::builder()
+        .issuer(idp.issuer().ask(Method::Mfa, ["gold"]).proves("gold", [Method::Mfa]));
     let step_up = change(builder).build().await.expect("built");
     let app: Router<StepUp> = routes![profile, approve];
     Server::start(app.merge(step_up.metadata_routes()).with_state(step_up)).await

@@ -30,7 +30,9 @@ fn app(step_up: StepUp) -> Router {
 
 async fn api(provider: &OidcProvider) -> (Server, TestClock) {
     let clock = TestClock::system();
-    let issuer = Issuer::new(&provider.issuer, AUDIENCE).proves("urn:test:acr:mfa", [Method::Mfa]);
+    let issuer = Issuer::new(&provider.issuer, AUDIENCE)
+        .ask(Method::Mfa, ["urn:test:acr:mfa"])
+        .proves("urn:test:acr:mfa", [Method::Mfa]);
     let step_up = StepUp::builder().issuer(issuer).clock(clock.clone()).build().await;
     (Server::start(app(step_up.expect("built"))).await, clock)
 }
@@ -123,7 +125,9 @@ const MFA: AuthorizationRequest<'_> = AuthorizationRequest {
 };
 
 fn issuer(provider: &OidcProvider, audience: &str) -> Issuer {
-    Issuer::new(&provider.issuer, audience).proves("urn:test:acr:mfa", [Method::Mfa])
+    Issuer::new(&provider.issuer, audience)
+        .ask(Method::Mfa, ["urn:test:acr:mfa"])
+        .proves("urn:test:acr:mfa", [Method::Mfa])
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use crate::enforcement::enforcement_future::Enforcement;
 use crate::enforcement::outcome::OutcomeContext;
 use crate::enforcement::principal::Principal;
 use crate::enforcement::step_up::StepUp;
-use crate::refusal::{Cause, Misconfiguration, Refusal, Scheme};
+use crate::refusal::{AcceptedSchemes, Cause, Misconfiguration, Refusal, Scheme};
 use crate::request::credential::Credential;
 use crate::request::head::RequestHead;
 use crate::token::cache::CacheMiss;
@@ -136,12 +136,19 @@ impl<'a> Request<'a> {
             self.step_up.0.limits.check_token(credential.token)?;
             Ok(credential)
         });
-        // An anonymous caller must learn in which scheme to present a token (RFC 9449 §7.1).
-        let bound = self.endpoint.requirement.bound;
         credential.map_err(|cause| match cause {
-            Cause::CredentialRequired if bound => self.refuse(None, Scheme::Dpop, cause),
+            Cause::CredentialRequired => self.refuse(None, self.accepted_schemes(), cause),
             cause => self.refuse(None, scheme, cause),
         })
+    }
+
+    /// The schemes in which an anonymous caller may present a token here (RFC 9449 §7.1).
+    fn accepted_schemes(&self) -> AcceptedSchemes {
+        match self.step_up.0.default_scheme {
+            _ if self.endpoint.requirement.bound => Scheme::Dpop.into(),
+            Scheme::Bearer if self.step_up.0.proofs.is_some() => AcceptedSchemes::Both,
+            scheme => scheme.into(),
+        }
     }
 
     /// Verifies a token that is not cached, as far as that is possible without waiting.
@@ -192,15 +199,20 @@ impl<'a> Request<'a> {
                 let profile = &token.issuer.profile;
                 let refusal =
                     Refusal::decided(reason, requirement, profile, token.understands_claims);
-                Err(refusal.in_scheme(scheme))
+                Err(refusal.in_schemes(scheme))
             }
         };
         self.step_up.conclude(&self.context(Some(&token)), outcome)?;
         Ok(Principal::new(token, bound))
     }
 
-    fn refuse(&self, token: Option<&VerifiedToken>, scheme: Scheme, cause: Cause) -> Refusal {
-        let refusal = Refusal::from(cause).in_scheme(scheme);
+    fn refuse(
+        &self,
+        token: Option<&VerifiedToken>,
+        schemes: impl Into<AcceptedSchemes>,
+        cause: Cause,
+    ) -> Refusal {
+        let refusal = Refusal::from(cause).in_schemes(schemes);
         self.step_up.refuse(&self.context(token), refusal)
     }
 

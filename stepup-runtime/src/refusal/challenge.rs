@@ -62,19 +62,26 @@ impl Refusal {
         if let Some(url) = &self.resource_metadata {
             parameters.push(("resource_metadata", url.to_string()));
         }
-        let mut value = String::from(match self.scheme {
-            Scheme::Bearer => "Bearer",
-            Scheme::Dpop => {
-                parameters.push(("algs", accepted_names()));
-                "DPoP"
-            }
+        // One line for all schemes (RFC 9110 §11.6.1): some proxies keep only the first of several lines.
+        let challenges = self.schemes.as_slice().iter().map(|scheme| {
+            let algs = (*scheme == Scheme::Dpop).then(|| ("algs", accepted_names()));
+            challenge_in(*scheme, parameters.iter().chain(&algs))
         });
-        for (index, (name, text)) in parameters.iter().enumerate() {
-            let separator = if index == 0 { " " } else { ", " };
-            // Configured values are checked at start; a requirement built by hand is not.
-            let text = text.replace(['"', '\\'], "");
-            let _ = write!(value, "{separator}{name}=\"{text}\"");
-        }
-        Some(value)
+        Some(challenges.collect::<Vec<_>>().join(", "))
     }
+}
+
+/// A scheme with its parameters (RFC 9110 §11.3).
+fn challenge_in<'a>(
+    scheme: Scheme,
+    parameters: impl Iterator<Item = &'a (&'static str, String)>,
+) -> String {
+    let mut challenge = scheme.name().to_owned();
+    for (index, (name, text)) in parameters.enumerate() {
+        let separator = if index == 0 { " " } else { ", " };
+        // Configured values are checked at start; a requirement built by hand is not.
+        let text = text.replace(['"', '\\'], "");
+        let _ = write!(challenge, "{separator}{name}=\"{text}\"");
+    }
+    challenge
 }

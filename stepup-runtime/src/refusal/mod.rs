@@ -12,7 +12,7 @@ mod scheme;
 
 pub use cause::Cause;
 pub use reason::{Denial, InvalidRequest, Misconfiguration, ProofError, TokenError};
-pub(crate) use scheme::Scheme;
+pub(crate) use scheme::{AcceptedSchemes, Scheme};
 
 use crate::refusal::challenge::ClaimsChallenge;
 use http::{HeaderValue, StatusCode};
@@ -24,7 +24,8 @@ use stepup_contract::{Challenge, Lacking, Profile, Reason, Requirement};
 pub struct Refusal {
     cause: Cause,
     resource_metadata: Option<Arc<str>>,
-    scheme: Scheme,
+    /// The schemes in which the caller may present its token: one challenge for each.
+    schemes: AcceptedSchemes,
     /// The challenge in Entra's dialect, for a client that understands it.
     claims_challenge: Option<Box<ClaimsChallenge>>,
     /// What was requested and what was received, for a client that has already stepped up.
@@ -38,7 +39,7 @@ impl From<Cause> for Refusal {
         Self {
             cause,
             resource_metadata: None,
-            scheme: Scheme::Bearer,
+            schemes: Scheme::Bearer.into(),
             claims_challenge: None,
             step_up_report: None,
             allowed_origin: None,
@@ -71,9 +72,9 @@ impl Refusal {
         Self { claims_challenge, ..Self::from(cause) }
     }
 
-    /// Sets the scheme in which the caller must present its token.
-    pub(crate) fn in_scheme(mut self, scheme: Scheme) -> Self {
-        self.scheme = scheme;
+    /// Sets the schemes in which the caller may present its token.
+    pub(crate) fn in_schemes(mut self, schemes: impl Into<AcceptedSchemes>) -> Self {
+        self.schemes = schemes.into();
         self
     }
 

@@ -14,4 +14,36 @@ impl Scheme {
     pub(crate) fn for_binding(must_be_bound: bool) -> Self {
         if must_be_bound { Self::Dpop } else { Self::Bearer }
     }
+
+    /// The name in `Authorization` and `WWW-Authenticate`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+}
+
+/// The schemes in which a caller may present a token. A challenge names each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AcceptedSchemes {
+    /// Only this scheme.
+    Only(Scheme),
+    /// Bearer, or DPoP for a bound token.
+    Both,
+}
+
+impl AcceptedSchemes {
+    pub(crate) fn as_slice(&self) -> &[Scheme] {
+        match self {
+            Self::Only(scheme) => std::slice::from_ref(scheme),
+            Self::Both => &[Scheme::Bearer, Scheme::Dpop],
+        }
+    }
+}
+
+impl From<Scheme> for AcceptedSchemes {
+    fn from(scheme: Scheme) -> Self {
+        Self::Only(scheme)
+    }
 }

@@ -64,6 +64,8 @@ extern crate self as stepup_runtime;
 #[cfg(feature = "axum")]
 pub use crate::axum::layer::{ContractLayer, ContractService};
 #[cfg(feature = "axum")]
+pub use crate::axum::request::ClientAddress;
+#[cfg(feature = "axum")]
 pub use crate::axum::state::HasStepUp;
 pub use config::build_error::BuildError;
 pub use config::builder::Builder;

@@ -9,7 +9,7 @@ pub(crate) mod guard;
 pub(crate) mod layer;
 mod metadata_routes;
 mod protect;
-mod request;
+pub(crate) mod request;
 pub(crate) mod routes;
 pub(crate) mod state;
 #[cfg(feature = "testing")]

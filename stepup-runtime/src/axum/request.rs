@@ -2,17 +2,37 @@
 //! keeps the whole `Uri` in an extension.
 
 use crate::request::head::RequestHead;
-use axum::extract::{FromRequestParts, NestedPath, OriginalUri, RawPathParams};
+use axum::extract::{ConnectInfo, FromRequestParts, NestedPath, OriginalUri, RawPathParams};
 use http::request::Parts;
-use http::{Request, Uri};
+use http::{Extensions, Request, Uri};
 use percent_encoding::percent_decode_str;
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+
+/// The address of a request's client, behind a proxy. A middleware that knows how the proxy reports the address inserts
+/// this into the request's extensions. Without a proxy, `into_make_service_with_connect_info::<SocketAddr>()` is enough.
+///
+/// No decision depends on the address: it only keeps one client with many made-up opaque tokens from delaying the
+/// others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(
+    /// The address.
+    pub IpAddr,
+);
 
 /// The head of the request as its client sent it.
 pub(crate) fn request_head(parts: &Parts) -> RequestHead<'_> {
     RequestHead::new(&parts.method, original_uri(parts), &parts.headers)
+        .with_client_in(&parts.extensions, client_address)
+}
+
+/// The address of the client: what a middleware has inserted, or the other end of the connection.
+fn client_address(extensions: &Extensions) -> Option<IpAddr> {
+    let stated = extensions.get::<ClientAddress>().map(|client| client.0);
+    let peer = || extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    stated.or_else(peer)
 }
 
 /// The target is the one that the client sent, also in a nested router.
@@ -102,6 +122,18 @@ mod tests {
 
     async fn probe(head: Parts) -> http::StatusCode {
         if is_rewritten(&head) { http::StatusCode::IM_A_TEAPOT } else { http::StatusCode::OK }
+    }
+
+    #[test]
+    fn the_clients_address_is_what_a_middleware_states_else_the_other_end_of_the_connection() {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        assert_eq!(request_head(&parts).client(), None);
+        let peer = SocketAddr::from(([192, 0, 2, 1], 5000));
+        parts.extensions.insert(ConnectInfo(peer));
+        assert_eq!(request_head(&parts).client(), Some(peer.ip()));
+        let stated = IpAddr::from([192, 0, 2, 2]);
+        parts.extensions.insert(ClientAddress(stated));
+        assert_eq!(request_head(&parts).client(), Some(stated));
     }
 
     #[tokio::test]

@@ -89,7 +89,9 @@ impl StepUp {
         let request = Request { step_up: self, endpoint, head, verified_proof };
         let credential = request.credential()?;
         let now = self.0.clock.now();
-        let verified = self.0.verifier.verify_with_issuer(credential.token, token, now).await;
+        let client = head.client();
+        let verified =
+            self.0.verifier.verify_with_issuer(credential.token, token, client, now).await;
         request.conclude_verification(&credential, verified)
     }
 }

@@ -12,6 +12,7 @@ use crate::token::introspection::client::Introspector;
 use crate::token::times::TokenTimes;
 use crate::token::verified::{ClaimsSource, VerifiedToken};
 use serde_json::{Map, Value};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The keys that have not signed a token.
@@ -101,15 +102,17 @@ impl TokenVerifier {
         }
     }
 
-    /// Verifies a token with the help of its issuer, by refreshed keys or by introspection, and caches it.
+    /// Verifies a token with the help of its issuer, by refreshed keys or by introspection, and caches it. `client` is the
+    /// address of the client that presents the token, if known.
     pub(crate) async fn verify_with_issuer(
         &self,
         token: &[u8],
         UnconfirmedToken { miss, tried }: UnconfirmedToken,
+        client: Option<IpAddr>,
         now: u64,
     ) -> Result<Arc<VerifiedToken>, Cause> {
         let text = check_token_syntax(token)?;
-        let verified = self.confirm(text, tried, now).await?;
+        let verified = self.confirm(text, tried, client, now).await?;
         Ok(self.cache.insert(token, miss, verified))
     }
 
@@ -119,11 +122,12 @@ impl TokenVerifier {
         &self,
         token: &str,
         tried: Option<TriedKeys>,
+        client: Option<IpAddr>,
         now: u64,
     ) -> Result<VerifiedToken, Cause> {
         if !looks_like_jws(token) {
             let introspector = self.introspector.as_ref().ok_or(TokenError::Malformed)?;
-            return introspector.verify_opaque(token, now).await;
+            return introspector.verify_opaque(token, client, now).await;
         }
         let (jws, issuer) = self.parse(token, now)?;
         let key = match tried {

@@ -11,6 +11,7 @@ use crate::support::error_chain::ErrorChain;
 use crate::support::expiring_set::ExpiringSet;
 use crate::support::http_client::{FetchError, checked_url, client, read, send};
 use crate::support::single_flight::SingleFlight;
+use crate::token::introspection::admission::{Admission, AdmissionPermit};
 use crate::token::introspection::options::Introspection;
 use crate::token::introspection::response::{
     IntrospectionError, IntrospectionResponse, InvalidResponse, JWT_RESPONSE, error_response,
@@ -21,23 +22,12 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::Client;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stepup_contract::parse_strict;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
-
-/// The most concurrent introspections of any tokens, and of tokens that were active before in addition, so that made-up
-/// tokens cannot use all of them.
-const MAX_CONCURRENT: usize = 192;
-const RESERVED: usize = 64;
-
-/// The most requests that wait for one of these introspections to end, and how long each of them waits. A request that
-/// waits has a place in a queue, so that a new login gets its turn between made-up tokens. The queue is much shorter than
-/// the number of checks that may wait in a gateway, which other tokens need too.
-const MAX_WAITING: usize = 256;
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+use tokio::time::Instant;
 
 /// The most tokens that are remembered as inactive, and as active.
 const MAX_REMEMBERED: usize = 10_000;
@@ -87,10 +77,7 @@ struct Shared {
     options: Introspection,
     client: Client,
     breaker: CircuitBreaker,
-    permits: Arc<Semaphore>,
-    /// For tokens that were active before.
-    reserved: Arc<Semaphore>,
-    waiting: Semaphore,
+    admission: Admission,
     running: Mutex<HashMap<Digest, Running>>,
     inactive: ExpiringSet,
     /// Tokens that were active recently, whether or not their response is still kept.
@@ -110,9 +97,7 @@ impl Introspector {
         let shared = Shared {
             client: client(options.endpoint.as_deref().unwrap_or(&issuer.name), authorities)?,
             breaker: CircuitBreaker::default(),
-            permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
-            reserved: Arc::new(Semaphore::new(RESERVED)),
-            waiting: Semaphore::new(MAX_WAITING),
+            admission: Admission::default(),
             running: Mutex::default(),
             inactive: ExpiringSet::new(MAX_REMEMBERED, options.cache),
             active: ExpiringSet::new(MAX_REMEMBERED, REMEMBER_ACTIVE),
@@ -132,15 +117,18 @@ impl Introspector {
         self.0.options.jwts && Arc::ptr_eq(&self.0.issuer, issuer)
     }
 
-    /// Verifies an opaque token. A client may have made up the token.
+    /// Verifies an opaque token. The client, whose address may be known, may have made up the token.
     pub(crate) async fn verify_opaque(
         &self,
         token: &str,
+        client: Option<IpAddr>,
         now: u64,
     ) -> Result<VerifiedToken, Cause> {
+        let digest = sha256(token.as_bytes());
+        let was_active = self.0.active.contains(&digest);
+        let token = PresentedToken { text: token, digest, was_active, client };
         let optional = self.0.options.audience_optional;
-        self.introspect(token, true, now, |response| response.to_verified(&self.0.issuer, optional))
-            .await
+        self.introspect(token, now, |response| response.to_verified(&self.0.issuer, optional)).await
     }
 
     /// Checks a JWT that the issuer's keys have verified.
@@ -151,25 +139,24 @@ impl Introspector {
         verified: VerifiedToken,
         now: u64,
     ) -> Result<VerifiedToken, Cause> {
-        self.introspect(token, false, now, |response| response.confirm(claims, verified)).await
+        let digest = sha256(token.as_bytes());
+        let token = PresentedToken { text: token, digest, was_active: true, client: None };
+        self.introspect(token, now, |response| response.confirm(claims, verified)).await
     }
 
     /// Introspects a token and reads the response. Any refusal is remembered, so that a refused token does not cause
     /// further introspections.
     async fn introspect(
         &self,
-        token: &str,
-        maybe_made_up: bool,
+        token: PresentedToken<'_>,
         now: u64,
         read: impl FnOnce(&IntrospectionResponse) -> Result<VerifiedToken, TokenError>,
     ) -> Result<VerifiedToken, Cause> {
         let shared = &self.0;
-        let digest = sha256(token.as_bytes());
+        let digest = token.digest;
         if shared.inactive.contains(&digest) {
             return Err(TokenError::Inactive.into());
         }
-        let was_active = !maybe_made_up || shared.active.contains(&digest);
-        let token = PresentedToken { text: token.to_owned(), digest, was_active };
         let response = self.response(token, now).await?;
         let verified = read(&response);
         match &verified {
@@ -179,13 +166,13 @@ impl Introspector {
         Ok(verified?)
     }
 
-    async fn response(&self, token: PresentedToken, now: u64) -> Outcome {
+    async fn response(&self, token: PresentedToken<'_>, now: u64) -> Outcome {
         let shared = &self.0;
         let flight = match shared.joined(&token.digest) {
             Some(flight) => flight,
             None => {
                 shared.breaker.check_later().map_err(unavailable)?;
-                let permit = shared.permit(token.was_active).await;
+                let permit = shared.admission.permit(token.was_active, token.client).await;
                 let permit = permit.ok_or(unavailable(Duration::ZERO))?;
                 shared.start(token, now, permit)?
             }
@@ -195,31 +182,20 @@ impl Introspector {
 }
 
 /// A token that is introspected.
-struct PresentedToken {
-    text: String,
+#[derive(Clone, Copy)]
+struct PresentedToken<'t> {
+    text: &'t str,
     digest: Digest,
-    /// Whether it was active recently.
+    /// Whether its issuer has issued it, as far as known: it was active recently, or the issuer's key has signed it.
     was_active: bool,
+    /// The address of the client that presents it, if known.
+    client: Option<IpAddr>,
 }
 
 impl Shared {
     fn endpoint(&self) -> Option<String> {
         let metadata = || self.issuer.keys.metadata()?.introspection_endpoint.clone();
         self.options.endpoint.clone().or_else(metadata)
-    }
-
-    /// The permission for one introspection, after a wait if too many are running. `None` if the wait is too long.
-    async fn permit(&self, was_active: bool) -> Option<OwnedSemaphorePermit> {
-        let permits = match was_active {
-            true => [&self.reserved, &self.permits],
-            false => [&self.permits, &self.permits],
-        };
-        if let Some(permit) = permits.into_iter().find_map(try_permit) {
-            return Some(permit);
-        }
-        let _place = self.waiting.try_acquire().ok()?;
-        let [permits, _] = permits;
-        timeout(LONGEST_WAIT, Arc::clone(permits).acquire_owned()).await.ok()?.ok()
     }
 
     /// The running introspection of this token, if its response can still be used.
@@ -232,9 +208,9 @@ impl Shared {
     /// Starts an introspection, unless another request has started one for the same token.
     fn start(
         self: &Arc<Self>,
-        token: PresentedToken,
+        token: PresentedToken<'_>,
         now: u64,
-        permit: OwnedSemaphorePermit,
+        permit: AdmissionPermit,
     ) -> Result<SingleFlight<Outcome>, Cause> {
         let mut all = self.running();
         let digest = token.digest;
@@ -242,7 +218,8 @@ impl Shared {
             return Ok(running.flight.clone());
         }
         self.breaker.check().map_err(unavailable)?;
-        let work = Arc::clone(self).introspect_once(token, now, permit);
+        let (text, was_active) = (token.text.to_owned(), token.was_active);
+        let work = Arc::clone(self).introspect_once(text, digest, was_active, now, permit);
         let flight = SingleFlight::start(work);
         all.insert(digest, Running { started: Instant::now(), flight: flight.clone() });
         Ok(flight)
@@ -256,22 +233,24 @@ impl Shared {
     /// One introspection, for all waiting requests.
     async fn introspect_once(
         self: Arc<Self>,
-        token: PresentedToken,
+        token: String,
+        digest: Digest,
+        was_active: bool,
         now: u64,
-        permit: OwnedSemaphorePermit,
+        permit: AdmissionPermit,
     ) -> Outcome {
-        let outcome = match self.send(&token.text, now).await {
+        let outcome = match self.send(&token, now).await {
             Ok(response) => {
                 self.breaker.succeeded();
                 Ok(Arc::new(response))
             }
             Err(IntrospectionError::Refused(reason)) => {
                 self.breaker.succeeded();
-                self.inactive.insert(token.digest);
+                self.inactive.insert(digest);
                 Err(reason.into())
             }
             Err(error) => {
-                if error.is_endpoint_failure(token.was_active) {
+                if error.is_endpoint_failure(was_active) {
                     self.breaker.failed();
                 } else {
                     self.breaker.inconclusive();
@@ -281,7 +260,7 @@ impl Shared {
                 Err(unavailable(Duration::ZERO))
             }
         };
-        self.running().remove(&token.digest);
+        self.running().remove(&digest);
         drop(permit);
         outcome
     }
@@ -337,10 +316,6 @@ impl Shared {
         };
         IntrospectionResponse::new(issuer, claims, until).map_err(IntrospectionError::Refused)
     }
-}
-
-fn try_permit(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(permits).try_acquire_owned().ok()
 }
 
 fn unavailable(pause: Duration) -> Cause {

@@ -5,11 +5,11 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stepup_runtime::testing::TestIssuer;
-use stepup_runtime::{StepUp, TokenCache};
+use stepup_runtime::{ClientAddress, StepUp, TokenCache};
 use stepup_tests::fake_issuer::{Hold, Response};
 use stepup_tests::introspecting_issuer::{IntrospectingIssuer, basic};
 use stepup_tests::paused_time::PausedTime;
-use stepup_tests::server::Server;
+use stepup_tests::server::{Answer, Server};
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
@@ -248,4 +248,38 @@ async fn a_new_login_waits_its_turn_among_made_up_tokens() {
     hold.release();
     assert_eq!(login.await.expect("no panic"), 200);
     assert!(made_up.join_all().await.iter().all(|status| *status == 401));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_with_many_made_up_tokens_does_not_delay_a_login_from_another() {
+    let fake = IntrospectingIssuer::start().await;
+    let step_up = StepUp::builder().issuer(fake.issuer(basic())).build().await.expect("built");
+    // As behind a proxy that reports the address.
+    let address = |mut request: axum::extract::Request| async move {
+        let address = request.headers().get("x-real-ip").and_then(|address| address.to_str().ok());
+        if let Some(address) = address.and_then(|address| address.parse().ok()) {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
+        request
+    };
+    let server = Server::start(app(step_up).layer(axum::middleware::map_request(address))).await;
+    let client = reqwest::Client::new();
+    let send = |address: &'static str, token: String| {
+        let request = client.get(server.url("/profile"));
+        let request = request.header("x-real-ip", address).bearer_auth(token);
+        async move { Answer::of(request).await.status }
+    };
+    let hold = Hold::default();
+    let inactive = Response::json(&json!({"active": false}));
+    fake.http.on("/introspect", Response::Held(hold.clone(), Box::new(inactive)));
+    let mut made_up = tokio::task::JoinSet::new();
+    for n in 0..300 {
+        made_up.spawn(send("192.0.2.1", format!("made-up-{n}")));
+    }
+    fake.http.wait_for_requests("/introspect", 199).await;
+    fake.respond_with(&fake.active());
+    assert_eq!(send("192.0.2.2", "a-new-login".into()).await, 200);
+    hold.release();
+    let answers = made_up.join_all().await;
+    assert!(answers.iter().all(|status| [200, 401, 503].contains(status)), "{answers:?}");
 }

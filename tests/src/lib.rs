@@ -3,6 +3,7 @@
 
 pub mod bank;
 pub mod browser;
+pub mod chromium;
 pub mod command;
 pub mod contracts;
 pub mod envoy;

@@ -1,6 +1,7 @@
-//! Runs the real nginx, Caddy, Traefik and Envoy as child processes, configured by `stepup render`.
+//! Runs the real nginx, Caddy, Traefik and Envoy as child processes, configured by `stepup render`, and HAProxy and Apache,
+//! configured by the files in `docs/gateways`.
 
-use crate::command::{run, stepup};
+use crate::command::{run, stepup, workspace};
 use crate::gateways::{Gateway, kill_group};
 use crate::upstream::send_raw;
 use std::fs::{self, File};
@@ -26,21 +27,51 @@ pub enum Kind {
     EnvoyHttp,
     /// Envoy with `ext_authz` over gRPC.
     EnvoyGrpc,
+    /// HAProxy with a Lua script.
+    Haproxy,
+    /// Apache with a Lua script.
+    Apache,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; 7] = [
+        Self::Nginx,
+        Self::Caddy,
+        Self::Traefik,
+        Self::EnvoyHttp,
+        Self::EnvoyGrpc,
+        Self::Haproxy,
+        Self::Apache,
+    ];
+
+    /// The kinds that `stepup render` configures.
+    pub const RENDERED: [Self; 5] =
         [Self::Nginx, Self::Caddy, Self::Traefik, Self::EnvoyHttp, Self::EnvoyGrpc];
 
     /// The mode of `stepup gateway` that serves this kind.
     pub fn mode(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
-            Self::Caddy | Self::Traefik => "forward-auth",
+            Self::Caddy | Self::Traefik | Self::Haproxy | Self::Apache => "forward-auth",
             Self::EnvoyHttp => "envoy-http",
             Self::EnvoyGrpc => "envoy-grpc",
         }
+    }
+}
+
+/// How a proxy is started.
+struct Options<'a> {
+    /// Directives in nginx's `http` block.
+    inherited: &'a str,
+    /// The host of the upstream and of the gateway in the configuration.
+    host: &'a str,
+    websockets: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { inherited: "", host: "127.0.0.1", websockets: false }
     }
 }
 
@@ -54,6 +85,8 @@ pub struct Proxy {
     pub address: SocketAddr,
     process: Child,
     folder: TempDir,
+    /// The folder of a documented script.
+    script: Option<TempDir>,
 }
 
 impl Proxy {
@@ -62,7 +95,7 @@ impl Proxy {
     /// # Panics
     /// If it does not start.
     pub async fn start(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::start_with(kind, "", (gateway, kind.mode()), "127.0.0.1", upstream).await
+        Self::start_with(kind, Options::default(), (gateway, kind.mode()), upstream).await
     }
 
     /// Starts a proxy that sends its checks to the port of this mode, which can be a wrong one.
@@ -75,7 +108,7 @@ impl Proxy {
         gateway: &Gateway,
         upstream: SocketAddr,
     ) -> Self {
-        Self::start_with(kind, "", (gateway, mode), "127.0.0.1", upstream).await
+        Self::start_with(kind, Options::default(), (gateway, mode), upstream).await
     }
 
     /// Starts a proxy whose configuration has a host name for the upstream and for the gateway.
@@ -83,7 +116,21 @@ impl Proxy {
     /// # Panics
     /// If it does not start.
     pub async fn start_by_name(kind: Kind, gateway: &Gateway, upstream: SocketAddr) -> Self {
-        Self::start_with(kind, "", (gateway, kind.mode()), "localhost", upstream).await
+        let options = Options { host: "localhost", ..Options::default() };
+        Self::start_with(kind, options, (gateway, kind.mode()), upstream).await
+    }
+
+    /// Starts a proxy that passes WebSockets on.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with_websockets(
+        kind: Kind,
+        gateway: &Gateway,
+        upstream: SocketAddr,
+    ) -> Self {
+        let options = Options { websockets: true, ..Options::default() };
+        Self::start_with(kind, options, (gateway, kind.mode()), upstream).await
     }
 
     /// Starts nginx with these directives in its `http` block, before the rendered ones. `{folder}` is replaced
@@ -96,8 +143,8 @@ impl Proxy {
         gateway: &Gateway,
         upstream: SocketAddr,
     ) -> Self {
-        let checks = (gateway, Kind::Nginx.mode());
-        Self::start_with(Kind::Nginx, inherited, checks, "127.0.0.1", upstream).await
+        let options = Options { inherited, ..Options::default() };
+        Self::start_with(Kind::Nginx, options, (gateway, Kind::Nginx.mode()), upstream).await
     }
 
     /// Sends a request with these header fields. Returns the status and the bytes of the response.
@@ -126,9 +173,8 @@ impl Proxy {
 
     async fn start_with(
         kind: Kind,
-        inherited: &str,
+        Options { inherited, host, websockets }: Options<'_>,
         (gateway, mode): (&Gateway, &str),
-        host: &str,
         upstream: SocketAddr,
     ) -> Self {
         let listen = free_port();
@@ -138,6 +184,11 @@ impl Proxy {
             Kind::Traefik => ("traefik", None),
             Kind::EnvoyHttp => ("envoy", Some("http")),
             Kind::EnvoyGrpc => ("envoy", Some("grpc")),
+            Kind::Haproxy | Kind::Apache => {
+                let at = |address: SocketAddr| format!("{host}:{}", address.port());
+                let addresses = [listen.to_string(), at(upstream), at(gateway.address(mode))];
+                return Self::run_documented(kind, websockets, listen, addresses).await;
+            }
         };
         let contract = gateway.contract.to_str().expect("a path of text");
         let at = |address: SocketAddr| format!("{host}:{}", address.port());
@@ -148,6 +199,7 @@ impl Proxy {
         arguments.extend(over.iter().flat_map(|over| ["--over", over]));
         let settings = gateway.settings.to_str().expect("a path of text");
         arguments.extend(["--config", settings]);
+        arguments.extend(websockets.then_some("--websockets"));
         let rendered = run(stepup(), &arguments);
         assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
         let text = String::from_utf8(rendered.stdout).expect("text");
@@ -182,6 +234,52 @@ impl Proxy {
         Self::run_config(kind, "", &text, listen).await
     }
 
+    /// Starts HAProxy or Apache with the documented files, in which the addresses for clients, the upstream and the gateway
+    /// are replaced.
+    async fn run_documented(
+        kind: Kind,
+        websockets: bool,
+        listen: SocketAddr,
+        addresses: [String; 3],
+    ) -> Self {
+        let (folder, file) = match kind {
+            Kind::Haproxy => ("haproxy", "haproxy.cfg"),
+            _ => ("apache", "apache.conf"),
+        };
+        let read = |file: &str| {
+            let path = workspace().join("docs/gateways").join(folder).join(file);
+            fs::read_to_string(path).expect("a file")
+        };
+        let replace = |text: String| {
+            let documented = ["127.0.0.1:8080", "127.0.0.1:3000", "127.0.0.1:9002"];
+            let marks = ["\u{1}", "\u{2}", "\u{3}"];
+            let marked = documented
+                .iter()
+                .zip(marks)
+                .fold(text, |text, (old, mark)| text.replace(old, mark));
+            marks.iter().zip(&addresses).fold(marked, |text, (mark, new)| text.replace(mark, new))
+        };
+        let script = tempfile::tempdir().expect("a folder");
+        let path = script.path().join("stepup.lua");
+        fs::write(&path, replace(read("stepup.lua"))).expect("a file");
+        let installed = ["/etc/haproxy/stepup.lua", "/etc/apache2/stepup.lua"];
+        let path = path.to_str().expect("a path of text");
+        let mut text = installed.iter().fold(read(file), |text, old| text.replace(old, path));
+        if websockets {
+            for (old, new) in [
+                ("    http-request del-header connection\n", ""),
+                ("    http-request del-header upgrade\n", ""),
+                ("#http-request", "http-request"),
+                ("/\" nocanon", "/\" nocanon upgrade=websocket"),
+            ] {
+                text = text.replace(old, new);
+            }
+        }
+        let mut proxy = Self::run_config(kind, "", &replace(text), listen).await;
+        proxy.script = Some(script);
+        proxy
+    }
+
     async fn run_config(kind: Kind, inherited: &str, text: &str, listen: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join(match kind {
@@ -189,6 +287,7 @@ impl Proxy {
             // The rendered file refers to itself by this name, for the part that Traefik reloads.
             Kind::Traefik => "traefik.yml",
             Kind::EnvoyHttp | Kind::EnvoyGrpc => "config.yaml",
+            Kind::Haproxy | Kind::Apache => "config.conf",
         });
         fs::write(&config, text).expect("a file");
         let mut command = match kind {
@@ -230,6 +329,29 @@ impl Proxy {
                 command.arg("--disable-hot-restart");
                 command
             }
+            Kind::Haproxy => {
+                let mut command = Command::new("haproxy");
+                command.arg("-db").arg("-f").arg(&config);
+                command
+            }
+            Kind::Apache => {
+                let here = folder.path().display();
+                let main = folder.path().join("apache.conf");
+                let modules = ["mpm_event", "authz_core", "lua", "proxy", "proxy_http"];
+                let modules = modules.map(|name| {
+                    format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")
+                });
+                let text = format!(
+                    "{}ServerName localhost\nPidFile {here}/pid\nErrorLog {here}/{LOG}\n\
+                     DefaultRuntimeDir {here}\nUser www-data\nGroup www-data\nInclude {}\n",
+                    modules.concat(),
+                    config.display()
+                );
+                fs::write(&main, text).expect("a file");
+                let mut command = Command::new("apache2");
+                command.arg("-X").arg("-f").arg(main);
+                command
+            }
         };
         // nginx has worker processes, which survive if only the master is killed.
         command.process_group(0);
@@ -238,11 +360,11 @@ impl Proxy {
         let process = command.spawn().expect("it starts; tests/run installs it");
         for _ in 0..200 {
             if is_ready(kind, listen).await {
-                return Self { address: listen, process, folder };
+                return Self { address: listen, process, folder, script: None };
             }
             sleep(Duration::from_millis(50)).await;
         }
-        let started = Self { address: listen, process, folder };
+        let started = Self { address: listen, process, folder, script: None };
         panic!("{kind:?} does not listen:\n{}", started.log());
     }
 }

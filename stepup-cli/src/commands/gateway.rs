@@ -150,6 +150,7 @@ async fn step_up(
     let mut builder = StepUp::builder()
         .allow_unsatisfiable(options.allow_unsatisfiable.unwrap_or(false))
         .dpop(dpop(options.dpop_nonce_key.as_deref())?);
+    builder = builder.websocket_tokens(options.websocket_tokens.unwrap_or(false));
     for origin in &options.allow_origin {
         builder = builder.allow_origin(origin);
     }

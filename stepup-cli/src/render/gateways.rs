@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Which of them the upstream receives, as for `stepup gateway`.
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     tell: Vec<FieldSelection>,
+    /// Pass WebSockets on. The endpoint of their path decides about the handshake, and nothing checks later messages.
+    #[arg(long)]
+    websockets: bool,
     #[command(flatten)]
     settings: SettingsFile,
 }
@@ -88,14 +91,31 @@ pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String
     let unsent = capitalized(identity.unsent()).into_iter();
     let unsent = unsent.map(|name| format!("        proxy_set_header {name} \"\";"));
     let identity = lines(sent.chain(unsent));
-    Ok(fill_in(
-        include_str!("nginx.conf"),
-        contract,
-        arguments,
-        Target::Nginx,
-        &[("identity", &identity)],
-    ))
+    let (upgrade_maps, connection) = match arguments.websockets {
+        true => (NGINX_WEBSOCKET_MAPS, NGINX_WEBSOCKETS),
+        false => ("", "        proxy_set_header Connection \"\";"),
+    };
+    let values =
+        [("identity", &*identity), ("upgrade_maps", upgrade_maps), ("connection", connection)];
+    Ok(fill_in(include_str!("nginx.conf"), contract, arguments, Target::Nginx, &values))
 }
+
+const NGINX_WEBSOCKET_MAPS: &str = r#"
+# Only WebSockets are passed on as upgrades.
+map $http_upgrade $stepup_upgrade {
+    "~*^websocket$" websocket;
+    default         "";
+}
+map $http_upgrade $stepup_connection {
+    "~*^websocket$" upgrade;
+    default         "";
+}
+"#;
+
+const NGINX_WEBSOCKETS: &str = r#"        proxy_set_header Upgrade $stepup_upgrade;
+        proxy_set_header Connection $stepup_connection;
+        # A WebSocket without messages stays open for this time.
+        proxy_read_timeout 1h;"#;
 
 pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
     let identity = arguments.identity()?;
@@ -111,9 +131,18 @@ pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String
     let remove = lines(removed.iter().map(|name| format!("\t\trequest_header -{name}")));
     let sent = capitalized(identity.sent()).join(" ");
     let copy = if sent.is_empty() { sent } else { format!("\n\t\t\tcopy_headers {sent}") };
-    let values = [("copy", copy.as_str()), ("remove", &remove)];
+    let connection = match arguments.websockets {
+        true => CADDY_WEBSOCKETS,
+        false => "\t\trequest_header -Connection",
+    };
+    let values = [("copy", copy.as_str()), ("remove", &remove), ("connection", connection)];
     Ok(fill_in(include_str!("Caddyfile"), contract, arguments, Target::Caddy, &values))
 }
+
+const CADDY_WEBSOCKETS: &str = "\t\t@websocket header_regexp Upgrade (?i)^websocket$
+\t\t@other not header_regexp Upgrade (?i)^websocket$
+\t\trequest_header @websocket Connection Upgrade
+\t\trequest_header @other -Connection";
 
 pub(crate) fn traefik(contract: &Contract, arguments: &Arguments) -> Result<String, Failure> {
     let identity = arguments.identity()?;
@@ -123,9 +152,31 @@ pub(crate) fn traefik(contract: &Contract, arguments: &Arguments) -> Result<Stri
         none if none.is_empty() => none,
         some => format!("\n        authResponseHeaders: [{some}]"),
     };
-    let values = [("copy", copy.as_str()), ("remove", &remove)];
+    let (router, middleware) = match arguments.websockets {
+        true => (TRAEFIK_WEBSOCKET_ROUTER, format!("{TRAEFIK_WEBSOCKET_HEADERS}\n{remove}")),
+        false => ("", String::new()),
+    };
+    let values = [
+        ("copy", copy.as_str()),
+        ("remove", &remove),
+        ("websocket_router", router),
+        ("websocket_headers", &middleware),
+    ];
     Ok(fill_in(include_str!("traefik.yml"), contract, arguments, Target::Traefik, &values))
 }
+
+const TRAEFIK_WEBSOCKET_ROUTER: &str = r#"
+    websocket:
+      entryPoints: [stepup]
+      rule: "PathPrefix(`/`) && HeaderRegexp(`Upgrade`, `(?i)^websocket$`)"
+      middlewares: [stepup_websocket, stepup]
+      service: upstream"#;
+
+const TRAEFIK_WEBSOCKET_HEADERS: &str = r#"
+    stepup_websocket:
+      headers:
+        customRequestHeaders:
+          Connection: Upgrade"#;
 
 pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<String, Failure> {
     let identity = envoy.arguments.identity()?;
@@ -143,7 +194,13 @@ pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<Strin
         Over::Http => (over_http.as_str(), "", Mode::EnvoyHttp),
     };
     let remove = lines(identity.names().map(|name| format!("              - remove: {name}")));
-    let values = [("authorizer", authorizer), ("protocol", protocol), ("remove", &remove)];
+    let upgrades = if envoy.arguments.websockets { ENVOY_WEBSOCKETS } else { "" };
+    let values = [
+        ("authorizer", authorizer),
+        ("protocol", protocol),
+        ("remove", &remove),
+        ("upgrades", upgrades),
+    ];
     Ok(fill_in(
         include_str!("envoy.yaml"),
         contract,
@@ -152,6 +209,9 @@ pub(crate) fn envoy(contract: &Contract, envoy: &EnvoyArguments) -> Result<Strin
         &values,
     ))
 }
+
+const ENVOY_WEBSOCKETS: &str = "
+          upgrade_configs: [{ upgrade_type: websocket }]";
 
 /// Without this limit Envoy expects that one connection carries any number of concurrent checks.
 const PROTOCOL: &str = "    http2_protocol_options: { max_concurrent_streams: 1024 }\n";
@@ -170,6 +230,7 @@ const HTTP: &str = r#"              allowed_headers:
                 - { exact: origin }
                 - { exact: access-control-request-method }
                 - { exact: upgrade }
+                - { exact: sec-websocket-protocol }
                 # Step-up refuses these: a second method or target, and names similar to identity headers.
                 - { safe_regex: { regex: "x[^a-z0-9](.*[^a-z0-9])?(method|url)([^a-z0-9].*)?" } }
                 - { safe_regex: { regex: "(x[^a-z0-9](.*[^a-z0-9])?)?(script[^a-z0-9]name|path[^a-z0-9]info)" } }

@@ -58,6 +58,10 @@ pub(crate) struct GatewayOptions {
     /// The origin of a web page that may read refusals (CORS): scheme, host and port; repeat it for several.
     #[arg(long, value_name = "ORIGIN", env = "STEPUP_ALLOW_ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<String>,
+    /// Also accept a token as the subprotocol of a WebSocket: StepUp::builder().websocket_tokens.
+    #[arg(long, value_name = "BOOL", env = "STEPUP_WEBSOCKET_TOKENS", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", value_parser = FalseyValueParser::new())]
+    pub(crate) websocket_tokens: Option<bool>,
     /// Start even if an issuer cannot satisfy the contract, and log the reason.
     #[arg(long, value_name = "BOOL", env = "STEPUP_ALLOW_UNSATISFIABLE", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", value_parser = FalseyValueParser::new())]
@@ -114,6 +118,7 @@ impl GatewayOptions {
                 false => self.allow_origin,
             },
             tell: if self.tell.is_empty() { file.tell } else { self.tell },
+            websocket_tokens: self.websocket_tokens.or(file.websocket_tokens),
             allow_unsatisfiable: self.allow_unsatisfiable.or(file.allow_unsatisfiable),
             refuse_weaker: self.refuse_weaker.or(file.refuse_weaker),
             workers: self.workers.or(file.workers),

@@ -10,6 +10,7 @@ use crate::enforcement::protected_resource::ProtectedResource;
 use crate::enforcement::step_up::{Inner, StepUp};
 use crate::issuer::trusted::TrustedIssuer;
 use crate::refusal::Scheme;
+use crate::request::credential::TokenPlaces;
 use crate::request::limits::RequestLimits;
 use crate::support::clock::{Clock, SystemClock};
 use crate::token::cache::TokenCache;
@@ -34,6 +35,7 @@ pub struct Builder {
     allow_unsatisfiable: bool,
     token_cache: TokenCache,
     limits: RequestLimits,
+    token_places: TokenPlaces,
     allowed_origins: Vec<String>,
     contract: Option<Contract>,
 }
@@ -52,6 +54,7 @@ impl StepUp {
             allow_unsatisfiable: false,
             token_cache: TokenCache::default(),
             limits: RequestLimits::default(),
+            token_places: TokenPlaces::Authorization,
             allowed_origins: Vec::new(),
             contract: None,
         }
@@ -131,6 +134,18 @@ impl Builder {
         self
     }
 
+    /// Also accepts a token as the subprotocol `step-up.bearer.…` of a WebSocket, because a page cannot set
+    /// `Authorization` when it opens one: `new WebSocket(url, ["bank.v1", "step-up.bearer." + token])`. The service must
+    /// select its own subprotocol. False by default: the service, and every log of `Sec-WebSocket-Protocol`, gets the
+    /// token.
+    pub fn websocket_tokens(mut self, allow: bool) -> Self {
+        self.token_places = match allow {
+            true => TokenPlaces::AuthorizationOrWebSocket,
+            false => TokenPlaces::Authorization,
+        };
+        self
+    }
+
     /// Lets web pages of this origin, such as `https://app.bank.example`, read refusals (CORS). Without it, a page of
     /// another origin gets an error instead of the challenge, unless a CORS layer runs outside of the guards and of
     /// [`StepUp::protect`]. Call it for each origin. It does not answer preflights: allow the request headers
@@ -191,6 +206,7 @@ impl Builder {
             verifier: TokenVerifier::new(trusted, introspector, self.token_cache),
             clock: self.clock,
             limits: self.limits,
+            token_places: self.token_places,
             allowed_origins,
             proofs,
             default_scheme,

@@ -66,7 +66,7 @@ impl StepUp {
         head: RequestHead<'_>,
         verified_proof: Option<&VerifiedProof>,
     ) -> Result<Option<Principal>, Refusal> {
-        if let Err(Cause::CredentialRequired) = Credential::of(&head) {
+        if let Err(Cause::CredentialRequired) = Credential::of(&head, self.0.token_places) {
             return Ok(None);
         }
         let request = Request { step_up: self, endpoint, head, verified_proof };
@@ -134,10 +134,11 @@ impl<'a> Request<'a> {
             let cause = Misconfiguration::UnenforceableEndpoint.into();
             return Err(self.refuse(None, scheme, cause));
         }
-        let credential = Credential::of(&self.head).and_then(|credential| {
-            self.step_up.0.limits.check_token(credential.token)?;
-            Ok(credential)
-        });
+        let credential =
+            Credential::of(&self.head, self.step_up.0.token_places).and_then(|credential| {
+                self.step_up.0.limits.check_token(credential.token)?;
+                Ok(credential)
+            });
         credential.map_err(|cause| match cause {
             Cause::CredentialRequired => self.refuse(None, self.accepted_schemes(), cause),
             cause => self.refuse(None, scheme, cause),

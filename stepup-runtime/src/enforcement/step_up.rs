@@ -4,6 +4,7 @@ use crate::dpop::proof::ProofVerifier;
 use crate::enforcement::allowed_origins::AllowedOrigins;
 use crate::enforcement::protected_resource::ProtectedResource;
 use crate::refusal::Scheme;
+use crate::request::credential::TokenPlaces;
 use crate::request::limits::RequestLimits;
 use crate::support::clock::Clock;
 use crate::token::verifier::TokenVerifier;
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) verifier: TokenVerifier,
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) limits: RequestLimits,
+    pub(crate) token_places: TokenPlaces,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) proofs: Option<Arc<ProofVerifier>>,
     /// The scheme in the challenge for a caller without a token.

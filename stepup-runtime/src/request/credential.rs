@@ -5,7 +5,20 @@ use crate::refusal::{Cause, InvalidRequest, Scheme};
 use crate::request::head::RequestHead;
 use crate::request::header_name::reads_as;
 use crate::request::limits::RequestLimits;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+
+/// The prefix of the subprotocol in which a browser passes a token when it opens a WebSocket. Its API for WebSockets
+/// cannot set other headers.
+const WEBSOCKET_PREFIX: &[u8] = b"step-up.bearer.";
+
+/// Where a request may carry its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenPlaces {
+    /// In `Authorization`.
+    Authorization,
+    /// There, or in `Sec-WebSocket-Protocol`.
+    AuthorizationOrWebSocket,
+}
 
 /// The one credential of a request. The token still has to pass [`check_token_syntax`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +32,30 @@ impl<'a> Credential<'a> {
     ///
     /// A token in the query (RFC 6750 §2.3) is never accepted, because it ends up in logs; together with a header it
     /// is a second credential. A scheme other than Bearer and DPoP is no credential here.
-    pub(crate) fn of(head: &RequestHead<'a>) -> Result<Self, Cause> {
+    pub(crate) fn of(head: &RequestHead<'a>, places: TokenPlaces) -> Result<Self, Cause> {
         let mut values = head.headers().get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else { return Err(Cause::CredentialRequired) };
+        let authorization = values.next();
         if values.next().is_some() {
             return Err(InvalidRequest::RepeatedAuthorization.into());
         }
-        if head.query().is_some_and(has_access_token) {
+        let of_websocket = match places {
+            TokenPlaces::Authorization => None,
+            TokenPlaces::AuthorizationOrWebSocket => websocket_token(head)?,
+        };
+        if (authorization.is_some() || of_websocket.is_some())
+            && head.query().is_some_and(has_access_token)
+        {
             return Err(InvalidRequest::TokenInQuery.into());
         }
-        let value = value.as_bytes();
+        match (authorization, of_websocket) {
+            (Some(_), Some(_)) => Err(InvalidRequest::SeveralCredentials.into()),
+            (Some(value), None) => Self::of_authorization(value.as_bytes()),
+            (None, Some(token)) => Ok(Self { scheme: Scheme::Bearer, token }),
+            (None, None) => Err(Cause::CredentialRequired),
+        }
+    }
+
+    fn of_authorization(value: &'a [u8]) -> Result<Self, Cause> {
         let length = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
         let (name, rest) = value.split_at(length);
         let scheme = if name.eq_ignore_ascii_case(b"bearer") {
@@ -49,12 +76,21 @@ impl<'a> Credential<'a> {
     }
 }
 
+/// The token among the subprotocols that the client offers (RFC 6455 §4.1).
+fn websocket_token<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, InvalidRequest> {
+    let offers = head.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let offers = offers.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut tokens = offers.filter_map(|offer| offer.trim_ascii().strip_prefix(WEBSOCKET_PREFIX));
+    let token = tokens.next();
+    if tokens.next().is_some() { Err(InvalidRequest::SeveralCredentials) } else { Ok(token) }
+}
+
 /// Checks that a request has exactly one well-formed credential (RFC 6750 §2). Enforcement includes this check.
 ///
 /// # Errors
 /// Why the request is refused.
 pub fn check_credential(head: &RequestHead<'_>) -> Result<(), Cause> {
-    let token = Credential::of(head)?.token;
+    let token = Credential::of(head, TokenPlaces::Authorization)?.token;
     RequestLimits::default().check_token(token)?;
     check_token_syntax(token).map(drop)
 }
@@ -126,7 +162,7 @@ mod tests {
         }
         let target: Uri = format!("/?{}", query.unwrap_or_default()).parse().unwrap();
         let head = RequestHead::new(&Method::GET, &target, &headers);
-        Credential::of(&head)
+        Credential::of(&head, TokenPlaces::Authorization)
             .and_then(|credential| {
                 RequestLimits::default().check_token(credential.token)?;
                 check_token_syntax(credential.token)
@@ -186,6 +222,42 @@ mod tests {
             assert_eq!(of(&["Bearer a.b.c"], Some(query)), Err(400), "{query}");
         }
         assert_eq!(of(&["Bearer a.b.c"], Some("access=token;accesstoken")), Ok("a.b.c".into()));
+    }
+
+    #[test]
+    fn a_websocket_token_is_a_credential_only_where_it_is_allowed() {
+        let of = |offers: &[&str], authorization: Option<&str>, query, places| {
+            let mut headers = HeaderMap::new();
+            for offer in offers {
+                headers.append(SEC_WEBSOCKET_PROTOCOL, offer.parse().unwrap());
+            }
+            headers.extend(authorization.map(|value| (AUTHORIZATION, value.parse().unwrap())));
+            let target: Uri = format!("/?{query}").parse().unwrap();
+            let head = RequestHead::new(&Method::GET, &target, &headers);
+            Credential::of(&head, places)
+                .map(|credential| String::from_utf8(credential.token.to_vec()).unwrap())
+                .map_err(|cause| cause.status().as_u16())
+        };
+        let token = || Ok("a.b.c".to_owned());
+        let both = TokenPlaces::AuthorizationOrWebSocket;
+        for offers in [
+            &["step-up.bearer.a.b.c"][..],
+            &["bank.v1, step-up.bearer.a.b.c"],
+            &["step-up.bearer.a.b.c ,bank.v1"],
+            &["bank.v1", "step-up.bearer.a.b.c"],
+        ] {
+            assert_eq!(of(offers, None, "", both), token(), "{offers:?}");
+            assert_eq!(of(offers, None, "", TokenPlaces::Authorization), Err(401), "{offers:?}");
+            assert_eq!(of(offers, Some("Bearer x.y.z"), "", both), Err(400), "{offers:?}");
+            assert_eq!(of(offers, None, "access_token=x", both), Err(400), "{offers:?}");
+        }
+        for offers in [&["step-up.bearer.a, step-up.bearer.a"][..], &["step-up.bearer.a"; 2]] {
+            assert_eq!(of(offers, None, "", both), Err(400), "{offers:?}");
+        }
+        for offers in [&["bank.v1"][..], &["Step-Up.Bearer.a.b.c"], &["x.step-up.bearer.a"], &[]] {
+            assert_eq!(of(offers, None, "", both), Err(401), "{offers:?}");
+        }
+        assert_eq!(of(&["bank.v1"], Some("Bearer a.b.c"), "", both), token());
     }
 
     #[test]

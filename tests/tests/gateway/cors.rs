@@ -1,21 +1,16 @@
 //! A web page of another origin reads the challenge, in Chromium, through every proxy and from guarded handlers.
 
 use axum::Router;
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::any;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use stepup_runtime::testing::TestIssuer;
 use stepup_runtime::{StepUp, routes, step_up};
 use stepup_tests::bank::{contract, issuer};
+use stepup_tests::chromium::Page;
 use stepup_tests::gateways::Gateway;
 use stepup_tests::proxy::{Kind, Proxy};
 use stepup_tests::server::Server;
 use stepup_tests::upstream::Upstream;
-use tokio::process::Command;
-use tokio::time::timeout;
 
 /// Calls each API as a client does, and displays what the page can read.
 const SCRIPT: &str = r#"
@@ -31,50 +26,16 @@ async function read(url, token) {
 }
 const results = [];
 for (const url of URLS) for (const token of [WEAK, STRONG]) results.push(await read(url, token));
-document.getElementById('results').textContent = JSON.stringify(results);
-document.title = 'done';
 "#;
 
-/// A page at its own origin, whose content is set later.
-async fn page() -> (Server, Arc<Mutex<String>>) {
-    let content = Arc::new(Mutex::new(String::new()));
-    let shared = Arc::clone(&content);
-    let serve = move || {
-        let text = shared.lock().expect("no panic").clone();
-        async { Html(text) }
-    };
-    (Server::start(Router::new().fallback(any(serve))).await, content)
-}
-
-/// The page's result, as Chromium displays it.
-async fn results(page: &Server) -> Vec<Value> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let profile = format!("--user-data-dir={}", folder.path().display());
-    let chromium = Command::new("chromium")
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"])
-        .args(["--disable-component-update", "--virtual-time-budget=20000", "--dump-dom", &profile])
-        .arg(page.url("/"))
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = timeout(Duration::from_secs(60), chromium).await.expect("in time");
-    let text = String::from_utf8(output.expect("Chromium runs").stdout).expect("text");
-    let start =
-        text.find("<pre id=\"results\">").expect("the result") + "<pre id=\"results\">".len();
-    let end = start + text[start..].find("</pre>").expect("the end");
-    let unescaped = text[start..end].replace("&quot;", "\"").replace("&amp;", "&");
-    serde_json::from_str(&unescaped).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-fn set(content: &Mutex<String>, urls: &[String], idp: &TestIssuer) {
-    let page = format!(
-        "<!doctype html><pre id=\"results\"></pre><script type=\"module\">const URLS = {}; const WEAK = {:?}; \
-         const STRONG = {:?};{SCRIPT}</script>",
+fn set(page: &Page, urls: &[String], idp: &TestIssuer) {
+    let text = format!(
+        "const URLS = {}; const WEAK = {:?}; const STRONG = {:?};{SCRIPT}",
         json!(urls),
         idp.password_token(),
         idp.mfa_token(),
     );
-    *content.lock().expect("no panic") = page;
+    page.set(&text);
 }
 
 /// Checks what the page reads from each API: the challenge for a weak token, and the response for a strong one.
@@ -106,11 +67,11 @@ async fn upstream(origin: &str) -> Upstream {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium, nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs Chromium and every proxy; tests/run installs them"]
 async fn a_page_of_an_allowed_origin_reads_the_challenge_through_every_proxy() {
     let idp = TestIssuer::start().await.expect("an issuer");
-    let (page, content) = page().await;
-    let origin = page.url("");
+    let mut page = Page::start().await;
+    let origin = page.origin();
     let settings = format!("{}\n[gateway]\nallow-origin = [\"{origin}\"]\n", issuer(idp.url()));
     let gateway = Gateway::start(&contract(&json!(["mfa"])).to_string(), &settings, None).await;
     let upstream = upstream(&origin).await;
@@ -120,9 +81,9 @@ async fn a_page_of_an_allowed_origin_reads_the_challenge_through_every_proxy() {
     }
     let urls: Vec<String> =
         proxies.iter().map(|(_, proxy)| format!("http://{}/pay", proxy.address)).collect();
-    set(&content, &urls, &idp);
+    set(&page, &urls, &idp);
     let names: Vec<String> = proxies.iter().map(|(kind, _)| format!("{kind:?}")).collect();
-    assert_readable(&results(&page).await, &names);
+    assert_readable(&page.results().await, &names);
     // A page of another origin cannot read the refusal, and learns no more than before.
     for (kind, proxy) in &proxies {
         let weak = format!("Bearer {}", idp.password_token());
@@ -146,8 +107,8 @@ async fn pay() -> &'static str {
 #[ignore = "needs Chromium; tests/run installs it"]
 async fn a_page_of_an_allowed_origin_reads_the_challenge_of_a_guarded_handler() {
     let idp = TestIssuer::start().await.expect("an issuer");
-    let (page, content) = page().await;
-    let origin = page.url("");
+    let mut page = Page::start().await;
+    let origin = page.origin();
     let contract = stepup_runtime::Contract::parse(
         json!([{"method": "POST", "path": "/pay", "security": {"step-up": true, "methods": ["mfa"]}}])
             .to_string(),
@@ -163,6 +124,6 @@ async fn a_page_of_an_allowed_origin_reads_the_challenge_of_a_guarded_handler() 
         );
     let router: Router<StepUp> = routes![pay].layer(allowed);
     let server = Server::start(step_up.protect(router).with_state(step_up)).await;
-    set(&content, &[server.url("/pay")], &idp);
-    assert_readable(&results(&page).await, &["a guarded handler".into()]);
+    set(&page, &[server.url("/pay")], &idp);
+    assert_readable(&page.results().await, &["a guarded handler".into()]);
 }

@@ -150,7 +150,7 @@ async fn the_gateway_over_grpc_agrees_with_every_vector() {
 
 #[tokio::test]
 #[ignore = "needs nginx, Caddy, Traefik, Envoy and faketime; tests/run installs them"]
-async fn nginx_caddy_traefik_and_envoy_agree_with_every_vector() {
+async fn every_proxy_agrees_with_every_vector() {
     let cases = Cases::new().await;
     let gateway = cases.gateway().await;
     let upstream = Upstream::start().await;

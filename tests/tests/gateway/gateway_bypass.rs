@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 /// A service that builds a URL from the host and the path must not get another path. A preflight with a
 /// cookie, a body type or a credential is refused, because a service could treat it as a real request.
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn no_header_can_carry_another_path() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = resource_bank(&idp, "").await;
@@ -98,7 +98,7 @@ async fn upstream_with_headers(fields: &'static str) -> (SocketAddr, Receiver<St
 /// A proxy that sends its checks to the port of another mode. There, the request line of a check could be mistaken for
 /// the request line of the client.
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn checks_at_the_port_of_another_mode_are_refused() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = open_bank(&idp).await;
@@ -141,15 +141,20 @@ async fn upgrading_upstream() -> (SocketAddr, Receiver<String>) {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn no_request_can_upgrade_to_an_unchecked_protocol() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = resource_bank(&idp, "").await;
     let bearer = format!("Bearer {}", idp.token().mint());
-    for kind in Kind::ALL {
+    for (kind, websockets) in Kind::ALL.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
         let (upstream, mut heads) = upgrading_upstream().await;
-        let proxy = Proxy::start(kind, &gateway, upstream).await;
-        for protocol in ["h2c", "websocket", "H2C"] {
+        let (proxy, protocols) = if websockets {
+            let protocols = &["h2c", "H2C", "h2c, websocket", "websocket, h2c"][..];
+            (Proxy::start_with_websockets(kind, &gateway, upstream).await, protocols)
+        } else {
+            (Proxy::start(kind, &gateway, upstream).await, &["h2c", "websocket", "H2C"][..])
+        };
+        for protocol in protocols {
             let upgrade = [
                 ("Connection", "Upgrade, HTTP2-Settings"),
                 ("Upgrade", protocol),

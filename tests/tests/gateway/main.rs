@@ -18,3 +18,4 @@ mod paths;
 mod process;
 mod proxies;
 mod public;
+mod websockets;

@@ -254,15 +254,15 @@ async fn the_gateway_allows_no_variant_of_a_protected_path_with_a_weak_token() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn no_variant_reaches_a_protected_handler_behind_a_real_proxy() {
     for unlisted in ["deny", "allow"] {
         let Fixture { idp, gateway } = Fixture::new(unlisted).await;
         let (weak, strong) = (idp.password_token(), idp.mfa_token());
         let runs = Kind::ALL.map(|kind| wrongly_allowed(kind, &gateway, &weak, &strong));
-        let [nginx, caddy, traefik, envoy_http, envoy_grpc] = runs;
-        let wrong = tokio::join!(nginx, caddy, traefik, envoy_http, envoy_grpc);
-        let wrong = [wrong.0, wrong.1, wrong.2, wrong.3, wrong.4].concat();
+        let [nginx, caddy, traefik, envoy_http, envoy_grpc, haproxy, apache] = runs;
+        let wrong = tokio::join!(nginx, caddy, traefik, envoy_http, envoy_grpc, haproxy, apache);
+        let wrong = <[Vec<String>; 7]>::from(wrong).concat();
         assert!(wrong.is_empty(), "unlisted {unlisted}:\n{}", wrong.join("\n"));
     }
 }

@@ -11,7 +11,7 @@ use stepup_tests::proxy::{Kind, Proxy};
 use stepup_tests::upstream::Upstream;
 
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn a_client_cannot_set_identity_headers() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let bearer = format!("Bearer {}", idp.token().without("client_id").mint());
@@ -56,12 +56,12 @@ async fn a_client_cannot_set_identity_headers() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn the_upstream_and_the_gateway_can_be_host_names() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = resource_bank(&idp, "").await;
     let bearer = format!("Bearer {}", idp.mfa_token());
-    for kind in Kind::ALL {
+    for kind in Kind::RENDERED {
         let upstream = Upstream::start().await;
         let proxy = Proxy::start_by_name(kind, &gateway, upstream.address()).await;
         let (status, answer) = proxy.call("GET /me", &[("Authorization", &bearer)]).await;
@@ -71,7 +71,7 @@ async fn the_upstream_and_the_gateway_can_be_host_names() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn a_request_without_a_token_has_no_identity_headers() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = open_bank(&idp).await;
@@ -91,7 +91,7 @@ async fn a_request_without_a_token_has_no_identity_headers() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn a_client_cannot_set_custom_identity_headers() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let contract = json!({"path": "/me", "security": {"step-up": false}}).to_string();
@@ -108,7 +108,7 @@ async fn a_client_cannot_set_custom_identity_headers() {
         ("X_Bank_User", "mallory"),
         ("X-Bank_User", "mallory"),
     ];
-    for kind in Kind::ALL {
+    for kind in Kind::RENDERED {
         let upstream = Upstream::start().await;
         let proxy = Proxy::start(kind, &gateway, upstream.address()).await;
         let (status, _) = proxy.call("GET /me", &spoofed).await;
@@ -121,7 +121,7 @@ async fn a_client_cannot_set_custom_identity_headers() {
 
 /// The headers that another kind of proxy adds to its checks come from the client here, so they have no effect.
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn check_headers_from_a_client_are_ignored() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = resource_bank(&idp, "").await;
@@ -150,7 +150,7 @@ async fn check_headers_from_a_client_are_ignored() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn a_bound_token_with_its_proof_is_allowed() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = resource_bank(&idp, "").await;
@@ -195,7 +195,7 @@ fn the_documented_configurations_equal_the_rendered_ones() {
 
 /// The configurations in `docs/gateways.md`, unchanged except for the ports.
 #[tokio::test]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn the_documented_configurations_guard_a_service() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let page = std::fs::read_to_string(workspace().join("docs/gateways.md")).expect("the page");
@@ -237,7 +237,7 @@ async fn the_documented_configurations_guard_a_service() {
 /// Each configuration contains the service's name and the sensitive routes in a comment, and each program has its own
 /// idea of what a comment may contain.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn no_text_of_a_contract_changes_a_configuration() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let mfa = json!({"step-up": true, "methods": ["mfa"]});
@@ -274,7 +274,7 @@ async fn no_text_of_a_contract_changes_a_configuration() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs nginx, Caddy, Traefik and Envoy; tests/run installs them"]
+#[ignore = "needs every proxy; tests/run installs them"]
 async fn long_tokens_and_bodies_pass_and_longer_ones_get_their_own_status() {
     let idp = TestIssuer::start().await.expect("an issuer");
     let gateway = bank(&idp).await;

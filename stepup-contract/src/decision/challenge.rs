@@ -23,6 +23,18 @@ impl Challenge {
         Self { acr_values, max_age, scope }
     }
 
+    /// Requires an authentication after this time, if any: the identity provider must not reuse an earlier one. Times are
+    /// in seconds since the epoch.
+    #[must_use]
+    pub fn reauthenticating_after(self, time: Option<u64>, now: u64) -> Self {
+        let longest = time.map(|time| {
+            let since = now.saturating_sub(time).saturating_sub(1);
+            u32::try_from(since).unwrap_or(u32::MAX)
+        });
+        let max_age = [self.max_age, longest].into_iter().flatten().min();
+        Self { max_age, ..self }
+    }
+
     /// The challenge for this reason at an issuer with this profile, if the client can recover.
     ///
     /// A step-up challenge names everything that the endpoint requires, not only what is missing: the new login

@@ -41,7 +41,7 @@ pub struct Lacking {
     pub methods: bool,
     /// The `acr` is none of the required ones.
     pub acr: bool,
-    /// The authentication is too old, or its time is unknown.
+    /// The authentication is too old, or its time is unknown, or it does not count because a later one is required.
     pub max_age: bool,
     /// A scope is missing too.
     pub scope: bool,
@@ -55,7 +55,8 @@ pub fn decide(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> D
     if requirement.bound && !evidence.bound {
         return Decision::Refuse(Reason::NotBound);
     }
-    if requirement.trust() == Trust::Sensitive && !authentication.may_step_up {
+    let sensitive = requirement.trust() == Trust::Sensitive;
+    if sensitive && !authentication.may_step_up {
         return Decision::Refuse(Reason::IssuerBarred);
     }
     if requirement.risk.is_some_and(|rule| rule.denies(evidence.risk)) {
@@ -72,6 +73,7 @@ pub fn decide(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> D
         let max_age = requirement.max_age.is_some_and(|max_age| {
             authentication.age(now).is_none_or(|age| age > u64::from(max_age))
         });
+        let max_age = max_age || (sensitive && !evidence.counts(now));
         if methods || acr || max_age {
             return Decision::Refuse(Reason::StepUp(Lacking { methods, acr, max_age, scope }));
         }

@@ -11,6 +11,8 @@ pub struct Evidence<'a> {
     pub authentication: &'a Authentication,
     /// The session's risk, if it is known.
     pub risk: Option<RiskLevel>,
+    /// Authentications at or before this time do not count (seconds since the epoch).
+    pub reauthenticate_after: Option<u64>,
     /// Whether the token is sender-constrained and was presented with its proof.
     pub bound: bool,
     /// Whether this call was confirmed.
@@ -18,9 +20,15 @@ pub struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    /// The evidence of a token alone: unknown risk, not bound, not confirmed.
+    /// The evidence of a token alone: unknown risk, not bound, not confirmed, and its authentication counts.
     pub fn of(authentication: &'a Authentication) -> Self {
-        Self { authentication, risk: None, bound: false, confirmed: false }
+        Self {
+            authentication,
+            risk: None,
+            reauthenticate_after: None,
+            bound: false,
+            confirmed: false,
+        }
     }
 
     /// The same with a token that is bound and was presented with its proof, or not.
@@ -33,6 +41,19 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn risk(self, risk: Option<RiskLevel>) -> Self {
         Self { risk, ..self }
+    }
+
+    /// Requires an authentication after this time. An authentication at an unknown time does not count either.
+    #[must_use]
+    pub fn reauthenticate_after(self, time: Option<u64>) -> Self {
+        Self { reauthenticate_after: time, ..self }
+    }
+
+    /// Whether the authentication counts: whether it is later than any required reauthentication.
+    pub(crate) fn counts(&self, now: u64) -> bool {
+        let Some(after) = self.reauthenticate_after else { return true };
+        let Authentication { auth_time, .. } = self.authentication;
+        self.authentication.age(now).is_some() && auth_time.is_some_and(|time| time > after)
     }
 
     /// The same with a confirmation of this call, or without.

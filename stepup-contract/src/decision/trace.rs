@@ -26,10 +26,12 @@ pub fn trace(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
     let authentication = evidence.authentication;
     // Whether the issuer is barred is a separate step.
     let not_barred = Authentication { may_step_up: true, ..authentication.clone() };
-    let part = |part: Requirement| {
-        decide(&part, &Evidence { authentication: &not_barred, ..*evidence }, now)
-            == Decision::Allow
+    let decided = |part: Requirement, reauthenticate_after| {
+        let alone = Evidence { authentication: &not_barred, reauthenticate_after, ..*evidence };
+        decide(&part, &alone, now) == Decision::Allow
     };
+    // Whether a later authentication is required is a separate step.
+    let part = |part| decided(part, None);
     let none = Requirement::default;
     let step = |field: Field, required: Option<String>, received: String, alone: Requirement| {
         Step { name: field.key(), required, received, satisfied: part(alone) }
@@ -53,6 +55,19 @@ pub fn trace(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
             format!("auth_time is {} s in the future", time.saturating_sub(now))
         }
         (Some(_), Some(age)) => format!("authenticated {age} s ago"),
+    };
+    let later = evidence.reauthenticate_after.filter(|_| sensitive);
+    let reauthentication = Step {
+        name: "reauthentication",
+        required: later.map(|time| format!("an authentication after {time}")),
+        received: authentication
+            .auth_time
+            .map_or_else(|| "no auth_time".to_owned(), |time| format!("auth_time {time}")),
+        // Only the time of the authentication matters here, not its age.
+        satisfied: decided(
+            Requirement { max_age: later.is_some().then_some(u32::MAX), ..stepped_up() },
+            later,
+        ),
     };
     vec![
         step(
@@ -100,6 +115,7 @@ pub fn trace(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
             age,
             Requirement { max_age: *max_age, ..stepped_up() },
         ),
+        reauthentication,
         step(
             Field::Scopes,
             (!scopes.is_empty()).then(|| format!("all of {}", joined(scopes))),

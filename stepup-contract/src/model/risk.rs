@@ -14,11 +14,13 @@ pub enum RiskLevel {
     Medium,
     /// Likely abuse.
     High,
+    /// Abuse is under way or confirmed.
+    Critical,
 }
 
 impl RiskLevel {
     /// Every level, ascending.
-    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
 
     /// The name in the attribute and in the contract.
     pub const fn as_str(self) -> &'static str {
@@ -26,6 +28,7 @@ impl RiskLevel {
             Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",
+            Self::Critical => "critical",
         }
     }
 }
@@ -42,7 +45,7 @@ impl FromStr for RiskLevel {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|level| level.as_str() == text).ok_or_else(|| {
             let suggestion = Suggestion::among(text, Self::ALL.iter().map(|l| l.as_str()));
-            let suggestion = suggestion.or("the levels are low, medium and high");
+            let suggestion = suggestion.or("the levels are low, medium, high and critical");
             ParseNameError::new(format!("unknown risk level `{text}`{suggestion}"))
         })
     }

@@ -248,7 +248,7 @@ fn each_mistake_is_reported_at_its_pointer() {
         ),
         (
             &security(r#"{"step-up": true, "max-age": 1, "risk": {"deny": "severe"}}"#),
-            "at /security/risk/deny: unknown risk level `severe`; the levels are low, medium and high",
+            "at /security/risk/deny: unknown risk level `severe`; the levels are low, medium, high and critical",
         ),
         (
             &security(r#"{"step-up": true, "max-age": 1, "risk": {}}"#),

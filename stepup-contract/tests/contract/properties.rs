@@ -4,7 +4,7 @@ mod generated;
 mod witness;
 
 use generated::{
-    NOW, endpoint, http_method, lookalike, lookalike_request, method, proof, requirement,
+    NOW, Proof, endpoint, http_method, lookalike, lookalike_request, method, proof, requirement,
     requirement_and_issuer, strengthen, stricter, stronger, template, tighten, two_requirements,
 };
 use proptest::collection::vec;
@@ -207,6 +207,23 @@ proptest! {
         let steps = trace(&requirement, &proof.evidence(), NOW);
         prop_assert_eq!(steps.iter().all(|step| step.satisfied), allows(&requirement, &proof, NOW));
         prop_assert!(steps.iter().all(|step| step.required.is_some() || step.satisfied));
+    }
+
+    /// A required reauthentication only adds refusals, and only at endpoints that require a step-up.
+    #[test]
+    fn a_required_reauthentication_refuses_exactly_the_authentications_that_are_not_later(
+        requirement in requirement(),
+        proof in proof(),
+        after in NOW - 700..NOW,
+    ) {
+        let without = Proof { reauthenticate_after: None, ..proof.clone() };
+        let with = Proof { reauthenticate_after: Some(after), ..proof };
+        let later = with.authentication.auth_time.is_some_and(|time| time > after);
+        let waived = requirement.risk.zip(with.risk).is_some_and(|(rule, risk)| {
+            rule.step_up.is_some_and(|from| risk < from)
+        });
+        let counts = later || waived || requirement.trust() != Trust::Sensitive;
+        prop_assert_eq!(allows(&requirement, &with, NOW), allows(&requirement, &without, NOW) && counts);
     }
 
     #[test]

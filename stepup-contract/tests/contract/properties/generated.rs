@@ -69,14 +69,16 @@ pub(super) fn requirement() -> impl Strategy<Value = Requirement> {
 pub(super) struct Proof {
     pub(super) authentication: Authentication,
     pub(super) risk: Option<RiskLevel>,
+    pub(super) reauthenticate_after: Option<u64>,
     pub(super) bound: bool,
     pub(super) confirmed: bool,
 }
 
 impl Proof {
     pub(super) fn evidence(&self) -> Evidence<'_> {
-        let Self { authentication, risk, bound, confirmed } = self;
-        Evidence::of(authentication).risk(*risk).bound(*bound).confirmed(*confirmed)
+        let Self { authentication, risk, reauthenticate_after, bound, confirmed } = self;
+        let evidence = Evidence::of(authentication).reauthenticate_after(*reauthenticate_after);
+        evidence.risk(*risk).bound(*bound).confirmed(*confirmed)
     }
 }
 
@@ -84,10 +86,14 @@ pub(super) fn proof() -> impl Strategy<Value = Proof> {
     (
         (vec(method(), 0..6), vec("[a-c]", 0..3), option::of(NOW - 700..NOW + 31)),
         (vec("s[a-c]", 0..4), prop::bool::weighted(0.9)),
-        (option::of(level()), any::<bool>(), any::<bool>()),
+        (option::of(level()), option::weighted(0.2, NOW - 700..NOW), any::<bool>(), any::<bool>()),
     )
         .prop_map(
-            |((methods, acr, auth_time), (scopes, may_step_up), (risk, bound, confirmed))| {
+            |(
+                (methods, acr, auth_time),
+                (scopes, may_step_up),
+                (risk, after, bound, confirmed),
+            )| {
                 let methods: MethodSet = methods.into_iter().collect();
                 let clock_skew = 30;
                 Proof {
@@ -98,6 +104,7 @@ pub(super) fn proof() -> impl Strategy<Value = Proof> {
                         may_step_up,
                         clock_skew),
                     risk,
+                    reauthenticate_after: after,
                     bound,
                     confirmed,
                 }

@@ -49,6 +49,7 @@ pub(super) fn witness(old: &Requirement, new: &Requirement) -> Option<Proof> {
                                     may_step_up: flags & 4 == 0,
                                     clock_skew: 0),
                                 risk: *risk,
+                                reauthenticate_after: None,
                                 bound: flags & 1 != 0,
                                 confirmed: flags & 2 != 0,
                             };

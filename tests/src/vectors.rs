@@ -52,9 +52,10 @@ pub fn all() -> Vec<Vector> {
 }
 
 impl Vector {
-    /// Whether this version cannot enforce the requirement. It then refuses every request.
+    /// Whether the requirement cannot be enforced. The program then refuses every request. The risk is unknown only
+    /// without a session log, so a requirement with risk is unenforceable there.
     pub fn is_unenforceable(&self) -> bool {
-        self.requirement.risk.is_some() || self.requirement.per_action
+        self.requirement.per_action || (self.requirement.risk.is_some() && self.risk.is_none())
     }
 
     /// A token with the claims of the vector.
@@ -73,7 +74,7 @@ impl Vector {
     /// If the vector expects an unknown decision.
     pub fn mismatch(&self, answer: &Answer, upstream_body: &str) -> Option<String> {
         let (status, error) = match self.expect["decision"].as_str().expect("a decision") {
-            // A requirement that cannot be enforced yet refuses every request.
+            // A requirement that cannot be enforced refuses every request.
             _ if self.is_unenforceable() => (500, None),
             "allow" => (200, None),
             "step-up" => (401, Some("insufficient_user_authentication")),

@@ -13,7 +13,7 @@ use crate::settings::waivers::{ISSUER_RULE, Waiver};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use stepup_contract::{Contract, Finding, Lint, Rule, Severity, lints};
-use stepup_runtime::unenforceable;
+use stepup_runtime::{Capabilities, unenforceable};
 
 /// Check a contract. With an issuer, also print what each endpoint's challenge requests.
 #[derive(Debug, clap::Args)]
@@ -109,9 +109,9 @@ fn lint_items(source: &Source, settings: &Settings) -> Vec<Item> {
     let mut positions = source.positions();
     let routeless = source.routeless.iter().map(|handler| Lint::no_route(handler));
     let endpoints = contract.endpoints().iter().enumerate();
-    // Whether the API's address for proofs is configured is not known here, so it is assumed.
+    // Whether the API's address for proofs and a session log are configured is not known here, so it is assumed.
     let unenforceable = endpoints.filter_map(|(index, endpoint)| {
-        let reason = unenforceable(&endpoint.requirement, true)?;
+        let reason = unenforceable(&endpoint.requirement, Capabilities::ALL)?;
         Some(Lint::unenforceable(index, reason))
     });
     let items = routeless

@@ -14,7 +14,8 @@ use stepup_contract::{
     trace,
 };
 use stepup_runtime::{
-    Cause, EndpointLookup, OverrideCheck, Refusal, TokenError, check_credential, unenforceable,
+    Capabilities, Cause, EndpointLookup, OverrideCheck, Refusal, TokenError, check_credential,
+    unenforceable,
 };
 
 /// The result of enforcing the contract with verification.
@@ -148,7 +149,7 @@ impl Explanation<'_> {
             lines.add(format!("trust: public, so no credential is required; reason: {reason}"));
             return self.without_credential("allowed", lines);
         }
-        if let Some(reason) = unenforceable(&endpoint.requirement, true) {
+        if let Some(reason) = unenforceable(&endpoint.requirement, Capabilities::ALL) {
             lines.add(format!("refused with 500: {reason}"));
             return false;
         }

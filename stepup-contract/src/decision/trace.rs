@@ -57,19 +57,17 @@ pub fn trace(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
         (Some(_), Some(age)) => format!("authenticated {age} s ago"),
     };
     let later = evidence.reauthenticate_after.filter(|_| sensitive);
-    let reauthentication = Step {
+    // Only the time of the authentication matters here, not its age.
+    let recent = || Requirement { max_age: Some(u32::MAX), ..stepped_up() };
+    let reauthentication = later.map(|time| Step {
         name: "reauthentication",
-        required: later.map(|time| format!("an authentication after {time}")),
+        required: Some(format!("an authentication after {time}")),
         received: authentication
             .auth_time
             .map_or_else(|| "no auth_time".to_owned(), |time| format!("auth_time {time}")),
-        // Only the time of the authentication matters here, not its age.
-        satisfied: decided(
-            Requirement { max_age: later.is_some().then_some(u32::MAX), ..stepped_up() },
-            later,
-        ),
-    };
-    vec![
+        satisfied: decided(recent(), Some(time)),
+    });
+    let steps = [
         step(
             Field::Bound,
             bound.then(|| "a bound token".to_owned()),
@@ -115,7 +113,6 @@ pub fn trace(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
             age,
             Requirement { max_age: *max_age, ..stepped_up() },
         ),
-        reauthentication,
         step(
             Field::Scopes,
             (!scopes.is_empty()).then(|| format!("all of {}", joined(scopes))),
@@ -131,7 +128,8 @@ pub fn trace(requirement: &Requirement, evidence: &Evidence<'_>, now: u64) -> Ve
             if evidence.confirmed { "one" } else { "none" }.to_owned(),
             Requirement { per_action: *per_action, ..none() },
         ),
-    ]
+    ];
+    steps.into_iter().chain(reauthentication).collect()
 }
 
 fn joined<T: Display>(list: &[T]) -> String {

@@ -2,7 +2,7 @@
 
 use crate::axum::guard::{Guard, GuardedEndpoint};
 use crate::axum::state::HasStepUp;
-use crate::enforcement::enforceability::unenforceable;
+use crate::enforcement::enforceability::{Capabilities, unenforceable};
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
@@ -138,7 +138,7 @@ where
 
 fn enforceable(endpoint: Option<&Endpoint>) -> &Endpoint {
     let Some(endpoint) = endpoint else { unmountable("an endpoint's record cannot be parsed") };
-    if let Some(reason) = unenforceable(&endpoint.requirement, true) {
+    if let Some(reason) = unenforceable(&endpoint.requirement, Capabilities::ALL) {
         let handler = endpoint.handler.as_deref().unwrap_or_default();
         unmountable(&format!("{} ({handler}) cannot be mounted: {reason}", endpoint.route()));
     }

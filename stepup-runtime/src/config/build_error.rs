@@ -3,6 +3,7 @@
 use crate::config::issuer::IssuerError;
 use crate::enforcement::allowed_origins::OriginError;
 use crate::enforcement::protected_resource::ResourceError;
+use crate::session::log::SessionsError;
 use crate::support::error_chain::ErrorChain;
 use std::fmt;
 use stepup_contract::{Finding, TextError};
@@ -44,6 +45,9 @@ pub enum BuildError {
     /// An allowed origin is not an origin.
     #[error("an allowed origin cannot be used")]
     Origin(#[from] OriginError),
+    /// The session log cannot be used.
+    #[error(transparent)]
+    Sessions(#[from] SessionsError),
     /// An issuer cannot satisfy the contract.
     #[error(
         "the issuer {issuer:?} cannot satisfy the contract; fix it, or call \

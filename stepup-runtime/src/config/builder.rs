@@ -5,13 +5,15 @@ use crate::config::issuer::Issuer;
 use crate::dpop::options::Dpop;
 use crate::dpop::proof::ProofVerifier;
 use crate::enforcement::allowed_origins::AllowedOrigins;
-use crate::enforcement::enforceability::unenforceable;
+use crate::enforcement::enforceability::{Capabilities, unenforceable};
 use crate::enforcement::protected_resource::ProtectedResource;
 use crate::enforcement::step_up::{Inner, StepUp};
 use crate::issuer::trusted::TrustedIssuer;
 use crate::refusal::Scheme;
 use crate::request::credential::TokenPlaces;
 use crate::request::limits::RequestLimits;
+use crate::session::sessions::Sessions;
+use crate::session::store::SessionStore;
 use crate::support::clock::{Clock, SystemClock};
 use crate::token::cache::TokenCache;
 use crate::token::verifier::TokenVerifier;
@@ -26,7 +28,8 @@ use tokio::runtime::Handle;
 #[must_use = "finish with .build().await"]
 pub struct Builder {
     issuers: Vec<Issuer>,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
+    sessions: Option<Sessions>,
     strict_routes: bool,
     resource_metadata: Option<String>,
     resource: Option<String>,
@@ -45,7 +48,8 @@ impl StepUp {
     pub fn builder() -> Builder {
         Builder {
             issuers: Vec::new(),
-            clock: Box::new(SystemClock),
+            clock: Arc::new(SystemClock),
+            sessions: None,
             strict_routes: false,
             resource_metadata: None,
             resource: None,
@@ -66,7 +70,7 @@ impl StepUp {
     /// # Errors
     /// [`BuildError::Unenforceable`], or [`BuildError::Unsatisfiable`] unless the builder allows that.
     pub fn check_contract(&self, contract: &Contract) -> Result<(), BuildError> {
-        check_enforceable(contract, self.0.proofs.is_some())?;
+        check_enforceable(contract, self.capabilities())?;
         let mut issuers = self.0.verifier.issuers().iter();
         issuers
             .try_for_each(|issuer| check_satisfiable(issuer, contract, self.0.allow_unsatisfiable))
@@ -82,7 +86,7 @@ impl Builder {
 
     /// Takes the time from this clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Box::new(clock);
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -119,6 +123,16 @@ impl Builder {
     /// everybody may read that path on this API.
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.resource_metadata = Some(url.into());
+        self
+    }
+
+    /// Enforces what happened to sessions and accounts after their tokens were issued: revocations, required
+    /// reauthentications, locks, disabled accounts and risk. Needed for endpoints with `risk`.
+    ///
+    /// The notices are loaded before the handle is built. Tokens without `sid` are covered only by notices about their
+    /// subject.
+    pub fn sessions(mut self, sessions: Sessions) -> Self {
+        self.sessions = Some(sessions);
         self
     }
 
@@ -192,7 +206,8 @@ impl Builder {
         }
         // Checked before the issuers are contacted, so that this error comes at once.
         if let Some(contract) = &self.contract {
-            check_enforceable(contract, proofs.is_some())?;
+            let sessions = self.sessions.is_some();
+            check_enforceable(contract, Capabilities { proofs: proofs.is_some(), sessions })?;
         }
         let default_scheme = Scheme::for_binding(self.issuers.iter().all(Issuer::requires_dpop));
         let mut trusted = Vec::with_capacity(self.issuers.len());
@@ -202,9 +217,14 @@ impl Builder {
             trusted.push(issuer);
             introspector = introspector.or(introspects);
         }
+        let sessions = match &self.sessions {
+            Some(sessions) => Some(SessionStore::start(sessions, Arc::clone(&self.clock)).await?),
+            None => None,
+        };
         let step_up = StepUp(Arc::new(Inner {
             verifier: TokenVerifier::new(trusted, introspector, self.token_cache),
             clock: self.clock,
+            sessions,
             limits: self.limits,
             token_places: self.token_places,
             allowed_origins,
@@ -264,13 +284,13 @@ fn check_issuers(issuers: &[Issuer]) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Checks that every endpoint can be enforced. `proofs` is whether DPoP proofs can be checked.
-fn check_enforceable(contract: &Contract, proofs: bool) -> Result<(), BuildError> {
+/// Checks that every endpoint can be enforced.
+fn check_enforceable(contract: &Contract, capabilities: Capabilities) -> Result<(), BuildError> {
     let refused: Vec<String> = contract
         .endpoints()
         .iter()
         .filter_map(|endpoint| {
-            let reason = unenforceable(&endpoint.requirement, proofs)?;
+            let reason = unenforceable(&endpoint.requirement, capabilities)?;
             Some(format!("{}: {reason}", endpoint.route()))
         })
         .collect();

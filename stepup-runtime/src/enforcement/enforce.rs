@@ -6,14 +6,15 @@ use crate::enforcement::enforcement_future::Enforcement;
 use crate::enforcement::outcome::OutcomeContext;
 use crate::enforcement::principal::Principal;
 use crate::enforcement::step_up::StepUp;
-use crate::refusal::{AcceptedSchemes, Cause, Misconfiguration, Refusal, Scheme};
+use crate::refusal::{AcceptedSchemes, Cause, Misconfiguration, Refusal, Scheme, TokenError};
 use crate::request::credential::Credential;
 use crate::request::head::RequestHead;
+use crate::session::state::SessionStatus;
 use crate::token::cache::CacheMiss;
 use crate::token::verified::VerifiedToken;
 use crate::token::verifier::{UnconfirmedToken, Verification};
 use std::sync::Arc;
-use stepup_contract::{Decision, Endpoint, Evidence, decide};
+use stepup_contract::{Decision, Endpoint, Evidence, Trust, decide};
 
 impl StepUp {
     /// Enforces an endpoint's requirement on a request's head. The body is not read. The result is ready at once, unless
@@ -191,22 +192,56 @@ impl<'a> Request<'a> {
             let proofs = self.step_up.0.proofs.as_ref();
             check_possession(proofs, self.verified_proof, credential, &self.head, &token, now)
         });
-        let bound = bound.map_err(|cause| self.refuse(Some(&token), scheme, cause))?;
+        let standing = bound.and_then(|bound| Ok((bound, self.session_status(&token, now)?)));
+        let (bound, status) = standing.map_err(|cause| self.refuse(Some(&token), scheme, cause))?;
         // The token is valid, so its caller may learn what the endpoint requires.
         let requirement = &self.endpoint.requirement;
+        let after = status.and_then(|status| status.reauthenticate_after);
         let evidence = Evidence::of(&token.authentication).bound(bound);
+        let evidence = evidence.risk(status.map(|status| status.risk)).reauthenticate_after(after);
         let outcome = match decide(requirement, &evidence, now) {
             Decision::Allow => Ok(()),
             Decision::Refuse(reason) => {
                 let scheme = Scheme::for_binding(must_be_bound || requirement.bound);
                 let profile = &token.issuer.profile;
+                let understands_claims = token.understands_claims;
                 let refusal =
-                    Refusal::decided(reason, requirement, profile, token.understands_claims);
+                    Refusal::decided(reason, requirement, profile, understands_claims, after, now);
                 Err(refusal.in_schemes(scheme))
             }
         };
         self.step_up.conclude(&self.context(Some(&token)), outcome)?;
         Ok(Principal::new(token, bound))
+    }
+
+    /// What happened to the token's session after it was issued. `None` without a session log.
+    fn session_status(
+        &self,
+        token: &VerifiedToken,
+        now: u64,
+    ) -> Result<Option<SessionStatus>, Cause> {
+        let Some(sessions) = self.step_up.0.sessions.as_deref() else { return Ok(None) };
+        let standard = self.endpoint.requirement.trust() != Trust::Sensitive;
+        if !(sessions.is_fresh() || standard && sessions.serve_standard_when_stale) {
+            return Err(Cause::Unavailable { retry_after: 1 });
+        }
+        let status = sessions.status(token.identity(), now);
+        if status.disabled {
+            return Err(TokenError::AccountDisabled.into());
+        }
+        if status.revoked {
+            return Err(TokenError::SessionRevoked.into());
+        }
+        // The issuer confirms an introspected token again and again; a JWT can outlive the notices about it.
+        let introspected = token.source.introspected_until.is_some();
+        if !introspected && !sessions.covers(token.times.issued_at(), now) {
+            return Err(TokenError::OutlivesNotices.into());
+        }
+        if let Some(until) = status.locked_until {
+            let retry_after = u32::try_from(until.saturating_sub(now)).unwrap_or(u32::MAX);
+            return Err(Cause::Locked { retry_after });
+        }
+        Ok(Some(status))
     }
 
     fn refuse(

@@ -48,6 +48,11 @@ impl Principal {
         self.token.client.as_deref()
     }
 
+    /// The session at the issuer (`sid`), if the token names it.
+    pub fn session(&self) -> Option<&str> {
+        self.token.session.as_deref()
+    }
+
     /// The granted scopes.
     pub fn scopes(&self) -> &[String] {
         &self.token.authentication.scopes

@@ -6,6 +6,8 @@ use crate::enforcement::protected_resource::ProtectedResource;
 use crate::refusal::Scheme;
 use crate::request::credential::TokenPlaces;
 use crate::request::limits::RequestLimits;
+use crate::session::manager::{RiskManager, SessionManager};
+use crate::session::store::SessionStore;
 use crate::support::clock::Clock;
 use crate::token::verifier::TokenVerifier;
 use std::fmt;
@@ -32,7 +34,8 @@ pub struct StepUp(pub(crate) Arc<Inner>);
 /// What all clones share.
 pub(crate) struct Inner {
     pub(crate) verifier: TokenVerifier,
-    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sessions: Option<Arc<SessionStore>>,
     pub(crate) limits: RequestLimits,
     pub(crate) token_places: TokenPlaces,
     pub(crate) allowed_origins: AllowedOrigins,
@@ -58,6 +61,35 @@ impl StepUp {
     /// The contract that was passed to the builder.
     pub fn contract(&self) -> Option<&Contract> {
         self.0.contract.as_ref()
+    }
+
+    /// Ends sessions, requires new authentications, and locks or disables accounts. Needs
+    /// [`Builder::sessions`](crate::Builder::sessions).
+    ///
+    /// ```
+    /// # use stepup_runtime::{NoticeTarget, Principal, SessionsError, StepUp};
+    /// # async fn log_out(step_up: StepUp, user: Principal) -> Result<(), SessionsError> {
+    /// let user = NoticeTarget::subject(user.issuer(), user.subject());
+    /// step_up.sessions().revoke(user, "the user has lost a device").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sessions(&self) -> SessionManager<'_> {
+        SessionManager::new(self.0.sessions.as_deref(), self.0.clock.now())
+    }
+
+    /// Reports the risk of sessions and subjects. Needs [`Builder::sessions`](crate::Builder::sessions).
+    ///
+    /// ```
+    /// # use stepup_runtime::{NoticeTarget, Principal, RiskLevel, SessionsError, StepUp};
+    /// # async fn unusual(step_up: StepUp, user: Principal) -> Result<(), SessionsError> {
+    /// let user = NoticeTarget::subject(user.issuer(), user.subject());
+    /// step_up.risk().report(user, RiskLevel::High, "a login from two countries").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn risk(&self) -> RiskManager<'_> {
+        RiskManager::new(self.sessions())
     }
 
     /// How many requests reached a guarded handler at another route than its attribute declares.

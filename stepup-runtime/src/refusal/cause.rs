@@ -26,6 +26,11 @@ pub enum Cause {
     InsufficientScope(Challenge),
     /// The token is valid, and the call is refused without a way to recover.
     Denied(Denial),
+    /// The session or the account is locked for a while.
+    Locked {
+        /// Seconds until the lock ends.
+        retry_after: u32,
+    },
     /// No endpoint of the contract matches the request, and its `unlisted` is `deny`.
     Unlisted,
     /// The issuer is unreachable, and nothing usable is cached.
@@ -48,7 +53,9 @@ impl Cause {
             | Self::StepUp(..) => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest(reason) => reason.status(),
             Self::AmbiguousPath(_) => StatusCode::BAD_REQUEST,
-            Self::InsufficientScope(_) | Self::Denied(_) | Self::Unlisted => StatusCode::FORBIDDEN,
+            Self::InsufficientScope(_) | Self::Denied(_) | Self::Locked { .. } | Self::Unlisted => {
+                StatusCode::FORBIDDEN
+            }
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Misconfigured(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -65,6 +72,7 @@ impl Cause {
             Self::InsufficientScope(_) => Some("insufficient_scope"),
             Self::CredentialRequired
             | Self::Denied(_)
+            | Self::Locked { .. }
             | Self::Unlisted
             | Self::Unavailable { .. }
             | Self::Misconfigured(_) => None,
@@ -90,6 +98,7 @@ impl Cause {
                 }
             }
             Self::InsufficientScope(_) => "the token lacks a scope",
+            Self::Locked { .. } => "calls are locked for a while",
             Self::Unlisted => "no endpoint of the contract matches this request",
             Self::Unavailable { .. } => {
                 "the token cannot be verified at the moment; try again later"

@@ -55,8 +55,13 @@ impl Refusal {
         requirement: &Requirement,
         profile: &Profile,
         understands_claims: bool,
+        reauthenticate_after: Option<u64>,
+        now: u64,
     ) -> Self {
-        let challenge = Challenge::for_reason(reason, requirement, profile).unwrap_or_default();
+        let mut challenge = Challenge::for_reason(reason, requirement, profile).unwrap_or_default();
+        if matches!(reason, Reason::StepUp(_)) {
+            challenge = challenge.reauthenticating_after(reauthenticate_after, now);
+        }
         let claims_challenge = understands_claims
             .then(|| ClaimsChallenge::new(profile, &challenge).map(Box::new))
             .flatten();
@@ -110,7 +115,7 @@ impl Refusal {
     /// Seconds until a new attempt makes sense, for `Retry-After`.
     pub fn retry_after(&self) -> Option<u32> {
         match self.cause {
-            Cause::Unavailable { retry_after } => Some(retry_after),
+            Cause::Unavailable { retry_after } | Cause::Locked { retry_after } => Some(retry_after),
             _ => None,
         }
     }

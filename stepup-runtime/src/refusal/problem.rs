@@ -25,6 +25,7 @@ impl Refusal {
             }
             Cause::InsufficientScope(_) => ("insufficient-scope", "Insufficient scope"),
             Cause::Denied(_) => ("denied", "Denied"),
+            Cause::Locked { .. } => ("locked", "Locked for a while"),
             Cause::Unlisted => ("unlisted", "No such endpoint"),
             Cause::Unavailable { .. } => ("unavailable", "Temporarily unavailable"),
             Cause::Misconfigured(_) => ("misconfigured", "Service misconfigured"),

@@ -78,6 +78,12 @@ reasons! {
         ProofsNotSupported => "the token is bound to a key, and this API cannot check proofs",
         /// Introspection says that the token is not active.
         Inactive => "the token is not active",
+        /// The session has ended.
+        SessionRevoked => "the session has ended; log in again",
+        /// The account is disabled.
+        AccountDisabled => "the account is disabled",
+        /// The token was issued longer ago than notices about its session are kept, or its `iat` is missing.
+        OutlivesNotices => "the token was issued too long ago",
         /// The introspection response names another issuer.
         IntrospectionIssuer => "the introspection response names another issuer",
         /// The introspection response has no `sub`.

@@ -6,6 +6,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod claims;
+pub(crate) mod identity;
 pub(crate) mod introspection;
 pub(crate) mod times;
 pub(crate) mod verified;

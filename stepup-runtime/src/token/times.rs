@@ -9,6 +9,7 @@ use stepup_contract::numeric_date;
 pub struct TokenTimes {
     expires: Option<u64>,
     not_before: u64,
+    issued_at: Option<u64>,
 }
 
 impl TokenTimes {
@@ -21,14 +22,21 @@ impl TokenTimes {
         if expires.is_none() && signed {
             return Err(TokenError::NeverExpires);
         }
-        let not_before = date(claims, "nbf")?.max(date(claims, "iat")?).unwrap_or(0);
-        Ok(Self { expires, not_before })
+        let issued_at = date(claims, "iat")?;
+        let not_before = date(claims, "nbf")?.max(issued_at).unwrap_or(0);
+        Ok(Self { expires, not_before, issued_at })
+    }
+
+    /// When the token was issued (`iat`), in seconds since the epoch.
+    pub(crate) fn issued_at(self) -> Option<u64> {
+        self.issued_at
     }
 
     /// The period in which both allow use.
     pub(crate) fn and(self, other: Self) -> Self {
         let expires = [self.expires, other.expires].into_iter().flatten().min();
-        Self { expires, not_before: self.not_before.max(other.not_before) }
+        let not_before = self.not_before.max(other.not_before);
+        Self { expires, not_before, issued_at: self.issued_at.or(other.issued_at) }
     }
 
     /// Checks that the token may be used now. The end is exact; the start may be ahead of this API's clock by the

@@ -4,9 +4,10 @@ use crate::issuer::trusted::TrustedIssuer;
 use crate::jose::jwk::VerifyingKey;
 use crate::refusal::TokenError;
 use crate::token::claims::{TokenClaims, names_audience};
+use crate::token::identity::{IdentityKey, TokenIdentity};
 use crate::token::times::TokenTimes;
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use stepup_contract::Authentication;
 use tokio::time::Instant;
 
@@ -16,6 +17,8 @@ pub(crate) struct VerifiedToken {
     pub(crate) issuer: Arc<TrustedIssuer>,
     pub(crate) subject: String,
     pub(crate) client: Option<String>,
+    /// The session at the issuer (`sid`).
+    pub(crate) session: Option<String>,
     pub(crate) amr: Vec<String>,
     pub(crate) authentication: Authentication,
     /// Which of the claims for amr, acr and auth_time the token has, in any form.
@@ -30,6 +33,8 @@ pub(crate) struct VerifiedToken {
     pub(crate) message: Box<[u8]>,
     pub(crate) times: TokenTimes,
     pub(crate) source: ClaimsSource,
+    /// Computed when it is first needed.
+    identity: OnceLock<TokenIdentity>,
 }
 
 /// What the claims rest on: a signature, an introspection response, or both.
@@ -70,6 +75,7 @@ impl VerifiedToken {
             issuer: Arc::clone(issuer),
             subject,
             client: client.map(str::to_owned),
+            session: claims.get("sid").and_then(Value::as_str).map(str::to_owned),
             authentication: issuer.profile.authentication_with(claims, &amr),
             amr: amr.into_iter().map(str::to_owned).collect(),
             evidence_present: paths.map(|path| path.get(claims).is_some()),
@@ -79,6 +85,28 @@ impl VerifiedToken {
             message: Box::default(),
             times,
             source,
+            identity: OnceLock::new(),
+        })
+    }
+
+    /// Whom the token belongs to, and when that user authenticated.
+    pub(crate) fn identity(&self) -> &TokenIdentity {
+        self.identity.get_or_init(|| {
+            let issuer = self.issuer.name.as_str();
+            let session = |client| {
+                let sid = self.session.as_deref()?;
+                Some(IdentityKey::session(issuer, sid, client))
+            };
+            let subject = |client| IdentityKey::subject(issuer, &self.subject, client);
+            let client = self.client.as_deref();
+            let authenticated = self.authentication.auth_time.or(self.times.issued_at());
+            TokenIdentity {
+                session: session(None),
+                session_at_client: client.and_then(|client| session(Some(client))),
+                subject: subject(None),
+                subject_at_client: client.map(|client| subject(Some(client))),
+                authenticated_at: authenticated.unwrap_or(0),
+            }
         })
     }
 

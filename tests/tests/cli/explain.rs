@@ -99,11 +99,11 @@ fn explain_agrees_with_every_test_vector() {
             ["GET", "/", "--claims", "<claims>", "--config", "<stepup.toml>", "--now", &now];
         let output = explain(&folder, &arguments);
         // A requirement that cannot be enforced yet refuses every request.
-        let allowed = vector.expect["decision"] == "allow" && !vector.is_unenforceable();
+        let allowed = vector.expect["decision"] == "allow" && !vector.requirement.per_action;
         let text = stdout(&output);
         assert_eq!(output.status.code(), Some(i32::from(!allowed)), "{}: {text}", vector.name);
         if let Some(acr_values) = vector.expect["challenge"]["acr_values"].as_str()
-            && !vector.is_unenforceable()
+            && !vector.requirement.per_action
         {
             let recovery = format!("acr_values={acr_values:?}");
             let no_login_helps = text.contains("no login at this issuer helps: ");

@@ -459,13 +459,11 @@ async fn unenforceable_requirements_refuse_every_request() {
 
 #[test]
 fn handlers_with_unsupported_requirements_cannot_be_mounted() {
-    let mounts: [fn() -> Router<StepUp>; 2] = [|| routes![per_action], || routes![risky]];
-    for mount in mounts {
-        let panic = std::panic::catch_unwind(mount).expect_err("must not mount");
-        let message = panic.downcast_ref::<String>().expect("a message");
-        assert!(message.contains("not supported yet"), "{message}");
-        assert!(message.contains("POST /"), "{message}");
-    }
+    let mount = || -> Router<StepUp> { routes![per_action] };
+    let panic = std::panic::catch_unwind(mount).expect_err("must not mount");
+    let message = panic.downcast_ref::<String>().expect("a message");
+    assert!(message.contains("not supported yet"), "{message}");
+    assert!(message.contains("POST /"), "{message}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use stepup_contract::record::{Policy, Record};
 use stepup_contract::{Challenge, Contract, Decision, Evidence, Reason, decide};
 use stepup_runtime::__private::{Guard, GuardedEndpoint, Slot};
 use stepup_runtime::testing::{AUDIENCE, TestClock, TestIssuer};
-use stepup_runtime::{ContractLayer, StepUp};
+use stepup_runtime::{ContractLayer, NoticeTarget, Sessions, StepUp};
 use stepup_tests::server::Server;
 use stepup_tests::vectors::{Vector, all};
 
@@ -135,5 +135,9 @@ async fn step_up(vector: &Vector, idp: &TestIssuer) -> StepUp {
     let issuer = idp.issuer().jwks(idp.jwks()).profile(vector.profile.clone());
     let clock = TestClock::at(vector.now);
     let builder = StepUp::builder().issuer(issuer).clock(clock).resource(AUDIENCE);
-    builder.build().await.expect("built")
+    let Some(risk) = vector.risk else { return builder.build().await.expect("built") };
+    let step_up = builder.sessions(Sessions::memory()).build().await.expect("built");
+    let user = NoticeTarget::subject(idp.url(), "alice");
+    step_up.risk().report(user, risk, "").await.expect("durable");
+    step_up
 }

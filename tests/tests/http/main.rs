@@ -18,4 +18,5 @@ mod oidc;
 mod protect;
 mod providers;
 mod public;
+mod sessions;
 mod token_cache;

@@ -1,0 +1,181 @@
+//! What every log must do, as tests that run against each backend.
+
+use crate::session::log::{NoticeFollower, NoticeLog, Retention, SessionsError};
+use crate::session::memory_log::MemoryLog;
+use crate::session::notice::{Notice, NoticeEffect, NoticeSource, NoticeTarget};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const NOW: u64 = 1_800_000_000;
+const DAY: u64 = 24 * 3600;
+
+fn retention(notices: usize) -> Retention {
+    Retention { seconds: DAY, notices }
+}
+
+fn revoked(sid: impl ToString, at: u64) -> Notice {
+    let target = NoticeTarget::session("https://idp", sid.to_string());
+    Notice::new(target, NoticeEffect::Revoked { except: None }, at, NoticeSource::App, "")
+}
+
+fn account(effect: NoticeEffect, at: u64) -> Notice {
+    let target = NoticeTarget::subject("https://idp", "alice");
+    Notice::new(target, effect, at, NoticeSource::App, "")
+}
+
+/// All notices that this follower has not read yet, in their JSON form.
+async fn read(follower: &mut Box<dyn NoticeFollower>) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    loop {
+        let batch = follower.next().await.expect("a log that can be read");
+        all.extend(batch.notices.iter().map(|one| serde_json::to_string(one).expect("JSON")));
+        if batch.caught_up {
+            return all;
+        }
+    }
+}
+
+fn json(notices: &[Notice]) -> BTreeSet<String> {
+    notices.iter().map(|one| serde_json::to_string(one).expect("JSON")).collect()
+}
+
+/// Every follower reads every notice: those before it was created, and those after.
+async fn every_follower_reads_every_notice(log: Arc<dyn NoticeLog>) {
+    let first: Vec<Notice> = (0..30).map(|n| revoked(n, NOW)).collect();
+    let mut early = log.follow();
+    assert_eq!(read(&mut early).await, BTreeSet::new());
+    log.append(first.clone(), NOW).await.expect("written");
+    assert_eq!(read(&mut early).await, json(&first));
+    let mut late = log.follow();
+    assert_eq!(read(&mut late).await, json(&first));
+    let second = vec![account(NoticeEffect::Disabled, NOW), revoked("x", NOW - 5)];
+    log.append(second.clone(), NOW).await.expect("written");
+    for follower in [&mut early, &mut late] {
+        assert_eq!(read(follower).await, json(&second));
+        // A heartbeat, without notices.
+        assert_eq!(read(follower).await, BTreeSet::new());
+    }
+}
+
+/// At its limit a log refuses further notices and keeps those in force; notices that are over make room.
+async fn a_full_log_refuses_notices_and_drops_none_in_force(log: Arc<dyn NoticeLog>) {
+    let old: Vec<Notice> = (0..9).map(|n| revoked(n, NOW)).collect();
+    log.append(old.clone(), NOW).await.expect("written");
+    log.append(vec![account(NoticeEffect::Disabled, NOW)], NOW).await.expect("written");
+    let further = || vec![revoked("further", NOW)];
+    let refused = log.append(further(), NOW).await.expect_err("full");
+    assert!(matches!(refused, SessionsError::Full { limit: 10 }), "{refused}");
+    let all = [&old[..], &[account(NoticeEffect::Disabled, NOW)]].concat();
+    assert_eq!(read(&mut log.follow()).await, json(&all));
+    let later = NOW + DAY + 70;
+    let fresh = vec![revoked("fresh", later)];
+    log.append(fresh.clone(), later).await.expect("room");
+    // An account stays disabled.
+    let kept = [&fresh[..], &[account(NoticeEffect::Disabled, NOW)]].concat();
+    let stored = read(&mut log.follow()).await;
+    assert!(stored.is_superset(&json(&kept)), "{stored:?}");
+    let enabled = account(NoticeEffect::Enabled, later);
+    log.append(vec![enabled], later).await.expect("written");
+    let last = later + DAY + 70;
+    for n in 0..9 {
+        log.append(vec![revoked(format!("last-{n}"), last)], last).await.expect("room");
+    }
+    let stored = read(&mut log.follow()).await;
+    assert!(!stored.iter().any(|one| one.contains("disabled")), "{stored:?}");
+}
+
+/// Concurrent writers do not lose notices.
+async fn concurrent_writers_lose_nothing(log: Arc<dyn NoticeLog>) {
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let log = Arc::clone(&log);
+        writers.spawn(async move {
+            for n in 0..20 {
+                log.append(vec![revoked(format!("{writer}-{n}"), NOW)], NOW)
+                    .await
+                    .expect("written");
+            }
+        });
+    }
+    let mut follower = log.follow();
+    let mut seen = BTreeSet::new();
+    writers.join_all().await;
+    while seen.len() < 160 {
+        seen.extend(read(&mut follower).await);
+    }
+    assert_eq!(read(&mut log.follow()).await, seen);
+}
+
+async fn run<L: NoticeLog + 'static>(open: impl Fn(Retention) -> L) {
+    every_follower_reads_every_notice(Arc::new(open(retention(1000)))).await;
+    a_full_log_refuses_notices_and_drops_none_in_force(Arc::new(open(retention(10)))).await;
+    concurrent_writers_lose_nothing(Arc::new(open(retention(1000)))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_in_memory_conforms() {
+    run(MemoryLog::new).await;
+}
+
+#[cfg(feature = "redb")]
+mod redb {
+    use super::*;
+    use crate::session::redb_log::RedbLog;
+    use std::cell::Cell;
+    use std::fs;
+
+    #[tokio::test]
+    async fn the_log_in_a_file_conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let number = Cell::new(0);
+        run(|retention| {
+            number.set(number.get() + 1);
+            let path = folder.path().join(format!("{}.redb", number.get()));
+            RedbLog::open(&path, retention, NOW).unwrap()
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_reopened_file_has_every_notice_and_continues() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions.redb");
+        let mut all = Vec::new();
+        for round in 0..3 {
+            let log = RedbLog::open(&path, retention(100), NOW).unwrap();
+            assert_eq!(read(&mut log.follow()).await, json(&all));
+            let notice = revoked(round, NOW);
+            log.append(vec![notice.clone()], NOW).await.unwrap();
+            all.push(notice);
+            let second = RedbLog::open(&path, retention(100), NOW).unwrap_err();
+            assert!(matches!(second, SessionsError::InUse(_)), "{second}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_emptied_a_truncated_and_a_foreign_file_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions.redb");
+        let log = RedbLog::open(&path, retention(2000), NOW).unwrap();
+        log.append((0..1000).map(|n| revoked(n, NOW)).collect(), NOW).await.unwrap();
+        drop(log);
+        let whole = fs::read(&path).unwrap();
+        for length in [100, 4096, whole.len() / 2, whole.len() - 4096] {
+            fs::write(&path, &whole[..length]).unwrap();
+            let error = RedbLog::open(&path, retention(2000), NOW);
+            match error {
+                Err(SessionsError::File { .. } | SessionsError::Emptied(_)) => {}
+                Err(other) => panic!("{length}: {other}"),
+                // A file that opens must not have lost anything.
+                Ok(log) => assert_eq!(read(&mut log.follow()).await.len(), 1000, "{length}"),
+            }
+        }
+        fs::write(&path, b"not a database").unwrap();
+        let error = RedbLog::open(&path, retention(10), NOW).unwrap_err();
+        assert!(matches!(error, SessionsError::File { .. }), "{error}");
+        fs::remove_file(&path).unwrap();
+        drop(::redb::Database::create(&path).unwrap());
+        let error = RedbLog::open(&path, retention(10), NOW).unwrap_err();
+        assert!(matches!(error, SessionsError::Emptied(_)), "{error}");
+    }
+}

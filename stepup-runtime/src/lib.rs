@@ -57,6 +57,7 @@ mod jose;
 mod refusal;
 mod request;
 mod session;
+mod signal;
 mod support;
 mod token;
 
@@ -94,6 +95,7 @@ pub use session::log::SessionsError;
 pub use session::manager::{RiskManager, SessionManager};
 pub use session::notice::{InvalidNotice, Notice, NoticeEffect, NoticeSource, NoticeTarget};
 pub use session::sessions::Sessions;
+pub use signal::transmitter::{Transmitter, TransmitterError};
 pub use support::clock::{Clock, SystemClock};
 pub use token::cache::TokenCache;
 pub use token::claims::TokenClaims;

@@ -4,6 +4,7 @@ use crate::config::issuer::IssuerError;
 use crate::enforcement::allowed_origins::OriginError;
 use crate::enforcement::protected_resource::ResourceError;
 use crate::session::log::SessionsError;
+use crate::signal::transmitter::TransmitterError;
 use crate::support::error_chain::ErrorChain;
 use std::fmt;
 use stepup_contract::{Finding, TextError};
@@ -48,6 +49,9 @@ pub enum BuildError {
     /// The session log cannot be used.
     #[error(transparent)]
     Sessions(#[from] SessionsError),
+    /// A transmitter's keys are unavailable.
+    #[error(transparent)]
+    Transmitter(#[from] TransmitterError),
     /// An issuer cannot satisfy the contract.
     #[error(
         "the issuer {issuer:?} cannot satisfy the contract; fix it, or call \

@@ -12,8 +12,11 @@ use crate::issuer::trusted::TrustedIssuer;
 use crate::refusal::Scheme;
 use crate::request::credential::TokenPlaces;
 use crate::request::limits::RequestLimits;
+use crate::session::log::SessionsError;
 use crate::session::sessions::Sessions;
 use crate::session::store::SessionStore;
+use crate::signal::receiver::SignalReceiver;
+use crate::signal::transmitter::Transmitter;
 use crate::support::clock::{Clock, SystemClock};
 use crate::token::cache::TokenCache;
 use crate::token::verifier::TokenVerifier;
@@ -30,6 +33,8 @@ pub struct Builder {
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
     sessions: Option<Sessions>,
+    transmitters: Vec<Transmitter>,
+    logout_audiences: Vec<String>,
     strict_routes: bool,
     resource_metadata: Option<String>,
     resource: Option<String>,
@@ -50,6 +55,8 @@ impl StepUp {
             issuers: Vec::new(),
             clock: Arc::new(SystemClock),
             sessions: None,
+            transmitters: Vec::new(),
+            logout_audiences: Vec::new(),
             strict_routes: false,
             resource_metadata: None,
             resource: None,
@@ -136,6 +143,21 @@ impl Builder {
         self
     }
 
+    /// Accepts back-channel logouts that an issuer sends to this client (OpenID Connect Back-Channel Logout 1.0): a logout
+    /// token names the client as its audience, not the API. Call it for each client. Needs [`sessions`](Self::sessions);
+    /// mount [`StepUp::signal_routes`].
+    pub fn logout_audience(mut self, client_id: impl Into<String>) -> Self {
+        self.logout_audiences.push(client_id.into());
+        self
+    }
+
+    /// Accepts security events that this transmitter pushes (OpenID Shared Signals Framework). Call it for each transmitter.
+    /// Needs [`sessions`](Self::sessions); mount [`StepUp::signal_routes`].
+    pub fn transmitter(mut self, transmitter: Transmitter) -> Self {
+        self.transmitters.push(transmitter);
+        self
+    }
+
     /// Limits the cache of verified tokens: 10,000 tokens in 64 MiB by default.
     pub fn token_cache(mut self, limits: TokenCache) -> Self {
         self.token_cache = limits;
@@ -204,6 +226,11 @@ impl Builder {
         if let Some(url) = &self.resource_metadata {
             stepup_contract::check_value(url).map_err(BuildError::ResourceMetadata)?;
         }
+        if self.sessions.is_none()
+            && (!self.transmitters.is_empty() || !self.logout_audiences.is_empty())
+        {
+            return Err(SessionsError::NotConfigured.into());
+        }
         // Checked before the issuers are contacted, so that this error comes at once.
         if let Some(contract) = &self.contract {
             let sessions = self.sessions.is_some();
@@ -221,10 +248,21 @@ impl Builder {
             Some(sessions) => Some(SessionStore::start(sessions, Arc::clone(&self.clock)).await?),
             None => None,
         };
+        let mut transmitters = Vec::with_capacity(self.transmitters.len());
+        for transmitter in self.transmitters {
+            transmitters.push(transmitter.connect().await?);
+        }
+        let signals = SignalReceiver {
+            transmitters,
+            logout_audiences: self.logout_audiences,
+            unreadable: AtomicU64::new(0),
+            mounted: AtomicBool::new(false),
+        };
         let step_up = StepUp(Arc::new(Inner {
             verifier: TokenVerifier::new(trusted, introspector, self.token_cache),
             clock: self.clock,
             sessions,
+            signals,
             limits: self.limits,
             token_places: self.token_places,
             allowed_origins,

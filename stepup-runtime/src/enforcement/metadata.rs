@@ -4,17 +4,24 @@ use crate::enforcement::protected_resource::ProtectedResource;
 use crate::enforcement::step_up::StepUp;
 use crate::jose::algorithm::ACCEPTED;
 use crate::request::head::RequestHead;
+use crate::signal::receiver::SIGNAL_PATHS;
 use http::{Method, Uri};
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use stepup_contract::Contract;
 
 /// Where the metadata of a resource is found (RFC 9728 §3.1); the path of the resource follows.
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl StepUp {
-    /// Whether this request asks for a document that everybody may read: the metadata of this API, if its address is
-    /// configured, or its contract if that is published. They need no endpoint in the contract.
+    /// Whether this request is for a route of Step-up itself, which needs no endpoint in the contract and no token: the
+    /// metadata of this API, if its address is configured; its contract, if that is published; and the routes that
+    /// receive signals, if they are mounted, because each signal is signed.
     pub(crate) fn serves_publicly(&self, head: &RequestHead<'_>) -> bool {
+        let signal = head.method() == Method::POST && SIGNAL_PATHS.contains(&head.path());
+        if signal && self.0.signals.mounted.load(Ordering::Relaxed) {
+            return true;
+        }
         let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(head.method());
         let resource = self.0.resource.as_ref();
         let elsewhere = || self.0.resource_metadata.as_ref()?.parse::<Uri>().ok();

@@ -8,8 +8,10 @@ use crate::request::credential::TokenPlaces;
 use crate::request::limits::RequestLimits;
 use crate::session::manager::{RiskManager, SessionManager};
 use crate::session::store::SessionStore;
+use crate::signal::receiver::SignalReceiver;
 use crate::support::clock::Clock;
 use crate::token::verifier::TokenVerifier;
+use http::{HeaderMap, Response, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) verifier: TokenVerifier,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: Option<Arc<SessionStore>>,
+    pub(crate) signals: SignalReceiver,
     pub(crate) limits: RequestLimits,
     pub(crate) token_places: TokenPlaces,
     pub(crate) allowed_origins: AllowedOrigins,
@@ -92,6 +95,27 @@ impl StepUp {
         RiskManager::new(self.sessions())
     }
 
+    /// Receives a pushed security event token (RFC 8935), for frameworks other than axum: the response is complete. With
+    /// axum, mount [`signal_routes`](Self::signal_routes).
+    pub async fn receive_event(&self, headers: &HeaderMap, body: &[u8]) -> Response<String> {
+        let Some(sessions) = &self.0.sessions else { return no_sessions() };
+        self.0.signals.receive_event(headers, body, sessions, self.0.clock.now()).await
+    }
+
+    /// Receives a back-channel logout (OpenID Connect Back-Channel Logout 1.0), for frameworks other than axum: the response
+    /// is complete. `body` is the form. With axum, mount [`signal_routes`](Self::signal_routes).
+    pub async fn receive_logout(&self, body: &[u8]) -> Response<String> {
+        let Some(sessions) = &self.0.sessions else { return no_sessions() };
+        let issuers = self.0.verifier.issuers();
+        self.0.signals.receive_logout(body, issuers, sessions, self.0.clock.now()).await
+    }
+
+    /// How many received events had no effect, because they were unknown or their subject could not be used. The log says
+    /// why.
+    pub fn unreadable_events(&self) -> u64 {
+        self.0.signals.unreadable.load(Ordering::Relaxed)
+    }
+
     /// How many requests reached a guarded handler at another route than its attribute declares.
     pub fn drifted_requests(&self) -> u64 {
         self.0.drifted.load(Ordering::Relaxed)
@@ -102,6 +126,16 @@ impl StepUp {
         let published = || self.0.resource.as_ref()?.published_url();
         self.0.resource_metadata.clone().or_else(published)
     }
+}
+
+/// Signals cannot be kept: an error of the program, which `signal_routes` reports at start.
+fn no_sessions() -> Response<String> {
+    tracing::error!(
+        "a signal cannot be kept without a session log; call StepUp::builder().sessions(…)"
+    );
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 impl fmt::Debug for StepUp {

@@ -19,4 +19,5 @@ mod protect;
 mod providers;
 mod public;
 mod sessions;
+mod signals;
 mod token_cache;

@@ -50,7 +50,7 @@ enum Command {
     Render(render_command::Arguments),
     /// Answer gateways that ask whether a request satisfies a contract: nginx, Caddy, Traefik, Envoy.
     #[cfg(feature = "gateway")]
-    Gateway(commands::gateway::Arguments),
+    Gateway(Box<commands::gateway::Arguments>),
 }
 
 fn main() -> ExitCode {

@@ -104,7 +104,8 @@ impl Gateway {
         });
         let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
         let mut addresses = HashMap::new();
-        while addresses.len() <= MODES.len() {
+        // The admin server is the last one.
+        while !addresses.contains_key("admin") {
             let Some(line) = lines.next_line().await.expect("readable") else {
                 let _ = logging.await;
                 return Err(log.lock().expect("no panic").clone());

@@ -6,7 +6,7 @@ use crate::gateway::listener::{Limits, Listener, Protocol};
 use crate::gateway::metrics::Metrics;
 use crate::gateway::reload::ContractReload;
 use crate::gateway::shutdown::Shutdown;
-use crate::gateway::{admin, grpc, http};
+use crate::gateway::{admin, grpc, http, signals};
 use crate::report::failure::Failure;
 use crate::report::output::print;
 use crate::settings::file::SettingsFile;
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io, thread};
-use stepup_runtime::{Contract, Dpop, RequestLimits, StepUp};
+use stepup_runtime::{Builder, Contract, Dpop, RequestLimits, Sessions, StepUp, Transmitter};
 
 /// Answer gateways that ask whether a request satisfies a contract.
 #[derive(Debug, clap::Args)]
@@ -80,6 +80,7 @@ async fn serve(options: &GatewayOptions, issuers: &[IssuerArguments]) -> Result<
 
     let metrics = Arc::new(Metrics::new());
     let refuse_weaker = options.refuse_weaker.unwrap_or(false);
+    let handle = step_up.clone();
     let reload = ContractReload::new(path, &contract, step_up, Arc::clone(&metrics), refuse_weaker);
     let limits = limits(options);
     let authorizer = Arc::new(Authorizer::new(
@@ -98,11 +99,18 @@ async fn serve(options: &GatewayOptions, issuers: &[IssuerArguments]) -> Result<
         };
         listeners.push((mode, Listener::bind(address, protocol, limits).await?));
     }
+    let signal_listener = match options.signals {
+        Some(address) => Some(Listener::bind(address, Protocol::Http1, limits).await?),
+        None => None,
+    };
     let admin_address = options.admin.unwrap_or((Ipv4Addr::LOCALHOST, 9000).into());
     let admin_listener = Listener::bind(admin_address, Protocol::Http1, limits).await?;
     let mut ports = String::new();
     for (mode, listener) in &listeners {
         ports.push_str(&format!("{mode} on {}\n", listener.address));
+    }
+    if let Some(listener) = &signal_listener {
+        ports.push_str(&format!("signals on {}\n", listener.address));
     }
     // Registered before the ports are printed, because a program that reads the ports may send a signal at once.
     let shutdown = Shutdown::on_signals()?;
@@ -119,6 +127,9 @@ async fn serve(options: &GatewayOptions, issuers: &[IssuerArguments]) -> Result<
         } else {
             tasks.spawn(listener.serve(http::service(mode, authorizer), stop));
         }
+    }
+    if let Some(listener) = signal_listener {
+        tasks.spawn(listener.serve(signals::service(handle), drained.clone()));
     }
     // Operators get answers until the end.
     let admin_service = admin::service(metrics, shutdown.clone());
@@ -165,6 +176,7 @@ async fn step_up(
     for issuer in issuers {
         builder = builder.issuer(issuer.to_verify()?);
     }
+    builder = with_signals(builder, options)?;
     if let Some(resource) = &options.resource {
         builder = builder.resource(resource);
     }
@@ -191,6 +203,42 @@ fn addresses(options: &GatewayOptions) -> Vec<(Mode, SocketAddr)> {
         return Mode::ALL.map(|mode| (mode, (Ipv4Addr::LOCALHOST, mode.port()).into())).into();
     }
     options.listen.iter().map(|listen| (listen.mode, listen.address)).collect()
+}
+
+/// Adds the session log and the senders of signals.
+fn with_signals(mut builder: Builder, options: &GatewayOptions) -> Result<Builder, Failure> {
+    match options.sessions.as_deref() {
+        None => {}
+        Some("memory") => builder = builder.sessions(Sessions::memory()),
+        Some(path) => {
+            builder = builder.sessions(Sessions::open(path).map_err(Failure::other)?);
+        }
+    }
+    let receives = !(options.logout_audience.is_empty() && options.transmitter.is_empty());
+    match (options.signals, receives) {
+        (None, true) => {
+            let fix = "signals are received nowhere; use --signals 127.0.0.1:9005";
+            return Err(Failure::Usage(fix.into()));
+        }
+        (Some(_), false) => {
+            let fix =
+                "no signal is accepted; use --logout-audience CLIENT_ID, or --transmitter ISSUER";
+            return Err(Failure::Usage(fix.into()));
+        }
+        _ => {}
+    }
+    for client in &options.logout_audience {
+        builder = builder.logout_audience(client);
+    }
+    for transmitter in &options.transmitter {
+        let audience = options.signal_audience.as_ref().ok_or_else(|| {
+            Failure::Usage(
+                "a transmitter needs the audience of its events; use --signal-audience".into(),
+            )
+        })?;
+        builder = builder.transmitter(Transmitter::new(transmitter, audience));
+    }
+    Ok(builder)
 }
 
 fn limits(options: &GatewayOptions) -> Limits {

@@ -19,3 +19,4 @@ pub(crate) mod listener;
 pub(crate) mod metrics;
 pub(crate) mod reload;
 pub(crate) mod shutdown;
+pub(crate) mod signals;

@@ -58,6 +58,21 @@ pub(crate) struct GatewayOptions {
     /// The origin of a web page that may read refusals (CORS): scheme, host and port; repeat it for several.
     #[arg(long, value_name = "ORIGIN", env = "STEPUP_ALLOW_ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<String>,
+    /// Keep notices about sessions: in this file, or in memory. Contracts with risk need it.
+    #[arg(long, value_name = "memory|FILE", env = "STEPUP_SESSIONS")]
+    pub(crate) sessions: Option<String>,
+    /// Where to receive signals, at /signals/events and /signals/logout.
+    #[arg(long, value_name = "ADDRESS", env = "STEPUP_SIGNALS", value_parser = listen_address)]
+    pub(crate) signals: Option<SocketAddr>,
+    /// A client whose back-channel logouts are received; repeat it for several.
+    #[arg(long, value_name = "CLIENT_ID", env = "STEPUP_LOGOUT_AUDIENCE", value_delimiter = ',')]
+    pub(crate) logout_audience: Vec<String>,
+    /// A transmitter whose security events are received; repeat it for several.
+    #[arg(long, value_name = "ISSUER", env = "STEPUP_TRANSMITTER", value_delimiter = ',')]
+    pub(crate) transmitter: Vec<String>,
+    /// The audience of the transmitters' security events.
+    #[arg(long, value_name = "AUDIENCE", env = "STEPUP_SIGNAL_AUDIENCE")]
+    pub(crate) signal_audience: Option<String>,
     /// Also accept a token as the subprotocol of a WebSocket: StepUp::builder().websocket_tokens.
     #[arg(long, value_name = "BOOL", env = "STEPUP_WEBSOCKET_TOKENS", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", value_parser = FalseyValueParser::new())]
@@ -118,6 +133,17 @@ impl GatewayOptions {
                 false => self.allow_origin,
             },
             tell: if self.tell.is_empty() { file.tell } else { self.tell },
+            sessions: self.sessions.or(file.sessions),
+            signals: self.signals.or(file.signals),
+            logout_audience: match self.logout_audience.is_empty() {
+                true => file.logout_audience,
+                false => self.logout_audience,
+            },
+            transmitter: match self.transmitter.is_empty() {
+                true => file.transmitter,
+                false => self.transmitter,
+            },
+            signal_audience: self.signal_audience.or(file.signal_audience),
             websocket_tokens: self.websocket_tokens.or(file.websocket_tokens),
             allow_unsatisfiable: self.allow_unsatisfiable.or(file.allow_unsatisfiable),
             refuse_weaker: self.refuse_weaker.or(file.refuse_weaker),

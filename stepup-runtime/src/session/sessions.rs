@@ -4,6 +4,7 @@ use crate::session::log::{NoticeLog, Retention, SessionsError};
 use crate::session::memory_log::MemoryLog;
 #[cfg(feature = "redb")]
 use crate::session::redb_log::RedbLog;
+#[cfg(feature = "redb")]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,7 @@ impl Sessions {
     }
 
     /// Opens the log.
+    #[cfg_attr(not(feature = "redb"), expect(unused_variables, clippy::unnecessary_wraps))]
     pub(crate) fn log(&self, now: u64) -> Result<Arc<dyn NoticeLog>, SessionsError> {
         let retention = self.retention();
         Ok(match &self.place {

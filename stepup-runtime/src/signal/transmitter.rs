@@ -1,5 +1,6 @@
 //! A transmitter of security events, as an operator configures it (OpenID Shared Signals Framework 1.0), and its metadata.
 
+use crate::issuer::discovery::{DiscoveryError, discover};
 use crate::issuer::key_store::{KeySource, KeyStore, KeyStoreError, RefreshPolicy};
 use crate::support::http_client::{FetchError, Fetched, checked_url, client, fetch};
 use serde_json::Value;
@@ -113,6 +114,8 @@ pub struct TransmitterError {
 enum MetadataError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
     #[error("the HTTP client could not be created")]
     Client(#[from] reqwest::Error),
     #[error("{0} is not a JSON object with this transmitter as its `issuer`")]
@@ -122,7 +125,7 @@ enum MetadataError {
 }
 
 /// The address of the keys in the transmitter's metadata. The well-known path is inserted before the path of the issuer
-/// (SSF 1.0 §7.2); some transmitters append it.
+/// (SSF 1.0 §7.2); some transmitters append it. Without such metadata, the issuer's discovery document names the keys.
 async fn jwks_uri(issuer: &str, authorities: &[u8]) -> Result<String, MetadataError> {
     const WELL_KNOWN: &str = "/.well-known/ssf-configuration";
     let client = client(issuer, authorities)?;
@@ -130,17 +133,19 @@ async fn jwks_uri(issuer: &str, authorities: &[u8]) -> Result<String, MetadataEr
     let path = format!("{WELL_KNOWN}{}", inserted.path().trim_end_matches('/'));
     inserted.set_path(&path);
     let appended = format!("{}{WELL_KNOWN}", issuer.trim_end_matches('/'));
-    let (url, body) = match fetch(&client, inserted.as_str(), None).await {
-        Ok(Fetched::Document { body, .. }) => (inserted.to_string(), body),
-        Ok(Fetched::NotModified { .. }) => (inserted.to_string(), Vec::new()),
-        Err(FetchError::Status { .. }) if inserted.as_str() != appended => {
-            match fetch(&client, &appended, None).await? {
-                Fetched::Document { body, .. } => (appended, body),
-                Fetched::NotModified { .. } => (appended, Vec::new()),
+    let mut found = None;
+    for url in [inserted.to_string(), appended] {
+        match fetch(&client, &url, None).await {
+            Ok(Fetched::Document { body, .. }) => {
+                found = Some((url, body));
+                break;
             }
+            Ok(Fetched::NotModified { .. }) | Err(FetchError::Status { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
-    };
+    }
+    // A transmitter that is an identity provider may have only that metadata.
+    let Some((url, body)) = found else { return Ok(discover(&client, issuer).await?.jwks_uri) };
     let Ok(Value::Object(metadata)) = parse_strict(&body) else {
         return Err(MetadataError::OtherIssuer(url));
     };

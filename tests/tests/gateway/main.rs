@@ -18,4 +18,5 @@ mod paths;
 mod process;
 mod proxies;
 mod public;
+mod sessions;
 mod websockets;

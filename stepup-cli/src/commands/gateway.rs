@@ -210,6 +210,11 @@ fn with_signals(mut builder: Builder, options: &GatewayOptions) -> Result<Builde
     match options.sessions.as_deref() {
         None => {}
         Some("memory") => builder = builder.sessions(Sessions::memory()),
+        Some(url) if url.contains("://") => {
+            let sessions = Sessions::redis(url).map_err(Failure::other)?;
+            let replicas = options.session_replicas.unwrap_or(0).into();
+            builder = builder.sessions(sessions.replicas(replicas));
+        }
         Some(path) => {
             builder = builder.sessions(Sessions::open(path).map_err(Failure::other)?);
         }

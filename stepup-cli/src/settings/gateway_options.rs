@@ -58,9 +58,12 @@ pub(crate) struct GatewayOptions {
     /// The origin of a web page that may read refusals (CORS): scheme, host and port; repeat it for several.
     #[arg(long, value_name = "ORIGIN", env = "STEPUP_ALLOW_ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<String>,
-    /// Keep notices about sessions: in this file, or in memory. Contracts with risk need it.
-    #[arg(long, value_name = "memory|FILE", env = "STEPUP_SESSIONS")]
+    /// Keep notices about sessions: in memory, in this file, or in Redis. Contracts with risk need it.
+    #[arg(long, value_name = "memory|FILE|URL", env = "STEPUP_SESSIONS")]
     pub(crate) sessions: Option<String>,
+    /// How many replicas of Redis must confirm a notice [default: 0].
+    #[arg(long, value_name = "NUMBER", env = "STEPUP_SESSION_REPLICAS")]
+    pub(crate) session_replicas: Option<u16>,
     /// Where to receive signals, at /signals/events and /signals/logout.
     #[arg(long, value_name = "ADDRESS", env = "STEPUP_SIGNALS", value_parser = listen_address)]
     pub(crate) signals: Option<SocketAddr>,
@@ -134,6 +137,7 @@ impl GatewayOptions {
             },
             tell: if self.tell.is_empty() { file.tell } else { self.tell },
             sessions: self.sessions.or(file.sessions),
+            session_replicas: self.session_replicas.or(file.session_replicas),
             signals: self.signals.or(file.signals),
             logout_audience: match self.logout_audience.is_empty() {
                 true => file.logout_audience,

@@ -3,11 +3,14 @@
 use crate::session::log::{NoticeFollower, NoticeLog, Retention, SessionsError};
 use crate::session::memory_log::MemoryLog;
 use crate::session::notice::{Notice, NoticeEffect, NoticeSource, NoticeTarget};
+use crate::support::clock::{Clock, SystemClock};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-const NOW: u64 = 1_800_000_000;
 const DAY: u64 = 24 * 3600;
+
+/// The system's time, because Redis assigns the times of its entries.
+static NOW: LazyLock<u64> = LazyLock::new(|| SystemClock.now());
 
 fn retention(notices: usize) -> Retention {
     Retention { seconds: DAY, notices }
@@ -41,15 +44,15 @@ fn json(notices: &[Notice]) -> BTreeSet<String> {
 
 /// Every follower reads every notice: those before it was created, and those after.
 async fn every_follower_reads_every_notice(log: Arc<dyn NoticeLog>) {
-    let first: Vec<Notice> = (0..30).map(|n| revoked(n, NOW)).collect();
+    let first: Vec<Notice> = (0..30).map(|n| revoked(n, *NOW)).collect();
     let mut early = log.follow();
     assert_eq!(read(&mut early).await, BTreeSet::new());
-    log.append(first.clone(), NOW).await.expect("written");
+    log.append(first.clone(), *NOW).await.expect("written");
     assert_eq!(read(&mut early).await, json(&first));
     let mut late = log.follow();
     assert_eq!(read(&mut late).await, json(&first));
-    let second = vec![account(NoticeEffect::Disabled, NOW), revoked("x", NOW - 5)];
-    log.append(second.clone(), NOW).await.expect("written");
+    let second = vec![account(NoticeEffect::Disabled, *NOW), revoked("x", *NOW - 5)];
+    log.append(second.clone(), *NOW).await.expect("written");
     for follower in [&mut early, &mut late] {
         assert_eq!(read(follower).await, json(&second));
         // A heartbeat, without notices.
@@ -59,19 +62,19 @@ async fn every_follower_reads_every_notice(log: Arc<dyn NoticeLog>) {
 
 /// At its limit a log refuses further notices and keeps those in force; notices that are over make room.
 async fn a_full_log_refuses_notices_and_drops_none_in_force(log: Arc<dyn NoticeLog>) {
-    let old: Vec<Notice> = (0..9).map(|n| revoked(n, NOW)).collect();
-    log.append(old.clone(), NOW).await.expect("written");
-    log.append(vec![account(NoticeEffect::Disabled, NOW)], NOW).await.expect("written");
-    let further = || vec![revoked("further", NOW)];
-    let refused = log.append(further(), NOW).await.expect_err("full");
+    let old: Vec<Notice> = (0..9).map(|n| revoked(n, *NOW)).collect();
+    log.append(old.clone(), *NOW).await.expect("written");
+    log.append(vec![account(NoticeEffect::Disabled, *NOW)], *NOW).await.expect("written");
+    let further = || vec![revoked("further", *NOW)];
+    let refused = log.append(further(), *NOW).await.expect_err("full");
     assert!(matches!(refused, SessionsError::Full { limit: 10 }), "{refused}");
-    let all = [&old[..], &[account(NoticeEffect::Disabled, NOW)]].concat();
+    let all = [&old[..], &[account(NoticeEffect::Disabled, *NOW)]].concat();
     assert_eq!(read(&mut log.follow()).await, json(&all));
-    let later = NOW + DAY + 70;
+    let later = *NOW + DAY + 70;
     let fresh = vec![revoked("fresh", later)];
     log.append(fresh.clone(), later).await.expect("room");
     // An account stays disabled.
-    let kept = [&fresh[..], &[account(NoticeEffect::Disabled, NOW)]].concat();
+    let kept = [&fresh[..], &[account(NoticeEffect::Disabled, *NOW)]].concat();
     let stored = read(&mut log.follow()).await;
     assert!(stored.is_superset(&json(&kept)), "{stored:?}");
     let enabled = account(NoticeEffect::Enabled, later);
@@ -91,7 +94,7 @@ async fn concurrent_writers_lose_nothing(log: Arc<dyn NoticeLog>) {
         let log = Arc::clone(&log);
         writers.spawn(async move {
             for n in 0..20 {
-                log.append(vec![revoked(format!("{writer}-{n}"), NOW)], NOW)
+                log.append(vec![revoked(format!("{writer}-{n}"), *NOW)], *NOW)
                     .await
                     .expect("written");
             }
@@ -131,7 +134,7 @@ mod redb {
         run(|retention| {
             number.set(number.get() + 1);
             let path = folder.path().join(format!("{}.redb", number.get()));
-            RedbLog::open(&path, retention, NOW).unwrap()
+            RedbLog::open(&path, retention, *NOW).unwrap()
         })
         .await;
     }
@@ -142,12 +145,12 @@ mod redb {
         let path = folder.path().join("sessions.redb");
         let mut all = Vec::new();
         for round in 0..3 {
-            let log = RedbLog::open(&path, retention(100), NOW).unwrap();
+            let log = RedbLog::open(&path, retention(100), *NOW).unwrap();
             assert_eq!(read(&mut log.follow()).await, json(&all));
-            let notice = revoked(round, NOW);
-            log.append(vec![notice.clone()], NOW).await.unwrap();
+            let notice = revoked(round, *NOW);
+            log.append(vec![notice.clone()], *NOW).await.unwrap();
             all.push(notice);
-            let second = RedbLog::open(&path, retention(100), NOW).unwrap_err();
+            let second = RedbLog::open(&path, retention(100), *NOW).unwrap_err();
             assert!(matches!(second, SessionsError::InUse(_)), "{second}");
         }
     }
@@ -156,13 +159,13 @@ mod redb {
     async fn an_emptied_a_truncated_and_a_foreign_file_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sessions.redb");
-        let log = RedbLog::open(&path, retention(2000), NOW).unwrap();
-        log.append((0..1000).map(|n| revoked(n, NOW)).collect(), NOW).await.unwrap();
+        let log = RedbLog::open(&path, retention(2000), *NOW).unwrap();
+        log.append((0..1000).map(|n| revoked(n, *NOW)).collect(), *NOW).await.unwrap();
         drop(log);
         let whole = fs::read(&path).unwrap();
         for length in [100, 4096, whole.len() / 2, whole.len() - 4096] {
             fs::write(&path, &whole[..length]).unwrap();
-            let error = RedbLog::open(&path, retention(2000), NOW);
+            let error = RedbLog::open(&path, retention(2000), *NOW);
             match error {
                 Err(SessionsError::File { .. } | SessionsError::Emptied(_)) => {}
                 Err(other) => panic!("{length}: {other}"),
@@ -171,11 +174,95 @@ mod redb {
             }
         }
         fs::write(&path, b"not a database").unwrap();
-        let error = RedbLog::open(&path, retention(10), NOW).unwrap_err();
+        let error = RedbLog::open(&path, retention(10), *NOW).unwrap_err();
         assert!(matches!(error, SessionsError::File { .. }), "{error}");
         fs::remove_file(&path).unwrap();
         drop(::redb::Database::create(&path).unwrap());
-        let error = RedbLog::open(&path, retention(10), NOW).unwrap_err();
+        let error = RedbLog::open(&path, retention(10), *NOW).unwrap_err();
         assert!(matches!(error, SessionsError::Emptied(_)), "{error}");
+    }
+}
+
+#[cfg(feature = "redis")]
+mod redis {
+    use super::*;
+    use crate::session::redis_log::RedisLog;
+    use crate::session::redis_server::RedisServers;
+    use std::cell::Cell;
+    use std::process::{Child, Command, Stdio};
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::sleep;
+
+    /// A Redis server, which stops when this is dropped.
+    struct Server {
+        process: Child,
+        url: String,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            drop(listener);
+            let process = Command::new("redis-server")
+                .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""])
+                .arg("--dir")
+                .arg(folder.path())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("redis-server starts; tests/run installs it");
+            while TcpStream::connect(address).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+            Self { process, url: format!("redis://{address}"), _folder: folder }
+        }
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs redis-server; tests/run installs it"]
+    async fn the_log_in_redis_conforms() {
+        let server = Server::start().await;
+        let number = Cell::new(0);
+        run(|retention| {
+            number.set(number.get() + 1);
+            let servers = RedisServers::parse(&server.url).unwrap();
+            RedisLog::new(servers, &format!("test-{}", number.get()), retention, 0)
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs redis-server; tests/run installs it"]
+    async fn two_logs_at_one_server_share_their_notices_and_unconfirmed_ones_are_reported() {
+        let server = Server::start().await;
+        let log = |replicas| {
+            let servers = RedisServers::parse(&server.url).unwrap();
+            RedisLog::new(servers, "shared", retention(100), replicas)
+        };
+        let (one, two) = (log(0), log(0));
+        let mut follower = two.follow();
+        assert_eq!(read(&mut follower).await, BTreeSet::new());
+        one.append(vec![revoked("a", *NOW)], *NOW).await.unwrap();
+        assert_eq!(read(&mut follower).await, json(&[revoked("a", *NOW)]));
+        // Without replicas, nothing is confirmed, and nothing was heard.
+        let strict = log(1);
+        let error = strict.append(vec![revoked("b", *NOW)], *NOW).await.unwrap_err();
+        assert!(
+            matches!(error, SessionsError::Unconfirmed { confirmed: 0, required: 1 }),
+            "{error}"
+        );
+        assert_eq!(read(&mut follower).await, json(&[revoked("b", *NOW)]));
+        let error = strict.follow().next().await.unwrap_err();
+        assert!(matches!(error, SessionsError::Unreachable(_)), "{error}");
     }
 }

@@ -102,6 +102,9 @@ pub enum SessionsError {
         /// How many must.
         required: usize,
     },
+    /// The URL of the log is not valid.
+    #[error("the URL of the session log is not valid: {0}")]
+    Url(String),
     /// The log cannot be reached.
     #[error("the session log cannot be reached: {0}")]
     Unreachable(String),

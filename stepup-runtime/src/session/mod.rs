@@ -12,6 +12,10 @@ mod memory_log;
 pub(crate) mod notice;
 #[cfg(feature = "redb")]
 mod redb_log;
+#[cfg(feature = "redis")]
+mod redis_log;
+#[cfg(feature = "redis")]
+mod redis_server;
 pub(crate) mod sessions;
 pub(crate) mod state;
 pub(crate) mod store;

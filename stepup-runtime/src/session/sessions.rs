@@ -4,6 +4,10 @@ use crate::session::log::{NoticeLog, Retention, SessionsError};
 use crate::session::memory_log::MemoryLog;
 #[cfg(feature = "redb")]
 use crate::session::redb_log::RedbLog;
+#[cfg(feature = "redis")]
+use crate::session::redis_log::RedisLog;
+#[cfg(feature = "redis")]
+use crate::session::redis_server::RedisServers;
 #[cfg(feature = "redb")]
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +37,10 @@ pub struct Sessions {
     pub(crate) longest_token: Duration,
     pub(crate) staleness: Duration,
     pub(crate) serve_standard_when_stale: bool,
+    #[cfg(feature = "redis")]
+    replicas: usize,
+    #[cfg(feature = "redis")]
+    redis_prefix: String,
 }
 
 /// Where a log is.
@@ -41,6 +49,8 @@ pub(crate) enum LogPlace {
     Memory,
     #[cfg(feature = "redb")]
     File(PathBuf),
+    #[cfg(feature = "redis")]
+    Redis(RedisServers),
 }
 
 impl Sessions {
@@ -65,6 +75,32 @@ impl Sessions {
         Ok(Self::new(LogPlace::File(path)))
     }
 
+    /// Keeps notices in Redis or Valkey, for several instances of an API: `redis://host:6379`, with TLS `rediss://…`. Name
+    /// several nodes of a cluster, `redis://one:7000,two:7000`, or the sentinels and their master,
+    /// `redis+sentinel://one:26379,two:26379/mymaster`.
+    ///
+    /// # Errors
+    /// [`SessionsError::Url`] if the URL is not valid. The servers are contacted by
+    /// [`Builder::build`](crate::Builder::build).
+    #[cfg(feature = "redis")]
+    pub fn redis(url: &str) -> Result<Self, SessionsError> {
+        Ok(Self::new(LogPlace::Redis(RedisServers::parse(url)?)))
+    }
+
+    /// Requires that this number of replicas confirms each notice in Redis: none by default. A notice that fewer confirm is
+    /// enforced, and reported as [`SessionsError::Unconfirmed`]. An instance whose master has fewer replicas stops to
+    /// serve sensitive endpoints, because another master may have taken over. Choose a majority of the replicas.
+    #[cfg(feature = "redis")]
+    pub fn replicas(self, number: usize) -> Self {
+        Self { replicas: number, ..self }
+    }
+
+    /// The prefix of the keys in Redis: `stepup` by default.
+    #[cfg(feature = "redis")]
+    pub fn redis_prefix(self, prefix: impl Into<String>) -> Self {
+        Self { redis_prefix: prefix.into(), ..self }
+    }
+
     fn new(place: LogPlace) -> Self {
         Self {
             place,
@@ -72,6 +108,10 @@ impl Sessions {
             longest_token: Duration::from_secs(24 * 3600),
             staleness: Duration::from_secs(5),
             serve_standard_when_stale: false,
+            #[cfg(feature = "redis")]
+            replicas: 0,
+            #[cfg(feature = "redis")]
+            redis_prefix: "stepup".into(),
         }
     }
 
@@ -110,6 +150,11 @@ impl Sessions {
             LogPlace::Memory => Arc::new(MemoryLog::new(retention)),
             #[cfg(feature = "redb")]
             LogPlace::File(path) => Arc::new(RedbLog::open(path, retention, now)?),
+            #[cfg(feature = "redis")]
+            LogPlace::Redis(servers) => {
+                let (prefix, replicas) = (&self.redis_prefix, self.replicas);
+                Arc::new(RedisLog::new(servers.clone(), prefix, retention, replicas))
+            }
         })
     }
 }

@@ -91,6 +91,7 @@ pub use request::head::RequestHead;
 pub use request::header_name::reads_as;
 pub use request::limits::RequestLimits;
 pub use request::overrides::OverrideCheck;
+pub use session::directory::SessionRecord;
 pub use session::log::SessionsError;
 pub use session::manager::{RiskManager, SessionManager};
 pub use session::notice::{InvalidNotice, Notice, NoticeEffect, NoticeSource, NoticeTarget};

@@ -16,6 +16,7 @@ pub mod log;
 pub mod paused_time;
 pub mod peers;
 pub mod proxy;
+pub mod redis;
 pub mod rotating_issuer;
 pub mod server;
 pub mod seven_arguments;

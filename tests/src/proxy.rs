@@ -388,7 +388,7 @@ async fn is_ready(kind: Kind, listen: SocketAddr) -> bool {
 /// A free port that no other call returns. It is below the dynamic ports (RFC 6335 §6): otherwise the system could
 /// assign it to a server of another test before the proxy uses it. Two Envoys would even share the port without an
 /// error.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
     loop {

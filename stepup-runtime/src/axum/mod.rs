@@ -11,6 +11,7 @@ mod metadata_routes;
 mod protect;
 pub(crate) mod request;
 pub(crate) mod routes;
+mod session_routes;
 mod signal_routes;
 pub(crate) mod state;
 #[cfg(feature = "testing")]

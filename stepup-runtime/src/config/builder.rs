@@ -263,6 +263,7 @@ impl Builder {
             clock: self.clock,
             sessions,
             signals,
+            session_routes_mounted: AtomicBool::new(false),
             limits: self.limits,
             token_places: self.token_places,
             allowed_origins,

@@ -9,10 +9,12 @@ use crate::enforcement::step_up::StepUp;
 use crate::refusal::{AcceptedSchemes, Cause, Misconfiguration, Refusal, Scheme, TokenError};
 use crate::request::credential::Credential;
 use crate::request::head::RequestHead;
+use crate::session::directory::Sighting;
 use crate::session::state::SessionStatus;
 use crate::token::cache::CacheMiss;
 use crate::token::verified::VerifiedToken;
 use crate::token::verifier::{UnconfirmedToken, Verification};
+use http::header::USER_AGENT;
 use std::sync::Arc;
 use stepup_contract::{Decision, Endpoint, Evidence, Trust, decide};
 
@@ -173,7 +175,10 @@ impl<'a> Request<'a> {
         verified: Result<Arc<VerifiedToken>, Cause>,
     ) -> Result<Principal, Refusal> {
         match verified {
-            Ok(token) => self.decide(credential, token),
+            Ok(token) => {
+                self.list_session(&token);
+                self.decide(credential, token)
+            }
             Err(cause) => Err(self.refuse(None, credential.scheme, cause)),
         }
     }
@@ -212,6 +217,15 @@ impl<'a> Request<'a> {
         };
         self.step_up.conclude(&self.context(Some(&token)), outcome)?;
         Ok(Principal::new(token, bound))
+    }
+
+    /// Lists the session of a token that was just verified.
+    fn list_session(&self, token: &VerifiedToken) {
+        let Some(sessions) = self.step_up.0.sessions.as_deref() else { return };
+        let user_agent = self.head.headers().get(USER_AGENT);
+        let user_agent = user_agent.and_then(|agent| agent.to_str().ok());
+        let sighting = Sighting { address: self.head.client(), user_agent };
+        sessions.directory.add(token, sighting, self.step_up.0.clock.now());
     }
 
     /// What happened to the token's session after it was issued. `None` without a session log.

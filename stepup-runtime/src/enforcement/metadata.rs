@@ -13,13 +13,28 @@ use stepup_contract::Contract;
 /// Where the metadata of a resource is found (RFC 9728 §3.1); the path of the resource follows.
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
+/// Whether this request is for a route of `session_routes`.
+fn is_session_route(head: &RequestHead<'_>) -> bool {
+    match *head.method() {
+        Method::GET | Method::HEAD => head.path() == "/sessions",
+        Method::DELETE => head
+            .path()
+            .strip_prefix("/sessions/")
+            .is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit())),
+        _ => false,
+    }
+}
+
 impl StepUp {
     /// Whether this request is for a route of Step-up itself, which needs no endpoint in the contract and no token: the
-    /// metadata of this API, if its address is configured; its contract, if that is published; and the routes that
-    /// receive signals, if they are mounted, because each signal is signed.
+    /// metadata of this API, if its address is configured; its contract, if that is published; the routes that receive
+    /// signals, if they are mounted, because each signal is signed; and those for sessions, which check the token.
     pub(crate) fn serves_publicly(&self, head: &RequestHead<'_>) -> bool {
         let signal = head.method() == Method::POST && SIGNAL_PATHS.contains(&head.path());
         if signal && self.0.signals.mounted.load(Ordering::Relaxed) {
+            return true;
+        }
+        if self.0.session_routes_mounted.load(Ordering::Relaxed) && is_session_route(head) {
             return true;
         }
         let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(head.method());

@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: Option<Arc<SessionStore>>,
     pub(crate) signals: SignalReceiver,
+    /// Whether `session_routes` were created.
+    pub(crate) session_routes_mounted: AtomicBool,
     pub(crate) limits: RequestLimits,
     pub(crate) token_places: TokenPlaces,
     pub(crate) allowed_origins: AllowedOrigins,

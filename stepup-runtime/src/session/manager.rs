@@ -1,6 +1,7 @@
 //! What an application does with sessions: end them, require a new authentication, lock and disable accounts, and report
 //! risk.
 
+use crate::session::directory::SessionRecord;
 use crate::session::log::SessionsError;
 use crate::session::notice::{Notice, NoticeEffect, NoticeSource, NoticeTarget};
 use crate::session::store::SessionStore;
@@ -92,6 +93,17 @@ impl<'a> SessionManager<'a> {
     /// If they are not durable, or one is not valid.
     pub async fn append(&self, notices: Vec<Notice>) -> Result<(), SessionsError> {
         self.store.ok_or(SessionsError::NotConfigured)?.append(notices, self.now).await
+    }
+
+    /// The sessions of a subject that this instance has seen and that have not ended, the latest first.
+    pub fn list(&self, issuer: &str, subject: &str) -> Vec<SessionRecord> {
+        let sessions = self.store.map(|store| store.sessions_of(issuer, subject, self.now));
+        sessions.unwrap_or_default()
+    }
+
+    /// How many sessions are not listed, because too many were seen.
+    pub fn unlisted(&self) -> u64 {
+        self.store.map_or(0, |store| store.directory.dropped())
     }
 
     /// How many sessions and subjects have notices in force.

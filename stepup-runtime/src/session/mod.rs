@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod conformance;
+pub(crate) mod directory;
 mod index;
 pub(crate) mod log;
 pub(crate) mod manager;

@@ -1,5 +1,6 @@
 //! The sessions of a running program: the log, the state in memory that follows it, and when the log was last heard from.
 
+use crate::session::directory::{SessionDirectory, SessionRecord};
 use crate::session::index::NoticeIndex;
 use crate::session::log::{Batch, NoticeFollower, NoticeLog, Retention, SessionsError};
 use crate::session::notice::{Notice, NoticeEffect};
@@ -7,7 +8,7 @@ use crate::session::sessions::Sessions;
 use crate::session::state::SessionStatus;
 use crate::support::clock::Clock;
 use crate::support::error_chain::ErrorChain;
-use crate::token::identity::TokenIdentity;
+use crate::token::identity::{IdentityKey, TokenIdentity};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use tokio::time::{Instant, sleep};
 /// The time between two attempts to read a log that has failed.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How long a log may be unreachable at the start.
+const LONGEST_START: Duration = Duration::from_secs(5);
+
 /// The time between two searches for states that can be forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -25,6 +29,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) struct SessionStore {
     log: Arc<dyn NoticeLog>,
     index: NoticeIndex,
+    pub(crate) directory: SessionDirectory,
     retention: Retention,
     started: Instant,
     /// When the log was last heard from, in milliseconds after the start.
@@ -55,6 +60,7 @@ impl SessionStore {
         let store = Arc::new(Self {
             log,
             index: NoticeIndex::default(),
+            directory: SessionDirectory::default(),
             retention: sessions.retention(),
             started: Instant::now(),
             heard: AtomicU64::new(0),
@@ -62,7 +68,21 @@ impl SessionStore {
             serve_standard_when_stale: sessions.serve_standard_when_stale,
             task: OnceLock::new(),
         });
-        while !store.take(follower.next().await?) {}
+        let deadline = Instant::now() + LONGEST_START;
+        loop {
+            match follower.next().await {
+                Ok(batch) => {
+                    if store.take(batch) {
+                        break;
+                    }
+                }
+                // For example a failover at this moment.
+                Err(SessionsError::Unreachable(_)) if Instant::now() < deadline => {
+                    sleep(RETRY).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         store.forget_over(clock.now());
         let task = tokio::spawn(follow(Arc::downgrade(&store), follower, clock));
         store.task.get_or_init(|| task.abort_handle());
@@ -81,6 +101,7 @@ impl SessionStore {
 
     fn forget_over(&self, now: u64) {
         self.index.forget_over(now, self.retention.seconds);
+        self.directory.forget_before(now.saturating_sub(self.retention.seconds));
     }
 
     /// Whether the log was heard from recently.
@@ -97,6 +118,24 @@ impl SessionStore {
     /// Whether a token that was issued at this time can still be affected by notices that are kept.
     pub(crate) fn covers(&self, issued_at: Option<u64>, now: u64) -> bool {
         issued_at.is_some_and(|issued| now <= issued.saturating_add(self.retention.seconds))
+    }
+
+    /// The sessions of a subject that have not ended.
+    pub(crate) fn sessions_of(&self, issuer: &str, subject: &str, now: u64) -> Vec<SessionRecord> {
+        let key = IdentityKey::subject(issuer, subject, None);
+        let mut records = self.directory.of(key);
+        records.retain(|record| {
+            let identity = TokenIdentity {
+                session: Some(IdentityKey::session(issuer, &record.sid, None)),
+                session_at_client: None,
+                subject: key,
+                subject_at_client: None,
+                authenticated_at: record.last_authenticated.unwrap_or(record.first_seen),
+            };
+            let status = self.index.status(&identity, now);
+            !(status.revoked || status.disabled)
+        });
+        records
     }
 
     /// How many sessions and subjects have a state.

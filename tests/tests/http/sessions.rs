@@ -330,3 +330,56 @@ async fn a_revocation_in_a_file_survives_a_restart() {
     let missing = Sessions::open(folder.path().join("missing/sessions.redb"));
     assert!(matches!(missing, Err(SessionsError::File { .. })), "{missing:?}");
 }
+
+#[tokio::test]
+async fn users_list_and_end_their_own_sessions() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let contract = json!({"method": "GET", "path": "/profile", "security": {"step-up": false}});
+    let contract = Contract::parse(contract.to_string()).expect("a contract");
+    let clock = TestClock::system();
+    let builder = StepUp::builder().issuer(idp.issuer()).clock(clock.clone());
+    let step_up = builder.contract(contract).sessions(Sessions::memory());
+    let step_up = step_up.build().await.expect("built");
+    let app = routes![profile].merge(step_up.session_routes());
+    let server = Server::start(step_up.protect(app).with_state(step_up.clone())).await;
+    let token = |subject: &str, sid: &str| {
+        let token = idp.token().subject(subject).claim("sid", sid);
+        token.claim("amr", json!(["pwd"])).mint()
+    };
+    let (phone, laptop) = (token("alice", "phone"), token("alice", "laptop"));
+    let (bob, without) = (token("bob", "bobs"), idp.token().mint());
+    for token in [&phone, &bob, &without] {
+        assert_eq!(server.call("GET", "/profile", Some(token)).await.status, 200);
+    }
+    clock.advance(5);
+    let list = async |token: &str| {
+        let answer = server.call("GET", "/sessions", Some(token)).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
+        answer.json()["sessions"].as_array().expect("a list").clone()
+    };
+    let sessions = list(&laptop).await;
+    assert_eq!(sessions.len(), 2, "{sessions:?}");
+    assert_eq!((&sessions[0]["current"], &sessions[1]["current"]), (&json!(true), &json!(false)));
+    assert_eq!(sessions[1]["amr"], json!(["pwd"]));
+    assert_eq!(
+        sessions[0]["first_seen"].as_u64(),
+        sessions[1]["last_seen"].as_u64().map(|t| t + 5)
+    );
+    assert!(!sessions[0].to_string().contains("laptop"), "the sid is not revealed");
+    // Only one's own sessions can be ended.
+    let path = |session: &serde_json::Value| {
+        format!("/sessions/{}", session["id"].as_str().expect("an id"))
+    };
+    let phones = path(&sessions[1]);
+    assert_eq!(server.call("DELETE", &phones, Some(&bob)).await.status, 404);
+    assert_eq!(server.call("DELETE", &phones, None).await.status, 401);
+    assert_eq!(server.call("DELETE", "/sessions/x", Some(&laptop)).await.status, 403, "unlisted");
+    assert_eq!(server.call("GET", "/profile", Some(&phone)).await.status, 200);
+    assert_eq!(server.call("DELETE", &phones, Some(&laptop)).await.status, 204);
+    assert_revoked(&server.call("GET", "/profile", Some(&phone)).await);
+    assert_eq!(list(&laptop).await.len(), 1);
+    assert_eq!(server.call("DELETE", &phones, Some(&laptop)).await.status, 404, "already ended");
+    assert_eq!(server.call("GET", "/sessions", Some(&phone)).await.status, 401);
+    let of_bob = step_up.sessions().list(idp.url(), "bob");
+    assert_eq!((of_bob.len(), of_bob[0].sid.as_str()), (1, "bobs"));
+}

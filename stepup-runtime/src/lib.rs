@@ -81,6 +81,7 @@ pub use enforcement::enforceability::{Capabilities, unenforceable};
 pub use enforcement::enforcement_future::Enforcement;
 pub use enforcement::principal::Principal;
 pub use enforcement::protected_resource::ResourceError;
+pub use enforcement::risk_source::{RiskFuture, RiskSource};
 pub use enforcement::step_up::StepUp;
 pub use refusal::{
     Cause, Denial, InvalidRequest, Misconfiguration, ProofError, Refusal, TokenError,

@@ -113,10 +113,10 @@ fn check<'a>(step_up: StepUp, slot: &'static Slot, parts: &'a mut Parts) -> Enfo
             Enforcement::ready(Ok(()))
         }
         Progress::Done(Err(refusal)) => Enforcement::ready(Err(refusal)),
-        Progress::NeedsIssuer(token) => Enforcement::waiting(async move {
+        Progress::Waits(waiting) => Enforcement::waiting(async move {
             let proof = parts.extensions.get::<VerifiedProof>();
             let head = request_head(parts);
-            let principal = step_up.enforce_with_issuer(endpoint, head, proof, token).await?;
+            let principal = step_up.enforce_waiting(endpoint, head, proof, waiting).await?;
             attach(principal, parts);
             Ok(())
         }),

@@ -7,6 +7,7 @@ use crate::dpop::proof::ProofVerifier;
 use crate::enforcement::allowed_origins::AllowedOrigins;
 use crate::enforcement::enforceability::{Capabilities, unenforceable};
 use crate::enforcement::protected_resource::ProtectedResource;
+use crate::enforcement::risk_source::{LimitedRiskSource, RiskSource};
 use crate::enforcement::step_up::{Inner, StepUp};
 use crate::issuer::trusted::TrustedIssuer;
 use crate::refusal::Scheme;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use stepup_contract::collect::linked_base;
-use stepup_contract::{Contract, Finding, Severity};
+use stepup_contract::{Contract, Finding, RiskLevel, Severity};
 use tokio::runtime::Handle;
 
 /// Builds a [`StepUp`].
@@ -33,6 +34,7 @@ pub struct Builder {
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
     sessions: Option<Sessions>,
+    risk_source: Option<LimitedRiskSource>,
     transmitters: Vec<Transmitter>,
     logout_audiences: Vec<String>,
     strict_routes: bool,
@@ -55,6 +57,7 @@ impl StepUp {
             issuers: Vec::new(),
             clock: Arc::new(SystemClock),
             sessions: None,
+            risk_source: None,
             transmitters: Vec::new(),
             logout_audiences: Vec::new(),
             strict_routes: false,
@@ -140,6 +143,20 @@ impl Builder {
     /// subject.
     pub fn sessions(mut self, sessions: Sessions) -> Self {
         self.sessions = Some(sessions);
+        self
+    }
+
+    /// Asks the application for the risk of each request to an endpoint with `risk`. If the source fails, or takes longer
+    /// than the time limit, the request counts as `on_failure`, or without it as the endpoint's `step_up` level. Needs
+    /// [`sessions`](Self::sessions).
+    pub fn risk_source(
+        mut self,
+        source: impl RiskSource,
+        time_limit: Duration,
+        on_failure: Option<RiskLevel>,
+    ) -> Self {
+        self.risk_source =
+            Some(LimitedRiskSource { source: Arc::new(source), time_limit, on_failure });
         self
     }
 
@@ -262,6 +279,7 @@ impl Builder {
             verifier: TokenVerifier::new(trusted, introspector, self.token_cache),
             clock: self.clock,
             sessions,
+            risk: self.risk_source,
             signals,
             session_routes_mounted: AtomicBool::new(false),
             limits: self.limits,

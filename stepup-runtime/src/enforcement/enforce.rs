@@ -16,7 +16,7 @@ use crate::token::verified::VerifiedToken;
 use crate::token::verifier::{UnconfirmedToken, Verification};
 use http::header::USER_AGENT;
 use std::sync::Arc;
-use stepup_contract::{Decision, Endpoint, Evidence, Trust, decide};
+use stepup_contract::{Decision, Endpoint, Evidence, RiskLevel, Trust, decide};
 
 impl StepUp {
     /// Enforces an endpoint's requirement on a request's head. The body is not read. The result is ready at once, unless
@@ -39,8 +39,8 @@ impl StepUp {
     ) -> Enforcement<'a, Option<Principal>> {
         match self.enforce_now(endpoint, head, proof) {
             Progress::Done(result) => Enforcement::ready(result),
-            Progress::NeedsIssuer(token) => Enforcement::waiting(async move {
-                self.enforce_with_issuer(endpoint, head, proof, token).await.map(Some)
+            Progress::Waits(waiting) => Enforcement::waiting(async move {
+                self.enforce_waiting(endpoint, head, proof, waiting).await.map(Some)
             }),
         }
     }
@@ -75,27 +75,35 @@ impl StepUp {
         let request = Request { step_up: self, endpoint, head, verified_proof };
         match request.enforce_now() {
             Progress::Done(result) => result,
-            Progress::NeedsIssuer(token) => {
-                self.enforce_with_issuer(endpoint, head, verified_proof, token).await.map(Some)
+            Progress::Waits(waiting) => {
+                self.enforce_waiting(endpoint, head, verified_proof, waiting).await.map(Some)
             }
         }
     }
 
-    /// Verifies a token with the help of its issuer, then enforces.
-    pub(crate) async fn enforce_with_issuer(
+    /// Enforces what needs to wait: for the issuer of the token, or for the application's estimate of the risk.
+    pub(crate) async fn enforce_waiting(
         &self,
         endpoint: &Endpoint,
         head: RequestHead<'_>,
         verified_proof: Option<&VerifiedProof>,
-        token: UnconfirmedToken,
+        waiting: Waiting,
     ) -> Result<Principal, Refusal> {
         let request = Request { step_up: self, endpoint, head, verified_proof };
-        let credential = request.credential()?;
-        let now = self.0.clock.now();
-        let client = head.client();
-        let verified =
-            self.0.verifier.verify_with_issuer(credential.token, token, client, now).await;
-        request.conclude_verification(&credential, verified)
+        let progress = match waiting {
+            Waiting::ForIssuer(token) => {
+                let credential = request.credential()?;
+                let (now, client) = (self.0.clock.now(), head.client());
+                let verifier = &self.0.verifier;
+                let verified = verifier.verify_with_issuer(credential.token, token, client, now);
+                request.conclude_verification(&credential, verified.await)?
+            }
+            Waiting::ForRisk(caller) => Checked::NeedsRisk(caller),
+        };
+        match progress {
+            Checked::Decided(principal) => Ok(principal),
+            Checked::NeedsRisk(caller) => request.decide_with_estimate(caller).await,
+        }
     }
 }
 
@@ -103,8 +111,31 @@ impl StepUp {
 pub(crate) enum Progress {
     /// To its end: the caller, or `None` at a public endpoint.
     Done(Result<Option<Principal>, Refusal>),
-    /// To a token that only its issuer can confirm.
-    NeedsIssuer(UnconfirmedToken),
+    /// To something that takes time.
+    Waits(Waiting),
+}
+
+/// What enforcement waits for.
+pub(crate) enum Waiting {
+    /// The issuer of the token, which alone can confirm it.
+    ForIssuer(UnconfirmedToken),
+    /// The application's estimate of the risk.
+    ForRisk(CheckedCaller),
+}
+
+/// A caller whose token is valid and in use by its holder, and whose session has not ended.
+pub(crate) struct CheckedCaller {
+    token: Arc<VerifiedToken>,
+    bound: bool,
+    status: Option<SessionStatus>,
+}
+
+/// How far the checks of a verified token get without waiting.
+enum Checked {
+    /// The caller may call the endpoint.
+    Decided(Principal),
+    /// The application has to estimate the risk first.
+    NeedsRisk(CheckedCaller),
 }
 
 /// One request at one endpoint.
@@ -123,7 +154,7 @@ impl<'a> Request<'a> {
             Err(refusal) => return Progress::Done(Err(refusal)),
         };
         match self.step_up.0.verifier.cached(credential.token) {
-            Ok(token) => Progress::Done(self.decide(&credential, token).map(Some)),
+            Ok(token) => self.progress(self.check(&credential, token)),
             Err(miss) => self.verify_now(&credential, miss),
         }
     }
@@ -163,9 +194,17 @@ impl<'a> Request<'a> {
         let now = self.step_up.0.clock.now();
         match self.step_up.0.verifier.verify_now(credential.token, miss, now) {
             Verification::Done(verified) => {
-                Progress::Done(self.conclude_verification(credential, verified).map(Some))
+                self.progress(self.conclude_verification(credential, verified))
             }
-            Verification::NeedsIssuer(token) => Progress::NeedsIssuer(token),
+            Verification::NeedsIssuer(token) => Progress::Waits(Waiting::ForIssuer(token)),
+        }
+    }
+
+    fn progress(&self, checked: Result<Checked, Refusal>) -> Progress {
+        match checked {
+            Ok(Checked::Decided(principal)) => Progress::Done(Ok(Some(principal))),
+            Ok(Checked::NeedsRisk(caller)) => Progress::Waits(Waiting::ForRisk(caller)),
+            Err(refusal) => Progress::Done(Err(refusal)),
         }
     }
 
@@ -173,22 +212,22 @@ impl<'a> Request<'a> {
         &self,
         credential: &Credential<'_>,
         verified: Result<Arc<VerifiedToken>, Cause>,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Checked, Refusal> {
         match verified {
             Ok(token) => {
                 self.list_session(&token);
-                self.decide(credential, token)
+                self.check(credential, token)
             }
             Err(cause) => Err(self.refuse(None, credential.scheme, cause)),
         }
     }
 
-    /// Decides with a verified token, at the current time: the verification may have taken a while.
-    fn decide(
+    /// Checks a verified token at the current time, because the verification may have taken a while, and decides.
+    fn check(
         &self,
         credential: &Credential<'_>,
         token: Arc<VerifiedToken>,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Checked, Refusal> {
         let now = self.step_up.0.clock.now();
         // The token determines the scheme in which it must be presented.
         let must_be_bound = token.bound_to.is_some() || token.issuer.dpop_required;
@@ -199,11 +238,46 @@ impl<'a> Request<'a> {
         });
         let standing = bound.and_then(|bound| Ok((bound, self.session_status(&token, now)?)));
         let (bound, status) = standing.map_err(|cause| self.refuse(Some(&token), scheme, cause))?;
+        let caller = CheckedCaller { token, bound, status };
+        let estimates = self.endpoint.requirement.risk.is_some() && self.step_up.0.risk.is_some();
+        if estimates {
+            return Ok(Checked::NeedsRisk(caller));
+        }
+        self.decide(caller, None, now).map(Checked::Decided)
+    }
+
+    /// Decides with the application's estimate of the risk.
+    async fn decide_with_estimate(&self, caller: CheckedCaller) -> Result<Principal, Refusal> {
+        let principal = Principal::new(Arc::clone(&caller.token), caller.bound);
+        let mut estimate = None;
+        if let (Some(risk), Some(rule)) = (&self.step_up.0.risk, self.endpoint.requirement.risk) {
+            estimate = Some(risk.risk(self.head, &principal, rule).await);
+        }
+        // Meanwhile the token may have expired, or its session may have ended.
+        let now = self.step_up.0.clock.now();
+        let CheckedCaller { token, bound, .. } = caller;
+        let status = token.check_times(now).map_err(Cause::from);
+        let status = status.and_then(|()| self.session_status(&token, now));
+        let scheme = Scheme::for_binding(bound);
+        let status = status.map_err(|cause| self.refuse(Some(&token), scheme, cause))?;
+        self.decide(CheckedCaller { token, bound, status }, estimate, now)
+    }
+
+    /// Decides. The higher of the session's risk and the estimated one counts.
+    fn decide(
+        &self,
+        CheckedCaller { token, bound, status }: CheckedCaller,
+        estimate: Option<RiskLevel>,
+        now: u64,
+    ) -> Result<Principal, Refusal> {
+        let must_be_bound = token.bound_to.is_some() || token.issuer.dpop_required;
         // The token is valid, so its caller may learn what the endpoint requires.
         let requirement = &self.endpoint.requirement;
         let after = status.and_then(|status| status.reauthenticate_after);
         let evidence = Evidence::of(&token.authentication).bound(bound);
-        let evidence = evidence.risk(status.map(|status| status.risk)).reauthenticate_after(after);
+        let evidence = evidence
+            .risk(status.map(|status| status.risk).max(estimate))
+            .reauthenticate_after(after);
         let outcome = match decide(requirement, &evidence, now) {
             Decision::Allow => Ok(()),
             Decision::Refuse(reason) => {

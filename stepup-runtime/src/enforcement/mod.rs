@@ -15,5 +15,6 @@ pub(crate) mod metadata;
 pub(crate) mod outcome;
 pub(crate) mod principal;
 pub(crate) mod protected_resource;
+pub(crate) mod risk_source;
 pub(crate) mod step_up;
 mod step_up_report;

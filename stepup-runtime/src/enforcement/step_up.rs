@@ -3,6 +3,7 @@
 use crate::dpop::proof::ProofVerifier;
 use crate::enforcement::allowed_origins::AllowedOrigins;
 use crate::enforcement::protected_resource::ProtectedResource;
+use crate::enforcement::risk_source::LimitedRiskSource;
 use crate::refusal::Scheme;
 use crate::request::credential::TokenPlaces;
 use crate::request::limits::RequestLimits;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) verifier: TokenVerifier,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: Option<Arc<SessionStore>>,
+    pub(crate) risk: Option<LimitedRiskSource>,
     pub(crate) signals: SignalReceiver,
     /// Whether `session_routes` were created.
     pub(crate) session_routes_mounted: AtomicBool,

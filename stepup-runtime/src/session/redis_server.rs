@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The time limits for a connection, and for a response. A follower waits for up to a second for further notices.
 const CONNECT_TIME: Duration = Duration::from_secs(1);
-const RESPONSE_TIME: Duration = Duration::from_secs(3);
+const RESPONSE_TIME: Duration = Duration::from_secs(2);
 
 /// The most redirects to another node of a cluster.
 const REDIRECTS: usize = 4;

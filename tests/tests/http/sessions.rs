@@ -5,7 +5,8 @@ use serde_json::json;
 use std::time::Duration;
 use stepup_runtime::testing::{TestClock, TestIssuer, TestToken};
 use stepup_runtime::{
-    BuildError, Contract, NoticeTarget, RiskLevel, Sessions, SessionsError, StepUp, routes, step_up,
+    BuildError, Contract, NoticeTarget, Principal, RequestHead, RiskFuture, RiskLevel, RiskSource,
+    Sessions, SessionsError, StepUp, routes, step_up,
 };
 use stepup_tests::server::{Answer, Server};
 
@@ -382,4 +383,57 @@ async fn users_list_and_end_their_own_sessions() {
     assert_eq!(server.call("GET", "/sessions", Some(&phone)).await.status, 401);
     let of_bob = step_up.sessions().list(idp.url(), "bob");
     assert_eq!((of_bob.len(), of_bob[0].sid.as_str()), (1, "bobs"));
+}
+
+/// What the application says about the risk of a request: a header, which may also make it fail or hang.
+struct Stated;
+
+impl RiskSource for Stated {
+    fn risk<'a>(&'a self, request: RequestHead<'a>, caller: &'a Principal) -> RiskFuture<'a> {
+        let stated = request.headers().get("x-risk").and_then(|value| value.to_str().ok());
+        let stated = stated.unwrap_or("low").to_owned();
+        Box::pin(async move {
+            assert_eq!(caller.subject(), "alice");
+            if stated == "hang" {
+                std::future::pending::<()>().await;
+            }
+            Ok(stated.parse::<RiskLevel>()?)
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_applications_own_risk_counts_if_it_is_higher_and_a_failure_counts_as_configured() {
+    // Without a configured level, the endpoint's level of step-up counts.
+    for (on_failure, weak, strong) in
+        [(None, 401, 200), (Some(RiskLevel::High), 403, 403), (Some(RiskLevel::Low), 200, 200)]
+    {
+        let idp = TestIssuer::start().await.expect("an issuer");
+        let builder = StepUp::builder().issuer(idp.issuer()).sessions(Sessions::memory());
+        let builder = builder.risk_source(Stated, Duration::from_millis(100), on_failure);
+        let step_up = builder.build().await.expect("built");
+        let server = Server::start(routes![risky, pay].with_state(step_up.clone())).await;
+        let token = |amr: &str| idp.token().claim("amr", json!([amr])).claim("sid", "s").mint();
+        let call = async |risk: &str| {
+            let mut statuses = [0; 2];
+            for (status, token) in statuses.iter_mut().zip([token("pwd"), token("mfa")]) {
+                let request = reqwest::Client::new().post(server.url("/risky"));
+                *status =
+                    Answer::of(request.bearer_auth(token).header("x-risk", risk)).await.status;
+            }
+            statuses
+        };
+        assert_eq!(call("low").await, [200, 200]);
+        assert_eq!(call("medium").await, [401, 200]);
+        assert_eq!(call("high").await, [403, 403]);
+        assert_eq!(call("unreadable").await, [weak, strong], "{on_failure:?}");
+        assert_eq!(call("hang").await, [weak, strong], "{on_failure:?}");
+        let session = NoticeTarget::session(idp.url(), "s");
+        step_up.risk().report(session, RiskLevel::Medium, "").await.expect("durable");
+        assert_eq!(call("low").await, [401, 200]);
+        assert_eq!(call("high").await, [403, 403]);
+        // Other endpoints do not ask.
+        let answer = server.call("POST", "/pay", Some(&token("mfa"))).await;
+        assert_eq!(answer.status, 200);
+    }
 }

@@ -145,6 +145,22 @@ impl Browser {
         }
     }
 
+    /// Ends the session at the provider (OpenID Connect RP-Initiated Logout).
+    ///
+    /// # Panics
+    /// If the provider refuses.
+    pub async fn log_out(&self, id_token: &str) {
+        let url = format!("{}/session/end", self.issuer);
+        let request = self.http.get(&url).query(&[("id_token_hint", id_token)]);
+        let page = request.send().await.expect("an answer").text().await.expect("a page");
+        let (_, rest) = page.split_once("name=\"xsrf\" value=\"").expect("a form");
+        let (xsrf, _) = rest.split_once('"').expect("a value");
+        let form = [("xsrf", xsrf), ("logout", "yes")];
+        let request = self.http.post(format!("{url}/confirm")).form(&form);
+        let status = request.send().await.expect("an answer").status();
+        assert!(status.is_redirection(), "{status}");
+    }
+
     /// Revokes a token (RFC 7009).
     ///
     /// # Panics

@@ -33,10 +33,19 @@ impl OidcProvider {
     /// # Panics
     /// If it does not start.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Starts a provider that reports the end of each session to this URL (OpenID Connect Back-Channel Logout).
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with(logout_uri: &str) -> Self {
         let mut process = Command::new("node")
             .args(["--no-warnings", "provider.mjs"])
             .current_dir(folder("oidc"))
             .env("TOTP_SECRET", TOTP_SECRET)
+            .env("LOGOUT_URI", logout_uri)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -52,6 +52,11 @@ const build = () => new Provider(issuer, {
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
     introspection_signed_response_alg: 'ES256',
+    // Where the provider reports the end of a session.
+    ...(process.env.LOGOUT_URI && {
+      backchannel_logout_uri: process.env.LOGOUT_URI,
+      backchannel_logout_session_required: true,
+    }),
   }, {
     client_id: 'test-api',
     client_secret: 'test-secret',
@@ -62,12 +67,15 @@ const build = () => new Provider(issuer, {
     introspection_signed_response_alg: 'ES256',
   }],
   cookies: { keys: ['only-for-tests'] },
+  // By default the provider refuses to send logouts to loopback.
+  fetch: (url, { dispatcher: _, ...options }) => fetch(url, options),
   jwks: { keys },
   enabledJWA: {
     idTokenSigningAlgValues: ['ES256'],
     introspectionSigningAlgValues: ['ES256'],
   },
   features: {
+    backchannelLogout: { enabled: true },
     dPoP: { enabled: true },
     introspection: { enabled: true, allowedPolicy: (_ctx, client) => client.clientId === 'test-api' },
     jwtIntrospection: { enabled: true },
@@ -90,7 +98,7 @@ const build = () => new Provider(issuer, {
   // The authentication claims of the access token (RFC 9068 §2.2.1).
   extraTokenClaims({ oidc }) {
     const grant = oidc.entities.AuthorizationCode ?? oidc.entities.RefreshToken;
-    return grant && { acr: grant.acr, amr: grant.amr, auth_time: grant.authTime };
+    return grant && { acr: grant.acr, amr: grant.amr, auth_time: grant.authTime, sid: grant.sid };
   },
   findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   interactions: { policy, url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -109,6 +117,7 @@ const build = () => new Provider(issuer, {
 
 newKey();
 let provider = build();
+provider.on('backchannel.error', (_ctx, error) => console.error('a logout was not delivered:', error));
 let callback = provider.callback();
 
 async function interaction(req, res) {

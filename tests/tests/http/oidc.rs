@@ -2,12 +2,12 @@
 //! second factor, success, and another challenge once the login is too old.
 
 use axum::Router;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepup_runtime::testing::{AUDIENCE, TestAlgorithm, TestClock, TestHolder};
 use stepup_runtime::{
-    Introspection, Issuer, Method, Principal, StepUp, TokenCache, routes, step_up,
+    Introspection, Issuer, Method, Principal, Sessions, StepUp, TokenCache, routes, step_up,
 };
 use stepup_tests::browser::{AuthorizationRequest, Browser};
 use stepup_tests::command::workspace;
@@ -301,4 +301,46 @@ async fn the_documented_client_handles_refusals_and_stops_if_the_provider_cannot
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("the client understands a real API and a real provider"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs oidc-provider, which tests/run installs; run tests/run"]
+async fn a_logout_at_the_provider_ends_the_session_here() {
+    // The provider must know the address before it starts, and the API needs the provider.
+    let api = Arc::new(OnceLock::<StepUp>::new());
+    let receive = {
+        let api = Arc::clone(&api);
+        async move |body: axum::body::Bytes| {
+            let step_up = api.get().expect("it is set before the logout");
+            step_up.receive_logout(&body).await.map(axum::body::Body::from)
+        }
+    };
+    let signals = Router::new().route("/signals/logout", axum::routing::post(receive));
+    let signals = Server::start(signals).await;
+    let provider = OidcProvider::start_with(&signals.url("/signals/logout")).await;
+    let builder = StepUp::builder().issuer(issuer(&provider, AUDIENCE));
+    let builder = builder.sessions(Sessions::memory()).logout_audience("bank-app");
+    let step_up = builder.build().await.expect("built");
+    let routes = routes![profile, approve];
+    let server = Server::start(routes.with_state(step_up.clone())).await;
+    assert!(api.set(step_up).is_ok());
+
+    let (one, two) = (Browser::new(&provider), Browser::new(&provider));
+    let (tokens, _) = one.log_in(MFA, true).await;
+    let (others, _) = two.log_in(MFA, true).await;
+    let calls = async |token: &str| {
+        let profile = server.call("GET", "/user-profile", Some(token)).await.status;
+        (profile, server.call("POST", "/approve-transaction", Some(token)).await.status)
+    };
+    assert_eq!(
+        (calls(&tokens.access).await, calls(&others.access).await),
+        ((200, 200), (200, 200))
+    );
+    one.log_out(&tokens.id).await;
+    assert_eq!(calls(&tokens.access).await, (401, 401));
+    let answer = server.call("GET", "/user-profile", Some(&tokens.access)).await;
+    assert_eq!(answer.json()["detail"], "the session has ended; log in again");
+    assert_eq!(calls(&others.access).await, (200, 200), "another session of the same user");
+    let (again, _) = one.log_in(MFA, true).await;
+    assert_eq!(calls(&again.access).await, (200, 200), "a new session");
 }

@@ -18,6 +18,7 @@ mod oidc;
 mod protect;
 mod providers;
 mod public;
+mod session_file;
 mod session_logs;
 mod sessions;
 mod signals;

@@ -22,14 +22,14 @@ async fn instance(idp: &TestIssuer, sessions: Sessions) -> StepUp {
     builder.build().await.expect("built")
 }
 
-fn endpoint() -> Endpoint {
+pub(crate) fn endpoint() -> Endpoint {
     let security = json!({"step-up": true, "methods": ["mfa"]});
     let document = json!({"method": "POST", "path": "/pay", "security": security});
     Contract::parse(document.to_string()).expect("a contract").endpoints()[0].clone()
 }
 
 /// The status of a request with this token; 200 if it is allowed.
-async fn status(step_up: &StepUp, endpoint: &Endpoint, token: &str) -> u16 {
+pub(crate) async fn status(step_up: &StepUp, endpoint: &Endpoint, token: &str) -> u16 {
     let target = http::Uri::from_static("/pay");
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {token}").parse().expect("a header"));
@@ -38,7 +38,7 @@ async fn status(step_up: &StepUp, endpoint: &Endpoint, token: &str) -> u16 {
     outcome.map_or_else(|refusal| refusal.status().as_u16(), |_| 200)
 }
 
-fn token(idp: &TestIssuer, sid: &str) -> String {
+pub(crate) fn token(idp: &TestIssuer, sid: &str) -> String {
     idp.token().claim("amr", json!(["mfa"])).claim("sid", sid).mint()
 }
 

@@ -36,6 +36,8 @@ pub mod documentation {
     pub struct Gateways;
     #[doc = include_str!("../../docs/auth0.md")]
     pub struct Auth0;
+    #[doc = include_str!("../../docs/sessions.md")]
+    pub struct Sessions;
     #[doc = include_str!("../../docs/okta.md")]
     pub struct Okta;
 }

@@ -1,12 +1,12 @@
 //! Two endpoints, one of which requires step-up. Starts a development issuer in the same process, prints
-//! the contract, calls both endpoints over HTTP, and then serves them. `--once` exits after the calls, with
-//! status 0 only if every response was the expected one.
+//! the contract, calls both endpoints over HTTP, revokes the user's sessions, and then serves the endpoints. `--once` exits
+//! after the calls, with status 0 only if every response was the expected one.
 
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 use stepup_runtime::testing::TestIssuer;
-use stepup_runtime::{Contract, Principal, StepUp, routes, step_up};
+use stepup_runtime::{Contract, NoticeTarget, Principal, Sessions, StepUp, routes, step_up};
 use tokio::net::TcpListener;
 
 #[derive(Serialize, Deserialize)]
@@ -44,12 +44,15 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     println!("The contract:\n\n{}", contract.to_json());
 
     let idp = TestIssuer::start().await?;
-    let step_up = StepUp::builder().issuer(idp.issuer()).contract(contract).build().await?;
+    // In memory, because it is a demonstration; Sessions::open keeps revocations in a file.
+    let builder = StepUp::builder().issuer(idp.issuer()).contract(contract);
+    let step_up = builder.sessions(Sessions::memory()).build().await?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let server = tokio::spawn(async move { axum::serve(listener, app(step_up)).await });
+    let routes = app(step_up.clone());
+    let server = tokio::spawn(async move { axum::serve(listener, routes).await });
 
-    let as_expected = call_endpoints(&url, &idp).await?;
+    let as_expected = call_endpoints(&url, &idp).await? && revoke(&url, &idp, &step_up).await?;
     if std::env::args().any(|argument| argument == "--once") {
         return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -66,6 +69,28 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     server.await??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends all sessions of a user: a token that was good a moment ago is refused. Returns whether that was so.
+async fn revoke(
+    url: &str,
+    idp: &TestIssuer,
+    step_up: &StepUp,
+) -> Result<bool, Box<dyn std::error::Error>> {
+    let token = idp.token().subject("bob").mint();
+    let profile = || reqwest::Client::new().get(format!("{url}/user-profile")).bearer_auth(&token);
+    let before = profile().send().await?.status();
+    let bob = NoticeTarget::subject(idp.url(), "bob");
+    step_up.sessions().revoke(bob, "bob has lost his phone").await?;
+    let response = profile().send().await?;
+    let after = response.status();
+    println!(
+        "profile of bob: {}; after his sessions were revoked: {}",
+        before.as_u16(),
+        after.as_u16()
+    );
+    println!("    {}", response.text().await?);
+    Ok(before == 200 && after == 401)
 }
 
 /// Calls both endpoints with three kinds of tokens. Returns whether every response was the expected one.

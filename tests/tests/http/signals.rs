@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use stepup_runtime::testing::{TestClock, TestIssuer, TestToken};
 use stepup_runtime::{
-    BuildError, Builder, Clock, Contract, Sessions, StepUp, Transmitter, routes, step_up,
+    BuildError, Builder, Clock, Contract, NoticeTarget, RiskLevel, Sessions, StepUp, Transmitter,
+    routes, step_up,
 };
+use stepup_tests::command::workspace;
 use stepup_tests::server::{Answer, Server};
 
 const AUDIENCE: &str = "https://api.test/signals";
@@ -329,4 +331,130 @@ async fn signals_need_a_session_log_and_a_reachable_transmitter() {
     let app = axum::Router::new().route("/signals/logout", axum::routing::post(async || "open"));
     let server = Server::start(step_up.protect(app)).await;
     assert_eq!(server.call("POST", "/signals/logout", None).await.status, 403);
+}
+
+/// A row of the table in `docs/sessions.md`: the event, the responses, and until when.
+type Row = [String; 4];
+
+fn documented_rows() -> Vec<Row> {
+    let page = std::fs::read_to_string(workspace().join("docs/sessions.md")).expect("the page");
+    let (_, table) = page.split_once("| event | standard |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let mut cells = row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned());
+        std::array::from_fn(|_| cells.next().expect("four cells"))
+    })
+    .collect()
+}
+
+impl Api {
+    /// Makes the event of a row happen.
+    async fn happen(&self, event: &str) {
+        let subject = NoticeTarget::subject(self.idp.url(), "alice");
+        let session = NoticeTarget::session(self.idp.url(), "s");
+        let (sessions, risk) = (self.step_up.sessions(), self.step_up.risk());
+        if let Some(caep) = event.strip_prefix("CAEP `") {
+            let (name, rest) = caep.split_once('`').expect("a name");
+            let details = match rest.split(',').next().unwrap_or_default().trim() {
+                "to HIGH" => json!({"current_level": "HIGH"}),
+                "to not-compliant" => json!({"current_status": "not-compliant"}),
+                _ if rest.contains("decrease") => json!({"change_direction": "decrease"}),
+                _ => json!({"change_type": "update"}),
+            };
+            let about = match rest.trim() {
+                "of a session" => {
+                    json!({"user": self.alice(), "session": {"format": "opaque", "id": "s"}})
+                }
+                _ => self.alice(),
+            };
+            let set = self.event(&format!("{CAEP}/{name}"), details, about);
+            assert_eq!(self.push(&set.mint()).await.status, 202, "{event}");
+        } else if let Some(risc) = event.strip_prefix("RISC `") {
+            let name = risc.trim_end_matches('`');
+            let set = self.event(&format!("{RISC}/{name}"), json!({}), self.alice());
+            assert_eq!(self.push(&set.mint()).await.status, 202, "{event}");
+        } else {
+            let logout = self.logout_token();
+            let done = match event {
+                "`sessions().revoke(session)`" => sessions.revoke(session, "").await,
+                "`sessions().revoke(subject)`" => sessions.revoke(subject, "").await,
+                "`sessions().revoke_others(subject, another session)`" => {
+                    sessions.revoke_others(subject, "another", "").await
+                }
+                "`sessions().require_reauthentication(subject)`" => {
+                    sessions.require_reauthentication(subject, "").await
+                }
+                "`sessions().lock(subject, seconds)`" => sessions.lock(subject, 60, "").await,
+                "`sessions().disable(subject)`" => sessions.disable(subject, "").await,
+                "`risk().report(session, High)`, with `risk(deny = \"high\")`" => {
+                    risk.report(session, RiskLevel::High, "").await
+                }
+                "back-channel logout with `sid`" => {
+                    assert_eq!(self.log_out(&logout.claim("sid", "s").mint()).await.status, 200);
+                    Ok(())
+                }
+                "back-channel logout with `sub` only" => {
+                    assert_eq!(self.log_out(&logout.mint()).await.status, 200);
+                    Ok(())
+                }
+                other => panic!("an unknown event in the table: {other}"),
+            };
+            done.expect("durable");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_happens_when_is_documented() {
+    let rows = documented_rows();
+    assert!(rows.len() >= 20, "{}", rows.len());
+    for [event, standard, sensitive, until] in &rows {
+        let api = Api::with_transmitter().await;
+        let path = if event.contains("risk(deny") { "/risky" } else { "/pay" };
+        let call = async |method: &str, path: &str, token: &str| {
+            let answer = api.server.call(method, path, Some(token)).await;
+            let step_up =
+                answer.parameter("error").as_deref() == Some("insufficient_user_authentication");
+            format!("{}{}", answer.status, if step_up { ", step-up" } else { "" })
+        };
+        let both = async |token: &str| {
+            [call("GET", "/profile", token).await, call("POST", path, token).await]
+        };
+        let allowed = ["200".to_owned(), "200".to_owned()];
+        let old = api.token("s");
+        assert_eq!(both(&old).await, allowed, "{event}");
+        api.happen(event).await;
+        assert_eq!(both(&old).await, [standard.clone(), sensitive.clone()], "{event}");
+        api.clock.advance(1);
+        let subject = NoticeTarget::subject(api.idp.url(), "alice");
+        let session = NoticeTarget::session(api.idp.url(), "s");
+        let relieved = match until.as_str() {
+            "" => old,
+            "for good" => {
+                assert_ne!(both(&api.token("s")).await, allowed, "{event}");
+                api.token("a new session")
+            }
+            "a later login" => {
+                assert_ne!(both(&old).await, allowed, "{event}");
+                api.token("s")
+            }
+            "the lock has ended" => {
+                api.clock.advance(60);
+                old
+            }
+            "it is enabled" => {
+                assert_ne!(both(&api.token("s")).await, allowed, "{event}");
+                api.step_up.sessions().enable(subject, "").await.expect("durable");
+                api.token("s")
+            }
+            "a lower report" => {
+                for target in [session, subject] {
+                    api.step_up.risk().report(target, RiskLevel::Low, "").await.expect("durable");
+                }
+                old
+            }
+            other => panic!("{event}: unknown end {other:?}"),
+        };
+        assert_eq!(both(&relieved).await, allowed, "{event}: {until}");
+    }
 }

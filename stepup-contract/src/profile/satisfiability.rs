@@ -18,6 +18,8 @@ pub struct Published {
     pub signing_algorithms: Option<Vec<String>>,
     /// `dpop_signing_alg_values_supported` (RFC 9449 §5.1).
     pub dpop_algorithms: Option<Vec<String>>,
+    /// `backchannel_logout_supported` (OpenID Connect Back-Channel Logout §2.1).
+    pub backchannel_logout: bool,
 }
 
 /// The severity of a finding.
@@ -324,6 +326,12 @@ impl Check<'_> {
         let Some(known) = self.published.claims.clone() else { return };
         let profile = self.profile;
         let [amr, acr, auth_time] = profile.claim_paths();
+        if self.published.backchannel_logout && !known.iter().any(|claim| claim == "sid") {
+            let problem = "the issuer sends logouts, and its `claims_supported` does not list `sid`: a logout that names \
+                           only a session would match no token";
+            let fix = "make sure that its access tokens contain `sid`, or that its logout tokens contain `sub` only";
+            self.find(Severity::Warning, None, problem.to_owned(), fix.to_owned());
+        }
         for (path, needs) in [
             (amr, &needs_amr as &dyn Fn(&Profile, &Endpoint) -> bool),
             (acr, &|profile, endpoint| asks_acr(endpoint) && !needs_amr(profile, endpoint)),

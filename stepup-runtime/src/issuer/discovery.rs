@@ -100,5 +100,7 @@ fn published(document: &Map<String, Value>) -> Published {
         claims: list("claims_supported"),
         signing_algorithms: list("id_token_signing_alg_values_supported"),
         dpop_algorithms: list("dpop_signing_alg_values_supported"),
+        backchannel_logout: document.get("backchannel_logout_supported")
+            == Some(&Value::Bool(true)),
     }
 }

@@ -64,6 +64,11 @@ pub(crate) struct Sighting<'a> {
     pub(crate) user_agent: Option<&'a str>,
 }
 
+/// The case of an e-mail address does not matter in practice.
+fn email_key(issuer: &str, email: &str) -> IdentityKey {
+    IdentityKey::subject(issuer, &email.to_lowercase(), None)
+}
+
 /// The sessions that this instance has seen.
 #[derive(Debug, Default)]
 pub(crate) struct SessionDirectory {
@@ -76,6 +81,23 @@ pub(crate) struct SessionDirectory {
 struct Sessions {
     of_subject: HashMap<IdentityKey, Vec<SessionRecord>>,
     number: usize,
+    /// The subject of each verified e-mail address, and when a token with it was last seen.
+    of_email: HashMap<IdentityKey, (String, u64)>,
+}
+
+/// The claims about an e-mail address (OpenID Connect Core §5.1).
+#[derive(serde::Deserialize)]
+struct EmailClaims {
+    email: Option<String>,
+    email_verified: Option<bool>,
+}
+
+impl EmailClaims {
+    /// The address in a token, if its issuer has verified it.
+    fn verified(token: &VerifiedToken) -> Option<String> {
+        let claims = serde_json::from_slice::<Self>(&token.claims).ok()?;
+        claims.email.filter(|_| claims.email_verified == Some(true))
+    }
 }
 
 impl SessionDirectory {
@@ -86,9 +108,16 @@ impl SessionDirectory {
 
     /// Adds the session of a token that was just verified, if the token names it.
     pub(crate) fn add(&self, token: &VerifiedToken, sighting: Sighting<'_>, now: u64) {
-        let Some(sid) = &token.session else { return };
+        let email = EmailClaims::verified(token);
         let mut sessions = self.sessions();
-        let Sessions { of_subject, number } = &mut *sessions;
+        let Sessions { of_subject, number, of_email } = &mut *sessions;
+        if let Some(email) = email {
+            let key = email_key(&token.issuer.name, &email);
+            if of_email.len() < MOST_SESSIONS || of_email.contains_key(&key) {
+                of_email.insert(key, (token.subject.clone(), now));
+            }
+        }
+        let Some(sid) = &token.session else { return };
         let known = of_subject.entry(token.identity().subject).or_default();
         let record = match known.iter_mut().find(|known| known.sid == *sid) {
             Some(record) => record,
@@ -127,6 +156,12 @@ impl SessionDirectory {
         }
     }
 
+    /// The subject whose token contained this verified e-mail address.
+    pub(crate) fn subject_of_email(&self, issuer: &str, email: &str) -> Option<String> {
+        let sessions = self.sessions();
+        sessions.of_email.get(&email_key(issuer, email)).map(|(subject, _)| subject.clone())
+    }
+
     /// The sessions of a subject, the one that was seen last first.
     pub(crate) fn of(&self, subject: IdentityKey) -> Vec<SessionRecord> {
         let mut records = self.sessions().of_subject.get(&subject).cloned().unwrap_or_default();
@@ -137,7 +172,8 @@ impl SessionDirectory {
     /// Forgets sessions that were last seen before this time.
     pub(crate) fn forget_before(&self, time: u64) {
         let mut sessions = self.sessions();
-        let Sessions { of_subject, number } = &mut *sessions;
+        let Sessions { of_subject, number, of_email } = &mut *sessions;
+        of_email.retain(|_, (_, seen)| *seen >= time);
         of_subject.retain(|_, records| {
             records.retain(|record| record.last_seen >= time);
             !records.is_empty()

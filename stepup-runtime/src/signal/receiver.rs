@@ -67,7 +67,9 @@ impl SignalReceiver {
             .transmitters
             .iter()
             .filter(|known| known.options.push_authorization.as_deref().is_none_or(authorized));
-        match security_event_token::read(token, authorized).await {
+        let subject_of_email =
+            |issuer: &str, email: &str| sessions.directory.subject_of_email(issuer, email);
+        match security_event_token::read(token, authorized, &subject_of_email).await {
             Ok(events) => self.accept(events, sessions, now).await,
             Err(TokenRefusal::Invalid(reason)) => event_error("invalid_request", reason),
             Err(TokenRefusal::Issuer) => {

@@ -4,7 +4,7 @@ use crate::jose::jws::Jws;
 use crate::refusal::Cause;
 use crate::session::notice::Notice;
 use crate::signal::event::{Meaning, event_time, meaning, notices, reason};
-use crate::signal::subject_identifier::targets;
+use crate::signal::subject_identifier::{SubjectMapping, targets};
 use crate::signal::transmitter::ConnectedTransmitter;
 use serde_json::{Map, Value};
 
@@ -35,6 +35,7 @@ pub(crate) struct Events {
 pub(crate) async fn read<'a>(
     token: &str,
     mut transmitters: impl Iterator<Item = &'a ConnectedTransmitter>,
+    subject_of_email: &(dyn Fn(&str, &str) -> Option<String> + Sync),
 ) -> Result<Events, TokenRefusal> {
     let jws = Jws::parse(token).map_err(|_| TokenRefusal::Invalid("not a signed JWT"))?;
     let text = |name: &str| jws.claims.get(name).and_then(Value::as_str);
@@ -68,7 +69,8 @@ pub(crate) async fn read<'a>(
         Some(Value::String(text)) => apples_events(text)?,
         _ => return Err(TokenRefusal::Invalid("it has no events")),
     };
-    Ok(read_events(&events, &jws.claims, transmitter))
+    let mapping = SubjectMapping { transmitter: &transmitter.options, subject_of_email };
+    Ok(read_events(&events, &jws.claims, mapping))
 }
 
 /// Apple's form: one event as JSON text, with its name in `type`.
@@ -82,7 +84,7 @@ fn apples_events(text: &str) -> Result<Map<String, Value>, TokenRefusal> {
 fn read_events(
     events: &Map<String, Value>,
     claims: &Map<String, Value>,
-    transmitter: &ConnectedTransmitter,
+    mapping: SubjectMapping<'_>,
 ) -> Events {
     let mut read = Events::default();
     for (uri, event) in events {
@@ -111,7 +113,7 @@ fn read_events(
             read.unreadable.push(unreadable("the event has no time"));
             continue;
         };
-        match targets(subject, &transmitter.options) {
+        match targets(subject, mapping) {
             Ok(targets) => {
                 let found = notices(&effects, &targets, at, &reason(uri, event));
                 if found.is_empty() {

@@ -13,9 +13,11 @@ pub(crate) enum SubjectError {
     #[error("the event names no subject")]
     Missing,
     #[error(
-        "the subject has a format that this API cannot map to a user, such as an e-mail address"
+        "the subject has a format that cannot be mapped to a user here, such as a phone number"
     )]
     Format,
+    #[error("no token with this verified e-mail address was seen here")]
+    UnknownEmail,
     #[error("the subject lacks a member of its format")]
     Incomplete,
     #[error(
@@ -26,10 +28,18 @@ pub(crate) enum SubjectError {
     TooMany,
 }
 
+/// What is needed to map identifiers to subjects.
+#[derive(Clone, Copy)]
+pub(crate) struct SubjectMapping<'a> {
+    pub(crate) transmitter: &'a Transmitter,
+    /// The subject of an issuer with a verified e-mail address, if a token contained the address.
+    pub(crate) subject_of_email: &'a (dyn Fn(&str, &str) -> Option<String> + Sync),
+}
+
 /// The sessions and subjects that an identifier names. A complex subject with a session names only that session.
 pub(crate) fn targets(
     subject: &Value,
-    transmitter: &Transmitter,
+    mapping: SubjectMapping<'_>,
 ) -> Result<Vec<NoticeTarget>, SubjectError> {
     let subject = subject.as_object().ok_or(SubjectError::Missing)?;
     let format = text(subject, "format").or_else(|| text(subject, "subject_type"));
@@ -42,7 +52,7 @@ pub(crate) fn targets(
             }
             // Aliases must not be nested (RFC 9493 §3.2.8). One that can be mapped is enough.
             let simple = aliases.iter().filter(|one| one["format"] != "aliases");
-            let found: Vec<_> = simple.map(|one| simple_target(one, transmitter)).collect();
+            let found: Vec<_> = simple.map(|one| simple_target(one, mapping)).collect();
             let known: Vec<_> = found.iter().flatten().cloned().collect();
             match found.into_iter().find_map(Result::err) {
                 Some(error) if known.is_empty() => Err(error),
@@ -50,26 +60,26 @@ pub(crate) fn targets(
                 _ => Ok(known),
             }
         }
-        Some("complex") => complex(subject, transmitter),
-        Some(_) => simple_target(&Value::Object(subject.clone()), transmitter).map(|one| vec![one]),
+        Some("complex") => complex(subject, mapping),
+        Some(_) => simple_target(&Value::Object(subject.clone()), mapping).map(|one| vec![one]),
         // Older transmitters do not name the format of a complex subject.
-        None => complex(subject, transmitter),
+        None => complex(subject, mapping),
     }
 }
 
 /// A complex subject: a session of a user, or the user.
 fn complex(
     subject: &Map<String, Value>,
-    transmitter: &Transmitter,
+    mapping: SubjectMapping<'_>,
 ) -> Result<Vec<NoticeTarget>, SubjectError> {
-    let user = subject.get("user").map(|user| simple_target(user, transmitter)).transpose();
+    let user = subject.get("user").map(|user| simple_target(user, mapping)).transpose();
     match (subject.get("session"), user) {
         (Some(session), user) => {
             let id = text(session.as_object().ok_or(SubjectError::Incomplete)?, "id");
             let id = id.ok_or(SubjectError::Incomplete)?;
             let user = user.ok().flatten();
             let issuer = user.as_ref().map(NoticeTarget::issuer);
-            let issuer = issuer.unwrap_or_else(|| transmitter.default_issuer());
+            let issuer = issuer.unwrap_or_else(|| mapping.transmitter.default_issuer());
             Ok(vec![NoticeTarget::session(issuer, id)])
         }
         (None, user) => Ok(vec![user?.ok_or(SubjectError::Missing)?]),
@@ -77,13 +87,22 @@ fn complex(
 }
 
 /// A subject that is not made of others.
-fn simple_target(subject: &Value, transmitter: &Transmitter) -> Result<NoticeTarget, SubjectError> {
+fn simple_target(
+    subject: &Value,
+    mapping: SubjectMapping<'_>,
+) -> Result<NoticeTarget, SubjectError> {
     let subject = subject.as_object().ok_or(SubjectError::Missing)?;
     let format = text(subject, "format").or_else(|| text(subject, "subject_type"));
     let needed = |name| text(subject, name).ok_or(SubjectError::Incomplete);
+    let SubjectMapping { transmitter, subject_of_email } = mapping;
     let (issuer, id) = match format.map(|format| format.replace('-', "_")).as_deref() {
-        Some("iss_sub") => (needed("iss")?, needed("sub")?),
-        Some("opaque") => (transmitter.default_issuer(), needed("id")?),
+        Some("iss_sub") => (needed("iss")?, needed("sub")?.to_owned()),
+        Some("opaque") => (transmitter.default_issuer(), needed("id")?.to_owned()),
+        Some("email") => {
+            let issuer = transmitter.default_issuer();
+            let subject = subject_of_email(issuer, needed("email")?);
+            (issuer, subject.ok_or(SubjectError::UnknownEmail)?)
+        }
         _ => return Err(SubjectError::Format),
     };
     if !transmitter.may_speak_for(issuer) {
@@ -104,7 +123,12 @@ mod tests {
     const IDP: &str = "https://idp.example";
 
     fn of(subject: Value) -> Result<Vec<NoticeTarget>, SubjectError> {
-        targets(&subject, &Transmitter::new(IDP, "aud"))
+        let transmitter = Transmitter::new(IDP, "aud");
+        let known = |issuer: &str, email: &str| {
+            (issuer == IDP && email == "alice@bank.example").then(|| "alice".to_owned())
+        };
+        let mapping = SubjectMapping { transmitter: &transmitter, subject_of_email: &known };
+        targets(&subject, mapping)
     }
 
     #[test]
@@ -130,7 +154,8 @@ mod tests {
                 ]}),
                 alice(),
             ),
-            (json!({"format": "email", "email": "a@b"}), Err(SubjectError::Format)),
+            (json!({"format": "email", "email": "alice@bank.example"}), alice()),
+            (json!({"format": "email", "email": "a@b"}), Err(SubjectError::UnknownEmail)),
             (json!({"format": "phone_number", "phone_number": "+1"}), Err(SubjectError::Format)),
             (json!({"format": "iss_sub", "sub": "alice"}), Err(SubjectError::Incomplete)),
             (json!({"format": "opaque", "id": ""}), Err(SubjectError::Incomplete)),

@@ -238,6 +238,16 @@ async fn an_unpublished_capability_is_a_warning() {
         |issuer| issuer.adjust(|profile| profile.amr_claim("https://api.example/amr")),
     )
     .await;
+    let mut logouts = full_metadata();
+    logouts["backchannel_logout_supported"] = json!(true);
+    assert_finds(
+        Warning,
+        &["does not list `sid`", "would match no token"],
+        json!({"step-up": false}),
+        logouts,
+        unchanged,
+    )
+    .await;
     published.as_object_mut().expect("an object").remove("dpop_signing_alg_values_supported");
     assert_finds(
         Warning,

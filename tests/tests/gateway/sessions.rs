@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use stepup_runtime::testing::TestIssuer;
+use stepup_runtime::{Endpoint, NoticeTarget, RequestHead, Sessions, StepUp};
 use stepup_tests::bank::issuer;
 use stepup_tests::gateways::Gateway;
+use stepup_tests::redis::RedisServer;
 use stepup_tests::server::Answer;
 
 const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -119,4 +122,54 @@ async fn incomplete_signal_settings_are_usage_errors() {
     let arguments = ["--signals", "127.0.0.1:0", "--logout-audience", "a"];
     let ended = Gateway::try_start(&plain, &issuer(idp.url()), None, &arguments).await;
     assert!(ended.expect_err("no log").contains("no session log"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server; tests/run installs it"]
+async fn a_gateway_and_two_apis_share_one_redis() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let redis = RedisServer::start(&[]).await;
+    let gateway = start(&idp, &redis.url()).await.expect("started");
+    let api = async || {
+        let sessions = Sessions::redis(&redis.url()).expect("a URL");
+        let builder = StepUp::builder().issuer(idp.issuer()).sessions(sessions);
+        builder.build().await.expect("built")
+    };
+    let (one, two) = (api().await, api().await);
+    let strong = |sid: &str| idp.token().claim("amr", json!(["mfa"])).claim("sid", sid).mint();
+    let of_api = async |step_up: &StepUp, token: &str| {
+        let (target, mut headers) = (http::Uri::from_static("/me"), http::HeaderMap::new());
+        headers.insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+        let head = RequestHead::new(&http::Method::GET, &target, &headers);
+        let endpoint = Endpoint::new("/me", stepup_runtime::Requirement::default());
+        let outcome = step_up.enforce(&endpoint, head).await;
+        outcome.map_or_else(|refusal| refusal.status().as_u16(), |_| 200)
+    };
+    let mut times = Vec::new();
+    for number in 0..50 {
+        let sid = format!("session-{number}");
+        let token = strong(&sid);
+        assert_eq!(check(&gateway, "GET", "/me", &token).await, 200);
+        assert_eq!((of_api(&one, &token).await, of_api(&two, &token).await), (200, 200));
+        // Every other session ends at the gateway, by a logout; the others end at an API.
+        let started = Instant::now();
+        if number % 2 == 0 {
+            let logout = idp.token().header("typ", "logout+jwt").claim("aud", "bank-app");
+            let logout = logout.claim("jti", "1").claim("sid", sid);
+            let logout = logout.claim("events", json!({LOGOUT: {}})).mint();
+            assert_eq!(log_out(&gateway, &logout).await, 200);
+        } else {
+            let session = NoticeTarget::session(idp.url(), sid);
+            one.sessions().revoke(session, "").await.expect("durable");
+        }
+        while check(&gateway, "GET", "/me", &token).await != 401
+            || of_api(&one, &token).await != 401
+            || of_api(&two, &token).await != 401
+        {
+            assert!(started.elapsed() < Duration::from_secs(5), "{number}");
+        }
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    println!("revoked everywhere after {:?} (median), {:?} (longest)", times[25], times[49]);
 }

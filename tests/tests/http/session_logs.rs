@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stepup_runtime::testing::TestIssuer;
@@ -94,6 +94,44 @@ async fn a_revocation_at_one_instance_is_enforced_at_the_others_while_requests_r
     let allowed = load.await.expect("no panic");
     let [p50, p99] = [50, 99].map(|percent| percentile(&mut times, percent));
     println!("revoked everywhere after {p50:?} (median), {p99:?} (p99); {allowed} other requests");
+}
+
+/// A popular client cache for Redis loses revocations that arrive while a value is being read.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server; tests/run installs it"]
+async fn no_revocation_is_lost_under_busy_readers() {
+    let idp = Arc::new(TestIssuer::start().await.expect("an issuer"));
+    let redis = RedisServer::start(&[]).await;
+    let sessions = || Sessions::redis(&redis.url()).expect("a URL");
+    let (one, two) = (instance(&idp, sessions()).await, instance(&idp, sessions()).await);
+    let endpoint = endpoint();
+    let tokens: Vec<String> = (0..1000).map(|number| token(&idp, &number.to_string())).collect();
+    let tokens = Arc::new(tokens);
+    let current = Arc::new(AtomicUsize::new(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (step_up, endpoint, stop) = (two.clone(), endpoint.clone(), Arc::clone(&stop));
+        let (tokens, current) = (Arc::clone(&tokens), Arc::clone(&current));
+        readers.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                let token = &tokens[current.load(Ordering::Relaxed)];
+                let _ = status(&step_up, &endpoint, token).await;
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    for number in 0..1000 {
+        current.store(number, Ordering::Relaxed);
+        let session = NoticeTarget::session(idp.url(), number.to_string());
+        one.sessions().revoke(session, "").await.expect("durable");
+    }
+    sleep(Duration::from_secs(1)).await;
+    stop.store(true, Ordering::Relaxed);
+    readers.join_all().await;
+    for (number, token) in tokens.iter().enumerate() {
+        assert_eq!(status(&two, &endpoint, token).await, 401, "{number}");
+    }
 }
 
 /// Revokes sessions at one instance until it is stopped.

@@ -239,7 +239,7 @@ async fn a_push_needs_the_configured_authorization() {
 async fn an_event_that_cannot_be_used_is_counted_and_does_not_block_others() {
     let api = Api::with_transmitter().await;
     let token = api.token("s");
-    let email = json!({"format": "email", "email": "alice@bank.example"});
+    let email = json!({"format": "email", "email": "bob@bank.example"});
     let foreign = json!({"format": "iss_sub", "iss": "https://other.example", "sub": "alice"});
     let revoked = format!("{CAEP}/session-revoked");
     for (number, subject) in [email, foreign, json!({"format": "odd"})].into_iter().enumerate() {
@@ -251,6 +251,23 @@ async fn an_event_that_cannot_be_used_is_counted_and_does_not_block_others() {
     let both = both.claim("events", json!({"https://example.com/odd": 1, revoked: {}})).mint();
     assert_eq!(api.push(&both).await.status, 202);
     assert_eq!(api.statuses(&token).await, [401; 3]);
+}
+
+#[tokio::test]
+async fn an_event_about_an_e_mail_address_is_about_the_subject_whose_token_contained_it() {
+    for (verified, expected) in [(json!(true), 401), (json!(false), 200), (json!("true"), 200)] {
+        let api = Api::with_transmitter().await;
+        let now = api.now();
+        let token = api.idp.token().claim("email", "Alice@bank.example");
+        let token = token.claim("email_verified", verified.clone()).claim("iat", now);
+        let token = token.claim("auth_time", now).mint();
+        assert_eq!(api.server.call("GET", "/profile", Some(&token)).await.status, 200);
+        let subject = json!({"format": "email", "email": "alice@bank.example"});
+        let set = api.event(&format!("{CAEP}/session-revoked"), json!({}), subject).mint();
+        assert_eq!(api.push(&set).await.status, 202);
+        let answer = api.server.call("GET", "/profile", Some(&token)).await;
+        assert_eq!(answer.status, expected, "{verified}");
+    }
 }
 
 #[tokio::test]

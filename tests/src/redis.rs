@@ -31,9 +31,10 @@ impl RedisServer {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port().port();
         let mut arguments = vec!["--port".to_owned(), port.to_string()];
-        arguments.extend(
-            ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"].map(str::to_owned),
-        );
+        // Otherwise a killed master may come back without its last writes, and its replicas would follow it.
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+        arguments.extend(["--bind", "127.0.0.1", "--save", ""].map(str::to_owned));
+        arguments.extend(durable.map(str::to_owned));
         arguments.extend(options.iter().map(|&option| option.to_owned()));
         Self::spawn("redis-server", port, arguments, folder).await
     }

@@ -32,7 +32,7 @@ async fn read(follower: &mut Box<dyn NoticeFollower>) -> BTreeSet<String> {
     loop {
         let batch = follower.next().await.expect("a log that can be read");
         all.extend(batch.notices.iter().map(|one| serde_json::to_string(one).expect("JSON")));
-        if batch.caught_up {
+        if batch.complete_at.is_some() {
             return all;
         }
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::time::Instant;
 
 /// A boxed future, because backends are chosen at run time.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,11 +32,12 @@ pub(crate) trait NoticeFollower: Send {
 }
 
 /// What a follower has read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) notices: Vec<Notice>,
-    /// Whether these were the last notices at the time of the call.
-    pub(crate) caught_up: bool,
+    /// If these were the last notices: when the log had no others. Every notice that was durable before this time has been
+    /// read.
+    pub(crate) complete_at: Option<Instant>,
 }
 
 /// How long and how many notices a log keeps.

@@ -9,7 +9,7 @@ use crate::token::identity::IdentityKey;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The shortest time between two searches for notices that are over, in seconds. A search reads the whole log.
 const SEARCH_INTERVAL: u64 = 60;
@@ -110,12 +110,13 @@ impl NoticeFollower for MemoryFollower {
                 // Without further notices, the batch is empty.
                 let _ = timeout(HEARTBEAT, self.latest.wait_for(|latest| *latest > position)).await;
             }
+            let complete_at = Some(Instant::now());
             let stored = self.log.stored();
             let after = self.position.unwrap_or(0);
             let notices = stored.notices.range(after + 1..).map(|(_, notice)| notice.clone());
             let notices = notices.collect();
             self.position = Some(stored.latest);
-            Ok(Batch { notices, caught_up: true })
+            Ok(Batch { notices, complete_at })
         })
     }
 }

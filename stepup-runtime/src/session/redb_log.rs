@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The notices as JSON, by number.
 const NOTICES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("notices");
@@ -327,6 +327,7 @@ struct RedbFollower {
 
 impl RedbFollower {
     fn read(&mut self) -> Result<Batch, SessionsError> {
+        let started = Instant::now();
         // Every notice up to this number is visible below, unless it was removed.
         let latest = *self.latest.borrow();
         let failed = |error: redb::Error| unusable(&self.log.path, error);
@@ -345,7 +346,7 @@ impl RedbFollower {
         }
         let caught_up = notices.len() < LARGEST_BATCH;
         self.position = Some(if caught_up { position.max(latest) } else { position });
-        Ok(Batch { notices, caught_up })
+        Ok(Batch { notices, complete_at: caught_up.then_some(started) })
     }
 }
 

@@ -4,15 +4,15 @@
 //! Followers read the stream with `XREAD BLOCK` on a connection of their own. After a failover they read everything again:
 //! the new master may lack entries, and may have others with smaller ids. What a follower already knows stays known.
 
-use crate::session::log::{
-    Batch, BoxFuture, HEARTBEAT, NoticeFollower, NoticeLog, Retention, SessionsError,
-};
+use crate::session::log::{Batch, BoxFuture, NoticeFollower, NoticeLog, Retention, SessionsError};
 use crate::session::notice::{Notice, NoticeEffect};
 use crate::session::redis_server::RedisServers;
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamReadReply;
 use redis::{ErrorKind, RedisError, Script, ScriptInvocation, cmd};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
@@ -27,6 +27,9 @@ const LARGEST_BATCH: usize = 10_000;
 /// How long a write is tried again, for example during a failover.
 const LONGEST_WRITE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(100);
+
+/// How long a read waits for entries, in milliseconds.
+const BLOCK_MS: u64 = 500;
 
 /// How long replicas have to confirm a write, in milliseconds.
 const CONFIRM_MS: usize = 1_000;
@@ -265,7 +268,7 @@ impl NoticeLog for RedisLog {
         Box::new(RedisFollower {
             shared: Arc::clone(&self.shared),
             connection: None,
-            master: None,
+            history: String::new(),
             position: START.to_owned(),
             accounts_read: false,
         })
@@ -278,8 +281,8 @@ const START: &str = "0-0";
 struct RedisFollower {
     shared: Arc<Shared>,
     connection: Option<MultiplexedConnection>,
-    /// The master and its history: another one may have other entries.
-    master: Option<(String, String)>,
+    /// Which history of entries was read.
+    history: String,
     /// The id of the last entry that was read.
     position: String,
     accounts_read: bool,
@@ -304,34 +307,43 @@ impl RedisFollower {
             notices = self.accounts(&mut connection).await?;
             self.accounts_read = true;
         }
-        let block = if self.position == START { 1 } else { HEARTBEAT.as_millis() };
+        let block = if self.position == START { 1 } else { BLOCK_MS };
+        // Before the read: what was durable by then is in the response, if the heartbeat shows that this is the master.
+        let started = Instant::now();
         let entries = self.entries(&mut connection, block).await?;
         let caught_up = entries.len() < LARGEST_BATCH;
+        let mut position = self.position.clone();
         for (id, json) in entries {
             notices.push(read_notice(&json)?);
-            self.position = id;
+            position = id;
         }
-        if caught_up {
-            self.heartbeat(&mut connection).await?;
+        // Only from here on: notices that are not returned are read again.
+        self.position = position;
+        if !caught_up {
+            self.connection = Some(connection);
+            return Ok(Batch { notices, complete_at: None });
         }
-        self.connection = Some(connection);
-        Ok(Batch { notices, caught_up })
+        match self.heartbeat(&mut connection).await {
+            Ok(()) => {
+                self.connection = Some(connection);
+                Ok(Batch { notices, complete_at: Some(started) })
+            }
+            Err(error) if notices.is_empty() => Err(error),
+            // The notices count, whatever server they come from. The next call reports the error.
+            Err(_) => Ok(Batch { notices, complete_at: None }),
+        }
     }
 
     /// Connects to the master. If it is not the one that was read before, everything is read again.
     async fn reconnect(&mut self) -> Result<MultiplexedConnection, RedisError> {
         let mut connection = self.shared.connect().await?;
-        let info: String = cmd("INFO").query_async(&mut connection).await?;
-        let field = |name: &str| {
-            let lines = info.lines().filter_map(|line| line.split_once(':'));
-            lines.filter(|(known, _)| *known == name).map(|(_, value)| value.to_owned()).next()
-        };
-        let master = field("run_id").zip(field("master_replid"));
-        if master.is_none() || self.master != master {
+        let history = history(&mut connection).await?;
+        if self.history != history {
             self.position = START.to_owned();
-            self.master = master;
+            self.history = history;
         }
         self.accounts_read = false;
+        warn_unless_synced(&mut connection).await;
         Ok(connection)
     }
 
@@ -361,10 +373,10 @@ impl RedisFollower {
     async fn entries(
         &self,
         connection: &mut MultiplexedConnection,
-        block: u128,
+        block: u64,
     ) -> Result<Vec<(String, String)>, SessionsError> {
         let mut read = cmd("XREAD");
-        read.arg("COUNT").arg(LARGEST_BATCH).arg("BLOCK").arg(u64::try_from(block).unwrap_or(1));
+        read.arg("COUNT").arg(LARGEST_BATCH).arg("BLOCK").arg(block);
         read.arg("STREAMS").arg(&self.shared.keys.stream).arg(&self.position);
         let reply: Option<StreamReadReply> =
             read.query_async(connection).await.map_err(|error| unreachable(&error))?;
@@ -385,9 +397,13 @@ impl RedisFollower {
         let Shared { keys, replicas, .. } = &*self.shared;
         let beat = async {
             cmd("SET").arg(&keys.heartbeat).arg(1).exec_async(connection).await?;
-            self.shared.confirmed(connection).await
+            let confirmed = self.shared.confirmed(connection).await?;
+            Ok((confirmed, history(connection).await?))
         };
-        let confirmed = beat.await.map_err(|error| unreachable(&error))?;
+        let (confirmed, history) = beat.await.map_err(|error| unreachable(&error))?;
+        if history != self.history {
+            return Err(SessionsError::Unreachable("the master has changed".into()));
+        }
         if confirmed < *replicas {
             let text =
                 format!("only {confirmed} of {replicas} replicas are connected to the master");
@@ -395,6 +411,38 @@ impl RedisFollower {
             return Err(unreachable(&error));
         }
         Ok(())
+    }
+}
+
+/// Identifies the history of a server's entries: the process, and what it replicates or has replicated. It changes when the
+/// server restarts, and when it becomes a master or a replica.
+async fn history(connection: &mut MultiplexedConnection) -> Result<String, RedisError> {
+    let mut history = String::new();
+    for section in ["server", "replication"] {
+        let info: String = cmd("INFO").arg(section).query_async(connection).await?;
+        let fields = info.lines().filter(|line| {
+            ["run_id:", "master_replid:"].iter().any(|field| line.starts_with(field))
+        });
+        history.extend(fields.flat_map(|field| [field, " "]));
+    }
+    Ok(history)
+}
+
+/// Warns, once, if the server may lose writes that it has confirmed: a master that restarts before a failover has only what
+/// is in its file, and its replicas then follow it.
+async fn warn_unless_synced(connection: &mut MultiplexedConnection) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    let mut get = cmd("CONFIG");
+    get.arg("GET").arg("append*");
+    // A managed server may forbid the question.
+    let Ok(settings) = get.query_async::<HashMap<String, String>>(connection).await else { return };
+    let is = |name: &str, value: &str| settings.get(name).is_none_or(|known| known == value);
+    let synced = is("appendonly", "yes") && is("appendfsync", "always");
+    if !synced && !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            "Redis may lose a revocation if its master restarts before a failover; configure `appendonly yes` and \
+             `appendfsync always`"
+        );
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct SessionStore {
     pub(crate) directory: SessionDirectory,
     retention: Retention,
     started: Instant,
-    /// When the log was last heard from, in milliseconds after the start.
+    /// Every notice that was durable before this time is known, in milliseconds after the start.
     heard: AtomicU64,
     staleness: Duration,
     pub(crate) serve_standard_when_stale: bool,
@@ -92,11 +92,10 @@ impl SessionStore {
     /// Adds what a follower has read. Returns whether these were all notices.
     fn take(&self, batch: Batch) -> bool {
         self.index.add(&batch.notices);
-        if batch.caught_up {
-            let now = self.started.elapsed().as_millis();
-            self.heard.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Release);
-        }
-        batch.caught_up
+        let Some(complete_at) = batch.complete_at else { return false };
+        let heard = complete_at.saturating_duration_since(self.started).as_millis();
+        self.heard.fetch_max(u64::try_from(heard).unwrap_or(u64::MAX), Ordering::AcqRel);
+        true
     }
 
     fn forget_over(&self, now: u64) {

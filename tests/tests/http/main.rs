@@ -20,6 +20,7 @@ mod providers;
 mod public;
 mod session_file;
 mod session_logs;
+mod session_protocol;
 mod sessions;
 mod signals;
 mod token_cache;

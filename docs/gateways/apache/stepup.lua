@@ -35,7 +35,8 @@ local function clean(r)
         end
     end
     local connection = (r.headers_in["Connection"] or ""):lower()
-    if (r.headers_in["Upgrade"] or ""):lower() == "websocket" then
+    -- A CORS preflight needs no token, so it must not open a WebSocket.
+    if r.method == "GET" and (r.headers_in["Upgrade"] or ""):lower() == "websocket" then
         r.headers_in["Connection"] = "Upgrade"
     else
         r.headers_in["Connection"] = connection:find("close", 1, true) and "close" or nil

@@ -101,14 +101,14 @@ pub(crate) fn nginx(contract: &Contract, arguments: &Arguments) -> Result<String
 }
 
 const NGINX_WEBSOCKET_MAPS: &str = r#"
-# Only WebSockets are passed on as upgrades.
-map $http_upgrade $stepup_upgrade {
-    "~*^websocket$" websocket;
-    default         "";
+# Only WebSockets are passed on as upgrades. A CORS preflight needs no token, so it must not open one.
+map $request_method:$http_upgrade $stepup_upgrade {
+    "~*^GET:websocket$" websocket;
+    default             "";
 }
-map $http_upgrade $stepup_connection {
-    "~*^websocket$" upgrade;
-    default         "";
+map $request_method:$http_upgrade $stepup_connection {
+    "~*^GET:websocket$" upgrade;
+    default             "";
 }
 "#;
 
@@ -139,8 +139,16 @@ pub(crate) fn caddy(contract: &Contract, arguments: &Arguments) -> Result<String
     Ok(fill_in(include_str!("Caddyfile"), contract, arguments, Target::Caddy, &values))
 }
 
-const CADDY_WEBSOCKETS: &str = "\t\t@websocket header_regexp Upgrade (?i)^websocket$
-\t\t@other not header_regexp Upgrade (?i)^websocket$
+const CADDY_WEBSOCKETS: &str =
+    "\t\t# A CORS preflight needs no token, so it must not open a WebSocket.
+\t\t@websocket {
+\t\t\tmethod GET
+\t\t\theader_regexp Upgrade (?i)^websocket$
+\t\t}
+\t\t@other not {
+\t\t\tmethod GET
+\t\t\theader_regexp Upgrade (?i)^websocket$
+\t\t}
 \t\trequest_header @websocket Connection Upgrade
 \t\trequest_header @other -Connection";
 
@@ -168,7 +176,8 @@ pub(crate) fn traefik(contract: &Contract, arguments: &Arguments) -> Result<Stri
 const TRAEFIK_WEBSOCKET_ROUTER: &str = r#"
     websocket:
       entryPoints: [stepup]
-      rule: "PathPrefix(`/`) && HeaderRegexp(`Upgrade`, `(?i)^websocket$`)"
+      # A CORS preflight needs no token, so it must not open a WebSocket.
+      rule: "PathPrefix(`/`) && Method(`GET`) && HeaderRegexp(`Upgrade`, `(?i)^websocket$`)"
       middlewares: [stepup_websocket, stepup]
       service: upstream"#;
 

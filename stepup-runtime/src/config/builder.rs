@@ -147,7 +147,7 @@ impl Builder {
     }
 
     /// Asks the application for the risk of each request to an endpoint with `risk`. If the source fails, or takes longer
-    /// than the time limit, the request counts as `on_failure`, or without it as the endpoint's `step_up` level. Needs
+    /// than the time limit, the request counts as `on_failure`, or without it as the endpoint's `step_up` level, else its `deny` level. Needs
     /// [`sessions`](Self::sessions).
     pub fn risk_source(
         mut self,
@@ -253,6 +253,8 @@ impl Builder {
             let sessions = self.sessions.is_some();
             check_enforceable(contract, Capabilities { proofs: proofs.is_some(), sessions })?;
         }
+        let names: Vec<String> =
+            self.issuers.iter().map(|issuer| issuer.name().to_owned()).collect();
         let default_scheme = Scheme::for_binding(self.issuers.iter().all(Issuer::requires_dpop));
         let mut trusted = Vec::with_capacity(self.issuers.len());
         let mut introspector = None;
@@ -267,7 +269,7 @@ impl Builder {
         };
         let mut transmitters = Vec::with_capacity(self.transmitters.len());
         for transmitter in self.transmitters {
-            transmitters.push(transmitter.connect().await?);
+            transmitters.push(transmitter.for_issuers(&names).connect().await?);
         }
         let signals = SignalReceiver {
             transmitters,

@@ -215,8 +215,12 @@ impl<'a> Request<'a> {
     ) -> Result<Checked, Refusal> {
         match verified {
             Ok(token) => {
-                self.list_session(&token);
-                self.check(credential, token)
+                let checked = self.check(credential, Arc::clone(&token));
+                // Only for its holder: a stolen token must not change what the user sees.
+                if checked.is_ok() {
+                    self.list_session(&token);
+                }
+                checked
             }
             Err(cause) => Err(self.refuse(None, credential.scheme, cause)),
         }
@@ -320,9 +324,8 @@ impl<'a> Request<'a> {
         if status.revoked {
             return Err(TokenError::SessionRevoked.into());
         }
-        // The issuer confirms an introspected token again and again; a JWT can outlive the notices about it.
-        let introspected = token.source.introspected_until.is_some();
-        if !introspected && !sessions.covers(token.times.issued_at(), now) {
+        // A refresh makes a new token of an old authentication, whose notices are forgotten at some time.
+        if !sessions.covers(token.identity().authenticated_at, now) {
             return Err(TokenError::OutlivesNotices.into());
         }
         if let Some(until) = status.locked_until {

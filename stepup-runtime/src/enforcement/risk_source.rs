@@ -44,7 +44,7 @@ pub trait RiskSource: Send + Sync + 'static {
 pub(crate) struct LimitedRiskSource {
     pub(crate) source: Arc<dyn RiskSource>,
     pub(crate) time_limit: Duration,
-    /// The level if the source fails; without one, the endpoint's level of step-up.
+    /// The level if the source fails; without one, the endpoint's level of step-up, else the level of refusal.
     pub(crate) on_failure: Option<RiskLevel>,
 }
 
@@ -56,7 +56,8 @@ impl LimitedRiskSource {
         caller: &Principal,
         rule: RiskRule,
     ) -> RiskLevel {
-        let failed = || self.on_failure.or(rule.step_up).unwrap_or(RiskLevel::Low);
+        let of_rule = || rule.step_up.or(rule.deny).unwrap_or(RiskLevel::Critical);
+        let failed = || self.on_failure.unwrap_or_else(of_rule);
         match timeout(self.time_limit, self.source.risk(request, caller)).await {
             Ok(Ok(level)) => level,
             Ok(Err(error)) => {

@@ -82,8 +82,8 @@ reasons! {
         SessionRevoked => "the session has ended; log in again",
         /// The account is disabled.
         AccountDisabled => "the account is disabled",
-        /// The token was issued longer ago than notices about its session are kept, or its `iat` is missing.
-        OutlivesNotices => "the token was issued too long ago",
+        /// The user authenticated longer ago than notices about sessions are kept, or at an unknown time.
+        OutlivesNotices => "the user logged in too long ago, or at an unknown time; log in again",
         /// The introspection response names another issuer.
         IntrospectionIssuer => "the introspection response names another issuer",
         /// The introspection response has no `sub`.

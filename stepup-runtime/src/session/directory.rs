@@ -118,14 +118,17 @@ impl SessionDirectory {
             }
         }
         let Some(sid) = &token.session else { return };
-        let known = of_subject.entry(token.identity().subject).or_default();
+        let subject = token.identity().subject;
+        let of_this = of_subject.get(&subject).map_or(&[][..], Vec::as_slice);
+        let is_known = of_this.iter().any(|known| known.sid == *sid);
+        if !is_known && (*number >= MOST_SESSIONS || of_this.len() >= MOST_OF_SUBJECT) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let known = of_subject.entry(subject).or_default();
         let record = match known.iter_mut().find(|known| known.sid == *sid) {
             Some(record) => record,
             None => {
-                if *number >= MOST_SESSIONS || known.len() >= MOST_OF_SUBJECT {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
                 *number += 1;
                 known.push(SessionRecord {
                     issuer: token.issuer.name.clone(),

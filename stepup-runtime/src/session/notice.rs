@@ -102,7 +102,7 @@ pub enum NoticeEffect {
     Risk {
         /// The new level.
         level: RiskLevel,
-        /// Until when it applies, in seconds since the epoch. The log's retention limits this time.
+        /// Until when it applies, in seconds since the epoch; by default as long as the notice is kept.
         until: Option<u64>,
     },
     /// Calls are refused until this time, in seconds since the epoch.
@@ -163,6 +163,9 @@ pub enum InvalidNotice {
         "only a subject's account can be disabled or enabled, and only a subject has other sessions"
     )]
     NotOfASession,
+    /// A lock or a risk that lasts longer than notices are kept.
+    #[error("it lasts longer than notices are kept; raise Sessions::longest_session")]
+    TooLong,
     /// The document names no target, or two.
     #[error("a notice names either a session or a subject")]
     Target,

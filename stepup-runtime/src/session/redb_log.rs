@@ -81,7 +81,8 @@ impl RedbLog {
     /// Opens the file, or creates it.
     pub(crate) fn open(path: &Path, retention: Retention, now: u64) -> Result<Self, SessionsError> {
         let existed = match fs::metadata(path) {
-            Ok(file) => file.len() > 0,
+            // An empty file too: a crash may have emptied it.
+            Ok(_) => true,
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(unusable(path, error)),
         };
@@ -355,7 +356,10 @@ impl NoticeFollower for RedbFollower {
         Box::pin(async {
             if let Some(position) = self.position {
                 // Without further notices, the batch is empty.
-                let _ = timeout(HEARTBEAT, self.latest.wait_for(|latest| *latest > position)).await;
+                let newer = self.latest.wait_for(|latest| *latest > position);
+                if let Ok(Err(_)) = timeout(HEARTBEAT, newer).await {
+                    return Err(SessionsError::Write("its thread has stopped".into()));
+                }
             }
             self.read()
         })

@@ -140,8 +140,8 @@ impl Shared {
         let mut call = script.prepare_invoke();
         call.key(&self.keys.stream).key(&self.keys.accounts);
         let now = group.iter().map(|append| append.now).max().unwrap_or(0);
-        // Entries have the server's time, in milliseconds. A minute for different clocks.
-        let oldest = now.saturating_sub(self.retention.seconds.saturating_add(60));
+        // Entries have the server's time, in milliseconds. Ten minutes for different clocks, and for events of the future.
+        let oldest = now.saturating_sub(self.retention.seconds.saturating_add(600));
         call.arg(oldest.saturating_mul(1000)).arg(self.retention.notices);
         for append in group {
             call.arg(append.notices.len());
@@ -271,6 +271,7 @@ impl NoticeLog for RedisLog {
             history: String::new(),
             position: START.to_owned(),
             accounts_read: false,
+            behind: true,
         })
     }
 }
@@ -286,6 +287,8 @@ struct RedisFollower {
     /// The id of the last entry that was read.
     position: String,
     accounts_read: bool,
+    /// Whether there may be entries that were not read yet, so that there is nothing to wait for.
+    behind: bool,
 }
 
 impl RedisFollower {
@@ -305,12 +308,10 @@ impl RedisFollower {
         let mut notices = Vec::new();
         if !self.accounts_read {
             notices = self.accounts(&mut connection).await?;
-            self.accounts_read = true;
         }
-        let block = if self.position == START { 1 } else { BLOCK_MS };
         // Before the read: what was durable by then is in the response, if the heartbeat shows that this is the master.
         let started = Instant::now();
-        let entries = self.entries(&mut connection, block).await?;
+        let entries = self.entries(&mut connection).await?;
         let caught_up = entries.len() < LARGEST_BATCH;
         let mut position = self.position.clone();
         for (id, json) in entries {
@@ -319,6 +320,8 @@ impl RedisFollower {
         }
         // Only from here on: notices that are not returned are read again.
         self.position = position;
+        self.accounts_read = true;
+        self.behind = !caught_up;
         if !caught_up {
             self.connection = Some(connection);
             return Ok(Batch { notices, complete_at: None });
@@ -340,9 +343,10 @@ impl RedisFollower {
         let history = history(&mut connection).await?;
         if self.history != history {
             self.position = START.to_owned();
+            self.accounts_read = false;
             self.history = history;
         }
-        self.accounts_read = false;
+        self.behind = true;
         warn_unless_synced(&mut connection).await;
         Ok(connection)
     }
@@ -369,14 +373,16 @@ impl RedisFollower {
         }
     }
 
-    /// The entries after the position, each with its id. Waits for further ones for this number of milliseconds.
+    /// The entries after the position, each with its id. Waits for further ones unless some may be there.
     async fn entries(
         &self,
         connection: &mut MultiplexedConnection,
-        block: u64,
     ) -> Result<Vec<(String, String)>, SessionsError> {
         let mut read = cmd("XREAD");
-        read.arg("COUNT").arg(LARGEST_BATCH).arg("BLOCK").arg(block);
+        read.arg("COUNT").arg(LARGEST_BATCH);
+        if !self.behind {
+            read.arg("BLOCK").arg(BLOCK_MS);
+        }
         read.arg("STREAMS").arg(&self.shared.keys.stream).arg(&self.position);
         let reply: Option<StreamReadReply> =
             read.query_async(connection).await.map_err(|error| unreachable(&error))?;

@@ -24,7 +24,7 @@ use std::time::Duration;
 /// # std::fs::create_dir_all(&folder).unwrap();
 /// # let path = folder.join("sessions.redb");
 /// // One process: a file. Several: Sessions::redis.
-/// let sessions = Sessions::open(&path)?.longest_token(Duration::from_secs(3600));
+/// let sessions = Sessions::open(&path)?.longest_session(Duration::from_secs(7 * 24 * 3600));
 /// # Ok(())
 /// # }
 /// # open().unwrap();
@@ -34,7 +34,7 @@ use std::time::Duration;
 pub struct Sessions {
     pub(crate) place: LogPlace,
     pub(crate) max_notices: usize,
-    pub(crate) longest_token: Duration,
+    pub(crate) longest_session: Duration,
     pub(crate) staleness: Duration,
     pub(crate) serve_standard_when_stale: bool,
     #[cfg(feature = "redis")]
@@ -105,7 +105,7 @@ impl Sessions {
         Self {
             place,
             max_notices: 1_000_000,
-            longest_token: Duration::from_secs(24 * 3600),
+            longest_session: Duration::from_secs(30 * 24 * 3600),
             staleness: Duration::from_secs(5),
             serve_standard_when_stale: false,
             #[cfg(feature = "redis")]
@@ -121,10 +121,11 @@ impl Sessions {
         Self { max_notices: most, ..self }
     }
 
-    /// The longest lifetime of an access token: 24 hours by default. A notice is kept for this time after its event, so a
-    /// token is accepted for at most this time after it was issued (`iat`).
-    pub fn longest_token(self, lifetime: Duration) -> Self {
-        Self { longest_token: lifetime, ..self }
+    /// The longest time for which a login lasts, refreshed tokens included: 30 days by default. A notice is kept for this time
+    /// after its event, so a token is accepted for at most this time after the user's authentication (`auth_time`, else
+    /// `iat`). Notices that were removed under a lower value do not come back under a higher one.
+    pub fn longest_session(self, lifetime: Duration) -> Self {
+        Self { longest_session: lifetime, ..self }
     }
 
     /// How long ago the log may have been heard from: 5 seconds by default. After that, sensitive endpoints respond with
@@ -139,7 +140,7 @@ impl Sessions {
     }
 
     pub(crate) fn retention(&self) -> Retention {
-        Retention { seconds: self.longest_token.as_secs(), notices: self.max_notices }
+        Retention { seconds: self.longest_session.as_secs(), notices: self.max_notices }
     }
 
     /// Opens the log.

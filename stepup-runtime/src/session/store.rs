@@ -3,7 +3,7 @@
 use crate::session::directory::{SessionDirectory, SessionRecord};
 use crate::session::index::NoticeIndex;
 use crate::session::log::{Batch, NoticeFollower, NoticeLog, Retention, SessionsError};
-use crate::session::notice::{Notice, NoticeEffect};
+use crate::session::notice::{InvalidNotice, Notice, NoticeEffect};
 use crate::session::sessions::Sessions;
 use crate::session::state::SessionStatus;
 use crate::support::clock::Clock;
@@ -14,6 +14,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
+
+/// How far the clock of an issuer may be ahead, in seconds: the most that a profile may allow.
+const LARGEST_SKEW: u64 = 300;
 
 /// The time between two attempts to read a log that has failed.
 const RETRY: Duration = Duration::from_millis(200);
@@ -114,9 +117,10 @@ impl SessionStore {
         self.index.status(identity, now)
     }
 
-    /// Whether a token that was issued at this time can still be affected by notices that are kept.
-    pub(crate) fn covers(&self, issued_at: Option<u64>, now: u64) -> bool {
-        issued_at.is_some_and(|issued| now <= issued.saturating_add(self.retention.seconds))
+    /// Whether every notice that could affect an authentication at this time is kept.
+    pub(crate) fn covers(&self, authenticated_at: u64, now: u64) -> bool {
+        let longest = authenticated_at.saturating_add(self.retention.seconds);
+        now <= longest && authenticated_at <= now.saturating_add(LARGEST_SKEW)
     }
 
     /// The sessions of a subject that have not ended.
@@ -150,7 +154,7 @@ impl SessionStore {
     ) -> Result<(), SessionsError> {
         for notice in &mut notices {
             notice.check()?;
-            self.limit_times(notice, now);
+            self.limit_times(notice, now)?;
         }
         let appended = self.log.append(notices.clone(), now).await;
         match &appended {
@@ -164,17 +168,20 @@ impl SessionStore {
         appended
     }
 
-    /// A transmitter's clock may be ahead, and no effect lasts longer than the notice is kept.
-    fn limit_times(&self, notice: &mut Notice, now: u64) {
-        notice.at = notice.at.min(now);
+    /// A transmitter's clock may be a little ahead, and no effect lasts longer than the notice is kept.
+    fn limit_times(&self, notice: &mut Notice, now: u64) -> Result<(), InvalidNotice> {
+        notice.at = notice.at.min(now.saturating_add(LARGEST_SKEW));
         let longest = notice.at.saturating_add(self.retention.seconds);
         match &mut notice.effect {
-            NoticeEffect::Risk { until, .. } => {
-                *until = Some(until.unwrap_or(longest).min(longest));
+            NoticeEffect::Risk { until: until @ None, .. } => *until = Some(longest),
+            NoticeEffect::Risk { until: Some(until), .. } | NoticeEffect::Locked { until }
+                if *until > longest =>
+            {
+                return Err(InvalidNotice::TooLong);
             }
-            NoticeEffect::Locked { until } => *until = (*until).min(longest),
             _ => {}
         }
+        Ok(())
     }
 }
 

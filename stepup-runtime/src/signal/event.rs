@@ -64,6 +64,20 @@ pub(crate) fn meaning(uri: &str, event: &Map<String, Value>) -> Meaning {
     }
 }
 
+/// Whether an event is about the user even if its subject also names a session.
+pub(crate) fn is_about_user(uri: &str) -> bool {
+    uri.starts_with(RISC) || uri.strip_prefix(CAEP) == Some("credential-change")
+}
+
+/// Whether an effect makes the state less strict.
+pub(crate) fn relaxes(effect: &NoticeEffect) -> bool {
+    matches!(
+        effect,
+        NoticeEffect::Enabled
+            | NoticeEffect::Risk { level: RiskLevel::Low | RiskLevel::Medium, .. }
+    )
+}
+
 /// The notices of an event about these targets. An account event about a session is about nothing that can be disabled.
 pub(crate) fn notices(
     effects: &[NoticeEffect],

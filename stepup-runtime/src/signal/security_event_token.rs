@@ -3,8 +3,8 @@
 use crate::jose::jws::Jws;
 use crate::refusal::Cause;
 use crate::session::notice::Notice;
-use crate::signal::event::{Meaning, event_time, meaning, notices, reason};
-use crate::signal::subject_identifier::{SubjectMapping, targets};
+use crate::signal::event::{Meaning, event_time, is_about_user, meaning, notices, reason, relaxes};
+use crate::signal::subject_identifier::{SubjectMapping, is_partial, targets};
 use crate::signal::transmitter::ConnectedTransmitter;
 use serde_json::{Map, Value};
 
@@ -69,7 +69,8 @@ pub(crate) async fn read<'a>(
         Some(Value::String(text)) => apples_events(text)?,
         _ => return Err(TokenRefusal::Invalid("it has no events")),
     };
-    let mapping = SubjectMapping { transmitter: &transmitter.options, subject_of_email };
+    let mapping =
+        SubjectMapping { transmitter: &transmitter.options, about_user: false, subject_of_email };
     Ok(read_events(&events, &jws.claims, mapping))
 }
 
@@ -113,10 +114,15 @@ fn read_events(
             read.unreadable.push(unreadable("the event has no time"));
             continue;
         };
+        if is_partial(subject, event) && effects.iter().any(relaxes) {
+            read.unreadable.push(unreadable("the event is about a device, a tenant or the like"));
+            continue;
+        }
+        let mapping = SubjectMapping { about_user: is_about_user(uri), ..mapping };
         match targets(subject, mapping) {
             Ok(targets) => {
                 let found = notices(&effects, &targets, at, &reason(uri, event));
-                if found.is_empty() {
+                if found.len() < effects.len() * targets.len() {
                     read.unreadable.push(unreadable("the event does not apply to its subject"));
                 }
                 read.notices.extend(found);

@@ -32,6 +32,8 @@ pub(crate) enum SubjectError {
 #[derive(Clone, Copy)]
 pub(crate) struct SubjectMapping<'a> {
     pub(crate) transmitter: &'a Transmitter,
+    /// Whether a complex subject names its user even if it has a session.
+    pub(crate) about_user: bool,
     /// The subject of an issuer with a verified e-mail address, if a token contained the address.
     pub(crate) subject_of_email: &'a (dyn Fn(&str, &str) -> Option<String> + Sync),
 }
@@ -67,6 +69,19 @@ pub(crate) fn targets(
     }
 }
 
+/// Whether an event is only about a part of what its user does: a device, a tenant or an application. What is less strict
+/// there must not be less strict for the user everywhere.
+pub(crate) fn is_partial(subject: &Value, event: &Map<String, Value>) -> bool {
+    let principal = text(event, "principal").map(str::to_ascii_lowercase);
+    let of_other =
+        principal.is_some_and(|principal| !["user", "session"].contains(&principal.as_str()));
+    let whole = ["format", "subject_type", "user", "session"];
+    let format = subject.get("format").and_then(Value::as_str);
+    let complex = matches!(format, None | Some("complex")) && subject.get("subject_type").is_none();
+    let mut members = subject.as_object().into_iter().flat_map(Map::keys);
+    of_other || (complex && members.any(|member| !whole.contains(&member.as_str())))
+}
+
 /// A complex subject: a session of a user, or the user.
 fn complex(
     subject: &Map<String, Value>,
@@ -74,7 +89,7 @@ fn complex(
 ) -> Result<Vec<NoticeTarget>, SubjectError> {
     let user = subject.get("user").map(|user| simple_target(user, mapping)).transpose();
     match (subject.get("session"), user) {
-        (Some(session), user) => {
+        (Some(session), user) if !(mapping.about_user && matches!(user, Ok(Some(_)))) => {
             let id = text(session.as_object().ok_or(SubjectError::Incomplete)?, "id");
             let id = id.ok_or(SubjectError::Incomplete)?;
             let user = user.ok().flatten();
@@ -82,7 +97,7 @@ fn complex(
             let issuer = issuer.unwrap_or_else(|| mapping.transmitter.default_issuer());
             Ok(vec![NoticeTarget::session(issuer, id)])
         }
-        (None, user) => Ok(vec![user?.ok_or(SubjectError::Missing)?]),
+        (_, user) => Ok(vec![user?.ok_or(SubjectError::Missing)?]),
     }
 }
 
@@ -94,7 +109,7 @@ fn simple_target(
     let subject = subject.as_object().ok_or(SubjectError::Missing)?;
     let format = text(subject, "format").or_else(|| text(subject, "subject_type"));
     let needed = |name| text(subject, name).ok_or(SubjectError::Incomplete);
-    let SubjectMapping { transmitter, subject_of_email } = mapping;
+    let SubjectMapping { transmitter, subject_of_email, .. } = mapping;
     let (issuer, id) = match format.map(|format| format.replace('-', "_")).as_deref() {
         Some("iss_sub") => (needed("iss")?, needed("sub")?.to_owned()),
         Some("opaque") => (transmitter.default_issuer(), needed("id")?.to_owned()),
@@ -127,7 +142,11 @@ mod tests {
         let known = |issuer: &str, email: &str| {
             (issuer == IDP && email == "alice@bank.example").then(|| "alice".to_owned())
         };
-        let mapping = SubjectMapping { transmitter: &transmitter, subject_of_email: &known };
+        let mapping = SubjectMapping {
+            transmitter: &transmitter,
+            about_user: false,
+            subject_of_email: &known,
+        };
         targets(&subject, mapping)
     }
 

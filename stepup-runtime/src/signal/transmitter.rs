@@ -54,8 +54,8 @@ impl Transmitter {
         self
     }
 
-    /// Also accepts events about subjects of this issuer. By default the transmitter speaks only for subjects of its own
-    /// name.
+    /// Accepts events about subjects of this issuer. By default a transmitter that is one of the API's issuers speaks for its
+    /// own subjects, and any other transmitter for the subjects of all issuers.
     pub fn speaks_for(mut self, issuer: impl Into<String>) -> Self {
         self.speaks_for.push(issuer.into());
         self
@@ -64,6 +64,14 @@ impl Transmitter {
     /// Also trusts these certificate authorities (PEM) for the transmitter's address.
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_certificates = pem.into();
+        self
+    }
+
+    /// Fills in the issuers for whose subjects it speaks.
+    pub(crate) fn for_issuers(mut self, issuers: &[String]) -> Self {
+        if self.speaks_for.is_empty() && !issuers.contains(&self.issuer) {
+            self.speaks_for = issuers.to_vec();
+        }
         self
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct TokenIdentity {
     pub(crate) session_at_client: Option<IdentityKey>,
     pub(crate) subject: IdentityKey,
     pub(crate) subject_at_client: Option<IdentityKey>,
-    /// When the user authenticated, at the latest: `auth_time`, else `iat`. Zero if neither is known.
+    /// When the user authenticated: `auth_time`, else `iat`, and the earlier one of both. Zero if neither is known.
     pub(crate) authenticated_at: u64,
 }
 

@@ -99,7 +99,9 @@ impl VerifiedToken {
             };
             let subject = |client| IdentityKey::subject(issuer, &self.subject, client);
             let client = self.client.as_deref();
-            let authenticated = self.authentication.auth_time.or(self.times.issued_at());
+            // The earlier one, so that a wrong time in the future proves nothing.
+            let times = [self.authentication.auth_time, self.times.issued_at()];
+            let authenticated = times.into_iter().flatten().min();
             TokenIdentity {
                 session: session(None),
                 session_at_client: client.and_then(|client| session(Some(client))),

@@ -273,19 +273,31 @@ async fn without_news_of_the_log_requests_are_answered_with_503() {
 }
 
 #[tokio::test]
-async fn a_token_that_outlives_the_notices_about_it_is_refused() {
-    let api = Api::start(Sessions::memory().longest_token(Duration::from_secs(600))).await;
+async fn an_authentication_that_outlives_the_notices_about_it_is_refused() {
+    let api = Api::start(Sessions::memory().longest_session(Duration::from_secs(600))).await;
     let now = stepup_runtime::Clock::now(&api.clock);
-    let long = api.strong().claim("exp", now + 7200).mint();
+    let long = api.strong().claim("auth_time", now).claim("exp", now + 7200).mint();
+    let refreshed = |api: &Api| {
+        let later = stepup_runtime::Clock::now(&api.clock);
+        api.strong().claim("auth_time", now).claim("iat", later).mint()
+    };
     assert_eq!(api.get(&long).await.status, 200);
     api.clock.advance(600);
-    assert_eq!(api.get(&long).await.status, 200);
+    assert_eq!((api.get(&long).await.status, api.get(&refreshed(&api)).await.status), (200, 200));
     api.clock.advance(1);
-    let answer = api.get(&long).await;
-    assert_eq!(answer.status, 401);
-    assert_eq!(answer.json()["detail"], "the token was issued too long ago");
-    let undated = api.strong().without("iat").mint();
+    for token in [&long, &refreshed(&api)] {
+        let answer = api.get(token).await;
+        assert_eq!(answer.status, 401);
+        let detail = "the user logged in too long ago, or at an unknown time; log in again";
+        assert_eq!(answer.json()["detail"], detail);
+    }
+    let undated = api.strong().without("iat").without("auth_time").mint();
     assert_eq!(api.get(&undated).await.status, 401);
+    // A time in the future does not help: the earlier time counts.
+    let future = api.strong().claim("auth_time", u64::from(u32::MAX)).without("iat").mint();
+    assert_eq!(api.get(&future).await.status, 401);
+    let long_lock = api.step_up.sessions().lock(api.alice(), 601, "").await;
+    assert!(matches!(long_lock, Err(SessionsError::Invalid(_))), "{long_lock:?}");
 }
 
 #[tokio::test]

@@ -164,6 +164,61 @@ async fn an_event_about_a_session_affects_only_this_session() {
 }
 
 #[tokio::test]
+async fn an_account_event_that_names_a_session_is_about_the_user() {
+    let api = Api::with_transmitter().await;
+    let (one, two) = (api.token("one"), api.token("two"));
+    let subject = json!({
+        "format": "complex", "user": api.alice(), "session": {"format": "opaque", "id": "one"},
+    });
+    let set = api.event(&format!("{RISC}/account-disabled"), json!({}), subject).mint();
+    assert_eq!(api.push(&set).await.status, 202);
+    assert_eq!((api.statuses(&one).await, api.statuses(&two).await), ([401; 3], [401; 3]));
+    assert_eq!(api.step_up.unreadable_events(), 0);
+}
+
+#[tokio::test]
+async fn an_event_about_a_device_does_not_make_its_user_trusted_again() {
+    let api = Api::with_transmitter().await;
+    let token = api.token("s");
+    let device = json!({
+        "format": "complex", "user": api.alice(), "device": {"format": "opaque", "id": "d"},
+    });
+    let risk = format!("{CAEP}/risk-level-change");
+    let at = |seconds: u64, level: &str| json!({"current_level": level, "event_timestamp": api.now() - seconds});
+    for (event, subject, expected) in [
+        (at(9, "HIGH"), api.alice(), 403),
+        (at(8, "LOW"), device.clone(), 403),
+        (json!({"current_level": "LOW", "principal": "DEVICE"}), api.alice(), 403),
+        (at(6, "LOW"), api.alice(), 200),
+        (at(5, "HIGH"), device, 403),
+    ] {
+        assert_eq!(api.push(&api.event(&risk, event.clone(), subject).mint()).await.status, 202);
+        assert_eq!(api.statuses(&token).await[2], expected, "{event}");
+    }
+}
+
+#[tokio::test]
+async fn a_transmitter_that_is_no_issuer_speaks_for_the_subjects_of_all_issuers() {
+    let idp = TestIssuer::start().await.expect("an issuer");
+    let sender = TestIssuer::start().await.expect("a transmitter");
+    let transmitter = Transmitter::new(sender.url(), AUDIENCE);
+    let builder = StepUp::builder().issuer(idp.issuer()).sessions(Sessions::memory());
+    let step_up = builder.transmitter(transmitter).build().await.expect("built");
+    let routes = routes![profile].merge(step_up.signal_routes());
+    let server = Server::start(routes.with_state(step_up)).await;
+    let token = idp.token().mint();
+    assert_eq!(server.call("GET", "/profile", Some(&token)).await.status, 200);
+    let subject = json!({"format": "iss_sub", "iss": idp.url(), "sub": "alice"});
+    let set = sender.token().header("typ", "secevent+jwt").claim("aud", AUDIENCE);
+    let set = set.claim("jti", "1").claim("sub_id", subject);
+    let set = set.claim("events", json!({format!("{CAEP}/session-revoked"): {}})).mint();
+    let request = reqwest::Client::new().post(server.url("/signals/events"));
+    let request = request.header("content-type", "application/secevent+jwt").body(set);
+    assert_eq!(Answer::of(request).await.status, 202);
+    assert_eq!(server.call("GET", "/profile", Some(&token)).await.status, 401);
+}
+
+#[tokio::test]
 async fn events_out_of_order_are_resolved_by_their_time() {
     let api = Api::with_transmitter().await;
     let token = api.token("s");

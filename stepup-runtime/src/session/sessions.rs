@@ -89,7 +89,8 @@ impl Sessions {
 
     /// Requires that this number of replicas confirms each notice in Redis: none by default. A notice that fewer confirm is
     /// enforced, and reported as [`SessionsError::Unconfirmed`]. An instance whose master has fewer replicas stops to
-    /// serve sensitive endpoints, because another master may have taken over. Choose a majority of the replicas.
+    /// serve sensitive endpoints, because another master may have taken over. With the number of all replicas, nothing is lost
+    /// whichever of them becomes the master; with fewer, that depends on the choice of the sentinels or of the cluster.
     #[cfg(feature = "redis")]
     pub fn replicas(self, number: usize) -> Self {
         Self { replicas: number, ..self }

@@ -197,7 +197,7 @@ impl Writer {
         self.task.await.expect("no panic");
         // The other instances hear of the last ones.
         sleep(Duration::from_secs(2)).await;
-        assert!(acknowledged.len() > 50, "{}", acknowledged.len());
+        assert!(acknowledged.len() > 20, "{}", acknowledged.len());
         for (number, step_up) in instances.iter().chain([&new]).enumerate() {
             for (sid, token, _) in &acknowledged {
                 let status = status(step_up, endpoint, token).await;
@@ -254,7 +254,8 @@ async fn a_partitioned_old_master_neither_acknowledges_nor_keeps_an_instance_fre
     let idp = Arc::new(TestIssuer::start().await.expect("an issuer"));
     let redis = RedisSentinels::start().await;
     let url = redis.url();
-    let sessions = || Sessions::redis(&url).expect("a URL").replicas(1);
+    // Both replicas, because either can become the master.
+    let sessions = || Sessions::redis(&url).expect("a URL").replicas(2);
     let instances = [instance(&idp, sessions()).await, instance(&idp, sessions()).await];
     let (endpoint, fine) = (endpoint(), token(&idp, "fine"));
     let writer = Writer::start(&idp, instances[0].clone());
@@ -272,7 +273,7 @@ async fn a_partitioned_old_master_neither_acknowledges_nor_keeps_an_instance_fre
         loop {
             let [one, two] = &instances;
             let serves = (status(one, &endpoint, &fine).await, status(two, &endpoint, &fine).await);
-            if serves == (200, 200) && writer.acknowledged().len() > before + 20 {
+            if serves == (200, 200) && writer.acknowledged().len() > before + 10 {
                 break;
             }
             assert!(stopped.elapsed() < Duration::from_secs(60), "no recovery");

@@ -235,7 +235,7 @@ async fn no_acknowledged_revocation_is_lost_when_masters_of_a_cluster_are_killed
             if serves == (200, 200) && replicated && writer.acknowledged().len() > before + 20 {
                 break;
             }
-            assert!(killed.elapsed() < Duration::from_secs(60), "round {round} does not recover");
+            assert!(killed.elapsed() < Duration::from_secs(180), "round {round} does not recover");
             writer.check(&instances, &endpoint).await;
             sleep(Duration::from_millis(50)).await;
         }
@@ -265,7 +265,7 @@ async fn a_partitioned_old_master_neither_acknowledges_nor_keeps_an_instance_fre
         redis.servers[master].signal("-STOP");
         let stopped = Instant::now();
         while redis.master() == master {
-            assert!(stopped.elapsed() < Duration::from_secs(30), "no failover");
+            assert!(stopped.elapsed() < Duration::from_secs(90), "no failover");
             sleep(Duration::from_millis(50)).await;
         }
         // The old master comes back, and believes for a moment that it still is the master.
@@ -276,7 +276,7 @@ async fn a_partitioned_old_master_neither_acknowledges_nor_keeps_an_instance_fre
             if serves == (200, 200) && writer.acknowledged().len() > before + 10 {
                 break;
             }
-            assert!(stopped.elapsed() < Duration::from_secs(60), "no recovery");
+            assert!(stopped.elapsed() < Duration::from_secs(180), "no recovery");
             writer.check(&instances, &endpoint).await;
             sleep(Duration::from_millis(50)).await;
         }
@@ -310,7 +310,7 @@ async fn without_redis_sensitive_endpoints_stop_after_the_bound_and_the_start_fa
     assert!(error.to_string().contains("cannot be reached"), "{error}");
     redis.restart().await;
     while status(&step_up, &endpoint, &token).await != 200 {
-        assert!(killed.elapsed() < Duration::from_secs(20), "no recovery");
+        assert!(killed.elapsed() < Duration::from_secs(60), "no recovery");
         sleep(Duration::from_millis(50)).await;
     }
 }
